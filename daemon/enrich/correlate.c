@@ -414,6 +414,8 @@ static void record_raise(struct incident *incident, const struct alert *alert, b
     if (alert->drill)
         return;
     incident->raised = true;
+    if (alert->place.source != LOCATION_NONE)
+        extent_take_in(&incident->extent, alert->place.lon, alert->place.lat);
     if (!(alert->flags & FLAG_VERIFIED) || incident->terms.category != CATEGORY_ALARM || incident->verified)
         return;
     incident->verified = true;

@@ -34,6 +34,7 @@ size_t incident_set_add(struct incident_set *set)
         .restore_received_us = ALERT_NO_TIME,
         .cancelled_us = ALERT_NO_TIME,
         .place.accuracy_m = NAN,
+        .extent = {INFINITY, INFINITY, -INFINITY, -INFINITY},
     };
     return set->n_incidents++;
 }
@@ -70,4 +71,12 @@ void incident_set_free(struct incident_set *set)
     free(set->departures);
     buf_free(&set->text);
     *set = (struct incident_set){0};
+}
+
+void extent_take_in(struct extent *extent, double lon, double lat)
+{
+    extent->west = fmin(extent->west, floor(lon * 5000) / 5000);
+    extent->south = fmin(extent->south, floor(lat * 5000) / 5000);
+    extent->east = fmax(extent->east, ceil(lon * 5000) / 5000);
+    extent->north = fmax(extent->north, ceil(lat * 5000) / 5000);
 }

@@ -39,6 +39,11 @@ struct incident_terms {
 #define INCIDENT_KEY_BYTES 16
 #define NO_INCIDENT        SIZE_MAX
 
+/* A box of places, in degrees; west > east: of none. */
+struct extent {
+    double west, south, east, north;
+};
+
 /* The part of an incident that alerts affect. */
 struct incident {
     uint64_t id; /* 0: not yet assigned by the database (fresh) */
@@ -73,6 +78,8 @@ struct incident {
     uint64_t secret_placement_id;
     struct str secret_team;
     bool secret_of_several;
+
+    struct extent extent; /* where this batch's raises were */
 
     /* What this batch did to it. */
     bool fresh;          /* created it */
@@ -127,6 +134,9 @@ void incident_set_free(struct incident_set *set);
 size_t incident_set_add(struct incident_set *set);
 size_t incident_set_add_condition(struct incident_set *set);
 void incident_set_add_departure(struct incident_set *set, struct departure departure);
+
+/* Rounds outwards, by up to 22 m: while a device stands still, its fixes differ, but the extent seldom does. */
+void extent_take_in(struct extent *extent, double lon, double lat);
 
 const char *incident_category_word(enum incident_category category);
 

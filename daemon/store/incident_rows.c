@@ -42,7 +42,7 @@ enum {
 #undef PARAM
 
 _Static_assert((int)STORE_PARAMS == (int)INCIDENT_STORE_PARAMS, "as many as in the list");
-_Static_assert(STORE_new_secret - STORE_new_accepting == STORE_old_secret - STORE_old_accepting, "one state, twice");
+_Static_assert(STORE_new_extent - STORE_new_accepting == STORE_old_extent - STORE_old_accepting, "one state, twice");
 
 void incident_rows_free(struct incident_rows *rows)
 {
@@ -114,6 +114,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     put_id_or_null(values++, incident->placement_id);
     put_id_or_null(values++, incident->device_placement_id);
     put_id_or_null(values++, incident->secret_placement_id);
+    param_box(values++, &incident->extent);
 }
 
 /* As interval[] in text form, since the steps of rows differ in number. */
@@ -263,7 +264,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
         rows->set.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
         buf_append(&values[STORE_rules], rules, ORIGIN_RULES_BYTES);
-    begin_arrays(values, STORE_old_id, STORE_old_secret, changed);
+    begin_arrays(values, STORE_old_id, STORE_old_extent, changed);
     begin_arrays(values, STORE_new_key, STORE_new_first_received, rows->n_fresh);
     begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);
     put_incidents(rows, values);

@@ -93,3 +93,18 @@ void param_point(struct buf *array, double lon, double lat)
     pgtype_point(point, lon, lat);
     param_bytes(array, point, sizeof(point));
 }
+
+void param_box(struct buf *array, const struct extent *extent)
+{
+    if (extent->west > extent->east) {
+        param_null(array);
+        return;
+    }
+    const double corners[] = {extent->east, extent->north, extent->west, extent->south};
+    buf_be32(array, sizeof(corners));
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t bits;
+        memcpy(&bits, &corners[i], sizeof(bits));
+        buf_be64(array, bits);
+    }
+}

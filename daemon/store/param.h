@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "model/incident.h"
 #include "store/pgtype.h"
 
 /* Begins an array with one dimension of n elements; exactly n of the following add them. */
@@ -24,5 +25,6 @@ void param_time(struct buf *array, int64_t wall_us); /* ALERT_NO_TIME: null */
 void param_interval(struct buf *array, int64_t us);  /* 0: null */
 /* A place as EWKB, for st_geomfromewkb(). */
 void param_point(struct buf *array, double lon, double lat);
+void param_box(struct buf *array, const struct extent *extent); /* of no place: null */
 
 #endif

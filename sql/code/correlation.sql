@@ -134,11 +134,10 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- ..._verified: by a second input, in this batch. ..._inactive: the receipt of the restore that first left none of its
 -- conditions active in this batch, null if none did; a service incident is then closed. ..._secret: the first secret
 -- placement among the alerts of this batch, null if there is none; ..._several_teams: there are more, of other teams. A null
--- geom leaves geom, accuracy, source, areas and placement as they are. areas are 'layer:code', separated by U+001F. A
--- condition that is "fresh" did not exist
--- when it was read: if it exists by now, another daemon has inserted it, and that is a unique violation, as for an
--- accepting key. A condition without an id is of a device that joined an incident that another one began, and has since joined
--- a later one.
+-- geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of the places of the raises of this batch. areas are
+-- 'layer:code', separated by U+001F. A condition that is "fresh" did not exist when it was read: if it exists by now, another
+-- daemon has inserted it, and that is a unique violation, as for an accepting key. A condition without an id is of a device that
+-- joined an incident that another one began, and has since joined a later one.
 -- The names and types of the parameters are in daemon/store/store_incidents.def too, from which the daemon calls it.
 create or replace function mobeye.store_incidents(
     rules uuid,
@@ -146,12 +145,12 @@ create or replace function mobeye.store_incidents(
     old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
     old_received timestamptz[], old_restored timestamptz[], old_restore_received timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
     old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
-    old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[],
+    old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[], old_extent box[],
     new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_inactive timestamptz[], new_several_teams boolean[],
     new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
     new_restored timestamptz[], new_restore_received timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
-    new_placement bigint[], new_device_placement bigint[], new_secret bigint[], new_drill boolean[],
+    new_placement bigint[], new_device_placement bigint[], new_secret bigint[], new_extent box[], new_drill boolean[],
     new_category text[], new_kind text[], new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
     new_settle interval[], new_overdue text[], new_moved_over real[], new_verify_within interval[],
     new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], new_first_received timestamptz[], condition_id uuid[],
@@ -188,6 +187,7 @@ begin
                        else string_to_array(n.areas, e'\x1f') end,
                placement_id = case when n.geom is null then i.placement_id else n.placement_id end,
                device_placement_id = coalesce(n.device_placement_id, i.device_placement_id),
+               extent = coalesce(bound_box(i.extent, n.extent), i.extent, n.extent),
                secret = i.secret or n.secret_placement_id is not null,
                secret_team = case
                    when n.secret_placement_id is null then i.secret_team
@@ -200,10 +200,11 @@ begin
           from unnest(old_id, old_accepting, old_urgent, old_verified, old_inactive, old_several_teams, old_priority,
                       old_first, old_last, old_received, old_restored, old_restore_received, old_cancelled, old_alerts, old_active,
                       old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_device_placement,
-                      old_secret)
+                      old_secret, old_extent)
                as n (incident_id, accepting, urgent, verified, inactive, several_teams, priority, first_seen,
                      last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps, geom,
-                     accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id)
+                     accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id,
+                     extent)
          where i.incident_id = n.incident_id;
     end if;
     -- What was received after that restore is not muted, however late it is stored. Whoever has locked a mute is about to end it.
@@ -221,14 +222,14 @@ begin
         insert into mobeye.incident (
             incident_id, incident_key, accepting, urgent, drill, category, verified_by, priority, first_seen,
             last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
-            location_source, areas, placement_id, device_placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
+            location_source, areas, placement_id, device_placement_id, extent, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
             moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
             cell, restore_received_at, first_received_at)
         select n.incident_id, n.incident_key, n.accepting, n.urgent, n.drill, n.category,
                case when n.verified then 'second_input' end, n.priority, n.first_seen, n.last_seen,
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
-               coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.device_placement_id, n.kind,
+               coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.device_placement_id, n.extent, n.kind,
                n.device_id, n.rule,
                store_incidents.rules,
                coalesce((select t.team from mobeye.team t where t.team = n.team), n.team_of_place),
@@ -243,13 +244,13 @@ begin
           from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_inactive, new_several_teams,
                       new_priority, new_first, new_last, new_received, new_restored, new_restore_received, new_cancelled, new_alerts,
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
-                      new_device_placement, new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
+                      new_device_placement, new_secret, new_extent, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
                       new_verify_priority, new_previous, new_first_received, mobeye.teams_of(new_placement, new_areas))
                as n (incident_id, incident_key, accepting, urgent, verified, inactive, several_teams, priority,
                      first_seen, last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps,
                      geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
-                     secret_placement_id, drill, category,
+                     secret_placement_id, extent, drill, category,
                      kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
                      verify_radius_m, verify_priority, previous_id, first_received_at, team_of_place);
     end if;

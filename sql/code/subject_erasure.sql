@@ -35,6 +35,8 @@ begin
                areas = coalesce(other.areas, '{}'), cell = other.cell
          where t.incident_id = i.incident_id;
     end if;
+    update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
+     where t.incident_id = i.incident_id;
     if i.device_id = any (s.names)
        and (i.placement_id = any (s.placements)
             or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)) then
@@ -100,6 +102,10 @@ begin
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
                           and later.geom operator(public.=) i.geom);
     get diagnostics n = row_count;
+    update mobeye.incident i set extent = box(point(public.st_x(i.geom), public.st_y(i.geom)))
+     where i.device_id = any (s.names) and not i.legal_hold
+       and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
     return total + n;
 end
 $$;

@@ -77,17 +77,24 @@ begin
                    as r (incident_id, device_id, from_at, until_at)
              cross join lateral (
                 select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
+             cross join lateral ( -- where it was raised: the place of the incident may be another
+                select min(public.st_x(a.geom)) as west, min(public.st_y(a.geom)) as south,
+                       max(public.st_x(a.geom)) as east, max(public.st_y(a.geom)) as north
+                  from mobeye.alert a
+                 where a.device_id = r.device_id and a.occurred_at between r.from_at and r.until_at
+                   and a.phase = 0 /* raise */ and a.incident_id = i.incident_id and a.geom is not null) as e
              cross join lateral (
-                select public.st_expand(i.geom, metres / (111000 * cos(radians(public.st_y(i.geom)))), metres / 111000)
-                  from greatest(reach_m, i.verify_radius_m) as reach (metres)) as around (box)
+                select box(point(e.west - degrees / cos(radians(e.south)), e.south - degrees),
+                           point(e.east + degrees / cos(radians(e.north)), e.north + degrees))
+                  from (values (greatest(reach_m, i.verify_radius_m) / 111000)) as reach (degrees)) as around (box)
              cross join lateral (
                 select n.* from mobeye.incident n
                  where n.status <> 'closed' and n.category = 'alarm' and not n.drill
-                   and n.geom operator(public.&&) around.box
+                   and n.extent && around.box
                 union all
                 select n.* from mobeye.incident n
                  where n.status = 'closed' and n.closed_at > now() - interval '1 hour'
-                   and n.category = 'alarm' and not n.drill and n.geom operator(public.&&) around.box
+                   and n.category = 'alarm' and not n.drill and n.extent && around.box
                 union all
                 select i.*) as j
              cross join lateral (
@@ -95,7 +102,7 @@ begin
                  where c.incident_id = j.incident_id and c.device_id <> r.device_id
                 union -- its condition may have gone on to a newer incident
                 select j.device_id where j.device_id <> r.device_id) as o
-             where i.category = 'alarm' and not i.drill and i.geom is not null
+             where i.category = 'alarm' and not i.drill and e.west is not null
                and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
                and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
                and j.last_seen + greatest(i.verify_within, j.verify_within) >= r.from_at

@@ -58,6 +58,7 @@ create table if not exists mobeye.incident (
     active integer not null default 0,
     flaps integer not null default 0,
     geom public.geometry(point, 4326),
+    extent box, -- of the places of its raises, rounded outwards; geom is only the best place
     accuracy_m real,
     location_source text not null default 'none',
     areas text[] not null default '{}', -- 'layer:code' of each layer
@@ -98,7 +99,7 @@ create unique index if not exists incident_reference on mobeye.incident (referen
 
 -- Candidates for verification: open alarms. Those closed recently are found by incident_closed. SP-GiST takes half the time
 -- of GiST to maintain, and about the same to search.
-create index if not exists incident_near on mobeye.incident using spgist (geom)
+create index if not exists incident_near on mobeye.incident using spgist (extent)
     where status <> 'closed' and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');

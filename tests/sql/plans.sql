@@ -76,6 +76,19 @@ select is(reads('t_fee', 'select count(*) from patrol.incidents_at(''straat 6'')
 select is(as_login(login, 'select count(*) from patrol.incidents_at(''STRAAT 6'')'), wanted, login || ' finds it')
   from (values ('t_fee', '0'), ('t_piet', '1'), ('t_jan', '0'), ('t_leeg', '0'), ('postgres', '1')) as w(login, wanted);
 
+-- Whom a raise may verify is found by where things were raised.
+select make(jsonb_build_object('device_id', 'd' || n, 'extent', '(5.9,52.9),(5.9,52.9)')) from generate_series(1, 300) as n \g /dev/null
+select make('{"device_id": "mobile", "extent": "(5.4,52.2),(5.3,52.1)", "verify_within": "5 minutes", "verify_radius_m": 150}') as id \gset
+select make('{"device_id": "d5", "extent": "(5.4,52.2),(5.4,52.2)"}') as beside \gset
+insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill, source, event_id,
+                          device_id, payload, geom, incident_id)
+select 0, 2, 0, 1, now(), now(), id, 1, 0, false, '/v', device, device, '{}', 'SRID=4326;POINT(5.4 52.2)', id
+  from (values (:id, 'mobile'), (:beside, 'd5')) as a (id, device);
+analyze mobeye.incident;
+select cmp_ok(reads('postgres', format('select mobeye.verify_incidents(array[%s], array[''mobile''], array[now()], array[now()], 150)', :id)), '<', 20::bigint,
+              'a raise reads the incidents around it');
+select is(verified_by, 'second_device', 'and is verified by the one there') from mobeye.incident where incident_id = :id;
+
 -- A column that an index holds costs every update of it an entry in every index.
 select is(attname, null, 'no index holds ' || attname) from (
     select a.attname from pg_index x

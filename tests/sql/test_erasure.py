@@ -290,6 +290,7 @@ class Everything(ErasureTest):
         """Begun by the neighbour, joined by the home, which gave it its place."""
         row = {"device_id": "neighbour", "geom": self.point(), "location_source": "placement", "accuracy_m": 10,
                "placement_id": self.placement, "areas": ["buurt:BUhome", "wijk:WKhome"], "active": 2,
+               "extent": "(5.45,52.16),(5.38,52.15)",
                "first_seen": self.ago("51 days"), "last_seen": self.ago("49 days"), **columns}
         incident = self.incident(ended="50 days", **row)
         self.alert("motion", "50 days 2 hours", "neighbour's", device_id="neighbour", incident_id=incident,
@@ -310,6 +311,7 @@ class Everything(ErasureTest):
         self.assertEqual(
             self.incident_row(incident, "device_id, placement_id, areas, st_x(geom), location_source, accuracy_m, active"),
             ("neighbour", None, ["wijk:WKother"], 5.45, "message", 3, 1))
+        self.assertEqual(self.incident_row(incident, "extent"), ("(5.45,52.15),(5.45,52.15)",))
         self.assertEqual(self.notes(incident), ["bij de buren", None])
         self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_condition").fetchall(), [("neighbour",)])
 
@@ -333,7 +335,7 @@ class Everything(ErasureTest):
         own = self.point("st_setsrid(st_point(5.45, 52.15), 4326)")
         incident = self.shared(geom=own, placement_id=None, areas=["wijk:WKother"])
         self.erased()
-        self.assertEqual(self.incident_row(incident, "st_x(geom), areas"), (5.45, ["wijk:WKother"]))
+        self.assertEqual(self.incident_row(incident, "st_x(geom), areas, extent"), (5.45, ["wijk:WKother"], "(5.45,52.15),(5.45,52.15)"))
 
     def test_an_incident_that_only_a_condition_leads_to(self):
         incident = self.incident(ended="50 days", device_id="neighbour", active=1)
@@ -386,7 +388,7 @@ class Everything(ErasureTest):
 
     def test_what_was_placed_by_a_fix_from_there(self):
         incident = self.incident(ended="39 days 12 hours", device_id="d", geom=self.point(), location_source="last_known",
-                                 areas=["wijk:WKhome"])
+                                 areas=["wijk:WKhome"], extent="(5.41,52.17),(5.40,52.16)")
         for event, ago, source, geom in (
                 ("in the van", "39 days 12 hours", "last_known", HOME),
                 ("far later", "38 days", "last_known", HOME),
@@ -397,7 +399,7 @@ class Everything(ErasureTest):
         self.erased()
         self.assertEqual(
             self.superuser.execute("select event_id from mobeye.alert where geom is null").fetchall(), [("in the van",)])
-        self.assertEqual(self.incident_row(incident, "geom, areas, location_source"), (None, [], "none"))
+        self.assertEqual(self.incident_row(incident, "geom, areas, location_source, extent"), (None, [], "none", None))
 
     def test_last_fixes_here_and_in_daemons(self):
         self.status("d", 45)
