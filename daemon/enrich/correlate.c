@@ -48,12 +48,15 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* It stands at another home, of which the people at the first one, and their team, may know nothing; or stood nowhere
- * when the incident began, as in the van. (A placement may be entered afterwards.) */
+/* It stands at another home, of which the people at the first one, and their team, may know nothing; or one of both is
+ * from before it stood anywhere, as in the van. (A placement may be entered afterwards; without one because it has been
+ * taken away, it has not moved.) */
 static bool is_placed_elsewhere(const struct incident *incident, const struct alert *alert)
 {
-    if (alert->placement_id == 0 || !str_eq(incident->device, alert->device))
+    if (!str_eq(incident->device, alert->device))
         return false;
+    if (alert->placement_id == 0)
+        return incident->device_placement_id != 0 && alert->occurred_us < incident->device_placed_us;
     if (incident->device_placement_id != 0)
         return alert->placement_id != incident->device_placement_id;
     return incident->first_seen_us < alert->placed_us || incident->first_seen_us >= alert->placed_until_us;
@@ -256,8 +259,10 @@ static bool better_place(const struct alert *alert, const struct incident *incid
 static void update_place(struct incident *incident, const struct alert *alert)
 {
     bool own = str_eq(incident->device, alert->device);
-    if (own && incident->device_placement_id == 0)
+    if (own && incident->device_placement_id == 0) {
         incident->device_placement_id = alert->placement_id;
+        incident->device_placed_us = alert->placed_us;
+    }
     bool taken_away = own && incident->device_placement_id != 0 && alert->placement_id == 0;
     if (taken_away || !better_place(alert, incident))
         return;

@@ -70,6 +70,7 @@ struct incident {
     struct place place;    /* its best */
     uint64_t placement_id; /* 0: none */
     uint64_t device_placement_id;    /* where `device` stood; 0: nowhere */
+    int64_t device_placed_us;        /* since when; valid where it stood somewhere */
     const struct alert_areas *areas; /* of that location; NULL: unchanged (an incident from the database) */
     uint64_t previous_id;            /* the incident that a person had closed; 0: none */
 

@@ -38,6 +38,7 @@ enum {
     READ_ACCURACY,
     READ_PLACEMENT,
     READ_DEVICE_PLACEMENT,
+    READ_DEVICE_PLACED,
     READ_CONDITION_INCIDENTS,
     READ_CONDITIONS,
     READ_CONDITIONS_ACTIVE,
@@ -91,6 +92,7 @@ static void read_state(const struct result_row *r, struct incident *incident)
     incident->place.accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
     incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
     incident->device_placement_id = column_int8(r->result, r->row, READ_DEVICE_PLACEMENT);
+    incident->device_placed_us = column_time(r->result, r->row, READ_DEVICE_PLACED, ALERT_NO_TIME);
 }
 
 static void read_terms(const struct result_row *r, struct incident_terms *terms)
