@@ -1,4 +1,4 @@
--- Sessions of people and other programs that hold up the daemons are ended. Requires that the owner may see and signal them
+-- Sessions of people and other programs that hold up the daemons are ended, and of daemons that hang. Requires that the owner may see and signal them
 -- (see the first migration); otherwise none is ended, and the daemons wait.
 
 -- A client that hangs while it has an incident or the counter of changes locked would block everybody.
@@ -48,35 +48,41 @@ comment on function mobeye.end_readers(regclass, interval) is
 
 -- Whoever does not wait for a lock, at the end of the chain, is the cause. An idle transaction has done what it locked for,
 -- and is ended as soon as a daemon has waited a second; a statement may be about to finish, and gets five, unless it waits
--- for its client or sleeps.
+-- for its client or sleeps. A daemon that hangs between statements ends by idle_in_transaction_session_timeout; within one
+-- (a COPY) nothing else ends it, and its batch takes less than a minute on any line.
 create or replace function mobeye.end_blockers() returns setof text
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    with recursive waiting as materialized (
+    with recursive daemon as materialized (
+        select r.oid from pg_roles r
+         where not r.rolsuper and pg_has_role(r.oid, 'mobeye_ingest', 'member')
+           and not pg_has_role(r.oid, 'mobeye_owner', 'member')
+    ), waiting as materialized (
         select w.pid, (select min(l.waitstart) from pg_locks l where l.pid = w.pid and not l.granted) as since
           from pg_stat_activity w
          where w.wait_event_type = 'Lock' and w.datname = current_database()
-           and w.usesysid in (select r.oid from pg_roles r
-                               where not r.rolsuper and pg_has_role(r.oid, 'mobeye_ingest', 'member')
-                                 and not pg_has_role(r.oid, 'mobeye_owner', 'member'))
+           and w.usesysid in (select d.oid from daemon d)
     ), blocking (pid, since) as (
         select b.pid, w.since from waiting w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
         union
         select b.pid, w.since from blocking w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
-    ), outside as materialized (
+    ), cause as materialized (
         select distinct a.pid, a.usename, a.application_name
           from blocking b
           join pg_stat_activity a on a.pid = b.pid
-         where b.since < clock_timestamp() - case when a.state = 'active' and coalesce(a.wait_event_type, '') not in ('Client', 'Timeout')
-                                                  then interval '5 seconds' else interval '1 second' end
-           and a.wait_event_type is distinct from 'Lock' and mobeye.is_outside(a.usesysid)
+         where case when mobeye.is_outside(a.usesysid)
+                    then b.since < clock_timestamp() - case when a.state = 'active' and coalesce(a.wait_event_type, '') not in ('Client', 'Timeout')
+                                                            then interval '5 seconds' else interval '1 second' end
+                    else a.usesysid in (select d.oid from daemon d) and a.state = 'active' and a.wait_event_type = 'Client'
+                         and greatest(b.since, a.state_change) < clock_timestamp() - interval '60 seconds' end
+           and a.wait_event_type is distinct from 'Lock'
            and pg_has_role('pg_signal_backend', 'usage')
     )
-    select format('the session of %s (pid %s%s)', o.usename, o.pid, ', ' || quote_literal(nullif(o.application_name, '')))
-      from outside o
-     where pg_terminate_backend(o.pid)
+    select format('the session of %s (pid %s%s)', c.usename, c.pid, ', ' || quote_literal(nullif(c.application_name, '')))
+      from cause c
+     where pg_terminate_backend(c.pid)
 $$;
 comment on function mobeye.end_blockers() is
     'Ends the sessions of people that hold a lock for which a daemon has waited for a second (for five, if a statement is '
-    'running); returns who they were.';
+    'running), and those of daemons that have kept another waiting for a minute while they send; returns who they were.';
