@@ -232,6 +232,13 @@ comment on function mobeye.record_rename() is 'Records the earlier name of a dev
 create or replace trigger record_rename after update of device_id on mobeye.device
     for each row when (old.device_id <> new.device_id) execute function mobeye.record_rename();
 
+create or replace view mobeye.address_holder as
+select ltrim(a.account, '0') as account, a.input, a.device_id, timestamptz 'infinity' as until from mobeye.device_address a
+union all
+select ltrim(e.account, '0'), e.input, e.device_id, e.until from mobeye.earlier_address e;
+comment on view mobeye.address_holder is
+    'Which devices have or had an account, and until when: infinity for those that have it. Accounts are without leading zeros.';
+
 -- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the zeros
 -- that the panel sends. Which names there are is looked up in the index of the alerts, from one to the next.
 create or replace function mobeye.address_names(device_id text) returns setof text
@@ -239,7 +246,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     with recursive address as materialized (
-        select ltrim(a.account, '0') as account, a.input from mobeye.device_address a where a.device_id = address_names.device_id
+        select distinct h.account, h.input from mobeye.address_holder h where h.device_id = address_names.device_id
     ), span (least) as materialized (
         select distinct 'dc09:' || lpad(a.account, n, '0') collate "C"
           from address a cross join lateral generate_series(greatest(length(a.account), 1), 16) as n
@@ -270,27 +277,26 @@ as $$
        and not exists (select from mobeye.device d where d.device_id = k.name)
 $$;
 comment on function mobeye.address_names(text) is
-    'The names under which alerts of a device are stored that came before its account was registered.';
+    'The names of accounts that a device has or had under which anything is stored: it came before the account was registered, or late.';
 
 create or replace function mobeye.record_addressed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into mobeye.device_renamed (earlier_id, device_id)
-    select name, d.device_id from mobeye.device d cross join mobeye.address_names(d.device_id) as name
+    insert into mobeye.earlier_address (account, input, device_id)
+    select old.account, old.input, d.device_id from mobeye.device d
      where d.device_id = old.device_id -- not where it was deleted or renamed: this is its cascade
-        on conflict (device_id, earlier_id) do update set at = excluded.at;
-    return case tg_op when 'DELETE' then old else new end;
+        on conflict (device_id, account, input) do update set until = excluded.until;
+    return null;
 end
 $$;
-comment on function mobeye.record_addressed() is
-    'Records the names under which alerts of a device are stored that came before its address was registered: it loses that address.';
+comment on function mobeye.record_addressed() is 'Records the DC-09 address that a device had until now.';
 
-create or replace trigger record_delete before delete on mobeye.device_address
+create or replace trigger record_delete after delete on mobeye.device_address
     for each row execute function mobeye.record_addressed();
 
-create or replace trigger record_update before update on mobeye.device_address
+create or replace trigger record_update after update on mobeye.device_address
     for each row when (old.* is distinct from new.*) execute function mobeye.record_addressed();
 
 create or replace function mobeye.names_of(device_id text) returns setof text
@@ -305,18 +311,38 @@ as $$
 $$;
 comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses, also the earlier ones.';
 
--- Where it was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after
--- that, else the one that has it now. Of an account that tells nothing: it may have been corrected.
+-- Whoever has the account now, even if another one had it first: it may have been mistyped there. What came after the last one
+-- had lost it is of nobody.
+create or replace function mobeye.account_holder(name text, at timestamptz) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when h.until > account_holder.at then h.device_id else account_holder.name end
+      from (select ltrim(split_part(substr(name, 6), '/', 1), '0') as account, split_part(name, '/', 2) as input
+             where name ~ '^dc09:[0-9A-F]+(/[0-9]+)?$' and name !~ '^dc09:0(/|$)') n
+      join mobeye.address_holder h on h.account = n.account and (h.input is null or h.input::text = n.input)
+     where not exists (select from mobeye.device d where d.device_id = name)
+       and not exists (select from mobeye.device_renamed r where r.earlier_id = name)
+     order by h.until > account_holder.at desc, isfinite(h.until), h.input nulls last, h.until, h.device_id limit 1
+$$;
+comment on function mobeye.account_holder(text, timestamptz) is
+    'The device that is meant by the name of an account: the one that has it, else the first one that lost it after that time, else '
+    'the name itself. Null if no device has or had it, or one was registered under the name.';
+
+-- Of the name of an account the account tells: a placement there is but the one for which it was hidden. Of another name, where it
+-- was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after that,
+-- else the one that has it now.
 create or replace function mobeye.is_of(device text, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
+        case when device <> name and starts_with(name, 'dc09:') then mobeye.account_holder(name, is_of.at) end,
         (select p.device_id from mobeye.placement p
           where p.placement_id = is_of.placement_id
             and (p.device_id in (device, name) or name in (select mobeye.names_of(p.device_id)))),
         (select r.device_id from mobeye.device_renamed r
-          where r.earlier_id = name and r.at > is_of.at and not starts_with(name, 'dc09:') order by r.at, r.device_id limit 1),
+          where r.earlier_id = name and r.at > is_of.at order by r.at, r.device_id limit 1),
         (select d.device_id from mobeye.device d where d.device_id = name),
         device) = device
 $$;

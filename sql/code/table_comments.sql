@@ -210,10 +210,15 @@ comment on column mobeye.area_stats.layer is 'Layer of the area.';
 comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer; *: in all.';
 comment on column mobeye.area_stats.figure is 'What is counted.';
 comment on column mobeye.area_stats.n is 'How many.';
-comment on table mobeye.device_renamed is 'Earlier names of devices, also those of addresses that they had; written by triggers.';
+comment on table mobeye.device_renamed is 'Earlier names of devices; written by a trigger.';
 comment on column mobeye.device_renamed.earlier_id is 'The earlier name.';
 comment on column mobeye.device_renamed.device_id is 'The present name.';
 comment on column mobeye.device_renamed.at is 'When it was renamed.';
+comment on table mobeye.earlier_address is 'DC-09 addresses that devices had; written by triggers.';
+comment on column mobeye.earlier_address.account is 'The account.';
+comment on column mobeye.earlier_address.input is 'The input; null: those that no other device had.';
+comment on column mobeye.earlier_address.device_id is 'The device that had it.';
+comment on column mobeye.earlier_address.until is 'When it lost it.';
 comment on type mobeye.subject_scope is
     'The scope of a person''s request: a device and a period, its names, its placements within the period, the incidents that '
     'it began, and those that it joined.';

@@ -337,6 +337,16 @@ create table if not exists mobeye.device_renamed (
 );
 create index if not exists device_renamed_earlier on mobeye.device_renamed (earlier_id);
 
+-- What is stored under the name of an account is of a device that had it, too.
+create table if not exists mobeye.earlier_address (
+    account text not null,
+    input integer,
+    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
+    until timestamptz not null default now(),
+    unique nulls not distinct (device_id, account, input)
+);
+create index if not exists earlier_address_account on mobeye.earlier_address (ltrim(account, '0'));
+
 create table if not exists mobeye.placement (
     placement_id bigint generated always as identity primary key,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,

@@ -130,6 +130,15 @@ class DeviceReport(SchemaTest):
         self.alarm("old", "2026-02-03", "confirmed")
         self.assertEqual({n: (row["alarms"], row["false_alarms"]) for n, row in self.report().items()}, {"new": (1, 1), "old": (1, 0)})
 
+    def test_an_account_that_was_mistyped_brings_no_alarms(self):
+        for day in ("2026-02-01", "2026-02-03"):
+            self.alarm("dc09:B371/1", day)
+        for device, account in (("mistake", "B371"), ("right", "B371")):
+            self.device(device)
+            self.superuser.execute("insert into mobeye.device_address (account, device_id) values (%s, %s)", [account, device])
+            self.superuser.execute("update mobeye.device_address set account = 'B317' where device_id = 'mistake'")
+        self.assertEqual({n: (row["alarms"], row["card"]) for n, row in self.report().items()}, {"right": (2, "yellow")})
+
     def test_who_sees_what(self):
         self.device("noord", ("2026-02-01 12:00", "2026-02-04 12:00", "noord", True))
         self.device("zuid", ("2026-02-01 12:00", "2026-02-04 12:00", "zuid", True))

@@ -73,14 +73,15 @@ class Addresses(ErasureTest):
         self.superuser.execute("select mobeye.hide_late()")
         self.assertEqual(self.secret(), sorted([*DC09, "late"]))
 
+    def forget_addresses(self):
+        self.superuser.execute("delete from mobeye.device_address; delete from mobeye.earlier_address")
+
     def test_they_stay_its_own_when_the_address_is_changed_moved_or_removed(self):
         for change in ("set account = '999'", "set device_id = 'neighbour'"):
-            self.superuser.execute("delete from mobeye.device_renamed")
-            self.superuser.execute("delete from mobeye.device_address")
+            self.forget_addresses()
             self.address()
             self.superuser.execute(f"update mobeye.device_address {change}")
             self.assertEqual(self.names(), sorted(["d", *DC09]))
-        self.superuser.execute("delete from mobeye.device_renamed")
         self.superuser.execute("delete from mobeye.device_address")
         self.assertEqual(self.names("neighbour"), sorted(["neighbour", *DC09]))
         self.superuser.execute("update mobeye.device set device_id = 'n2' where device_id = 'neighbour'")
@@ -111,6 +112,100 @@ class Addresses(ErasureTest):
         self.assertEqual(sorted(a["event_id"] for a in found["alerts"]), sorted(DC09))
         self.erase("Kerkstraat 1")
         self.assertEqual(self.events(), ["dc09:1371/1", "dc09:37", "dc09:3710"])
+
+
+class MistypedAccount(ErasureTest):
+    """The set of Dorpsweg 2, which was not registered yet, reported by account D371. That was first typed for d, of Kerkstraat 1,
+    whose account is D317, and then corrected; the set of Dorpsweg 2 is e."""
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("insert into mobeye.team (team) values ('noord'), ('zuid') on conflict do nothing")
+        self.superuser.execute("insert into mobeye.device (device_id) values ('e')")
+        self.home = self.place("d", 10, 1, team="noord")
+        self.incident_id = self.incident(ended="2 days", device_id="dc09:D371/1")
+        self.alert("panic", "2 days", "e's", device_id="dc09:D371/1", incident_id=self.incident_id)
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('D371', 'd')")
+        self.superuser.execute("update mobeye.device_address set account = 'D317'")
+
+    def register(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('D371', 'e')")
+        self.place("e", 10, 1, "Dorpsweg 2", team="zuid")
+
+    def export(self, address):
+        found = self.value(self.superuser, "select mobeye.subject_export(%s, null, null, null)", address)
+        return [a["event_id"] for device in found for a in device["alerts"]]
+
+    def test_a_request_about_the_home_of_the_mistake_leaves_it(self):
+        self.register()
+        self.assertEqual(self.export("Kerkstraat 1"), [])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["e's"])
+
+    def test_the_home_that_it_is_about_gets_it_and_erases_it(self):
+        self.register()
+        self.assertEqual(self.export("Dorpsweg 2"), ["e's"])
+        self.erase("Dorpsweg 2")
+        self.assertEqual((self.events(), self.incidents()), ([], []))
+
+    def test_though_the_home_of_the_mistake_was_secret_by_then(self):
+        self.superuser.execute("update mobeye.placement set secret = true")
+        self.register()
+        self.erase("Dorpsweg 2")
+        self.assertEqual((self.events(), self.incidents()), ([], []))
+
+    def test_it_does_not_become_secret_with_the_home_of_the_mistake(self):
+        self.register()
+        self.superuser.execute("update mobeye.placement set secret = true where placement_id = %s", [self.home])
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.alert where secret"), 0)
+        self.assertEqual(self.incident_row(self.incident_id, "secret"), (False,))
+
+    def test_a_request_about_the_sender_is_not_about_the_device_of_the_mistake(self):
+        self.alert("intrusion", "2 days", "d's", device_id="d", placement_id=self.home)
+        self.assertEqual(self.erase(None, "dc09:D371/1", 5, 1)[1], [])
+        self.assertEqual(self.events(), ["d's"])
+
+    def test_what_came_later_is_of_nobody(self):
+        self.superuser.execute("update mobeye.earlier_address set until = %s", [self.ago("3 days")])
+        self.assertEqual(self.export("Kerkstraat 1"), [])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["e's"])
+
+    def test_of_several_that_lost_it_the_first_one_had_it(self):
+        self.superuser.execute("insert into mobeye.earlier_address (account, device_id, until) values ('0D371', 'neighbour', %s)",
+                               [self.ago("1 day")])
+        self.assertEqual(self.export("Kerkstraat 1"), [])
+        self.superuser.execute("update mobeye.earlier_address set until = %s where device_id = 'neighbour'", [self.ago("3 days")])
+        self.assertEqual(self.export("Kerkstraat 1"), ["e's"])
+
+
+class LateFrame(ErasureTest):
+    """A frame from before the account was changed may arrive when no device has that any more."""
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("insert into mobeye.team (team) values ('zuid') on conflict do nothing")
+        self.place("d", 10, 1, secret=True, team="zuid")
+        self.superuser.execute("insert into mobeye.device_address (account, input, device_id) values ('C371', 1, 'd')")
+        self.superuser.execute("update mobeye.device_address set account = 'C999'")
+        for event, name in (("late", "dc09:C371/1"), ("other input", "dc09:C371/2")):
+            self.alert("motion", "2 days", event, device_id=name, geom=self.point(), location_source="message")
+
+    def test_becomes_secret(self):
+        self.superuser.execute("select mobeye.hide_late()")
+        self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret").fetchall(), [("late", "zuid")])
+
+    def test_is_exported_and_erased_with_the_home(self):
+        (found,) = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)")
+        self.assertEqual([a["event_id"] for a in found["alerts"]], ["late"])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["other input"])
+
+    def test_so_is_that_of_a_device_that_was_renamed_since(self):
+        self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
+        self.assertEqual(self.superuser.execute("select account, device_id from mobeye.earlier_address").fetchall(), [("C371", "d2")])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["other input"])
 
 
 class NameOfAnother(ErasureTest):
