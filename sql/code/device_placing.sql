@@ -81,6 +81,7 @@ begin
             using errcode = 'no_data_found', hint = 'List its placements with mobeyectl device show.';
     end if;
     if lower(current.during) = at then -- the device was never there
+        perform mobeye.require_unnamed(device, at);
         delete from mobeye.placement p where p.placement_id = current.placement_id;
     else
         update mobeye.placement p set during = tstzrange(lower(current.during), at)
@@ -105,6 +106,7 @@ begin
     if not found then
         raise exception 'device "%" has no placement', device using errcode = 'no_data_found';
     end if;
+    perform mobeye.require_unnamed(device, lower(newest.during));
     delete from mobeye.placement p where p.placement_id = newest.placement_id;
     update mobeye.placement p set during = tstzrange(lower(p.during), null)
      where p.placement_id = newest.moved_from and upper(p.during) = lower(newest.during) and p.erased is null

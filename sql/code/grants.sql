@@ -102,6 +102,7 @@ grant execute on function
     mobeye.merge_measures(text[]),
     mobeye.refresh_states(text[]),
     mobeye.repair_area(public.geometry),
+    mobeye.require_unnamed(text, timestamptz),
     mobeye.stage_areas(),
     mobeye.stage_burglaries(),
     mobeye.stage_devices(),

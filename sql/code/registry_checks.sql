@@ -349,37 +349,47 @@ $$;
 comment on function mobeye.is_of(text, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a device is about that device: another one may have had the name too.';
 
-create or replace function mobeye.refuse_named_placement() returns trigger
+create or replace function mobeye.require_unnamed(device text, from_at timestamptz default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    from_at timestamptz; -- start of the placement; null: any placement of the device
-    what text := 'a placement';
+    what text := case when from_at is null then 'a placement' else 'the placement' end;
+begin
+    if exists (select from mobeye.placement p
+                where p.device_id = device and (from_at is null or lower(p.during) = from_at) and p.erased is not null) then
+        raise exception 'device %: % cannot be deleted, alerts of its period may still come', device, what
+            using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
+    end if;
+    if mobeye.is_named(device, from_at) then
+        raise exception 'device %: % cannot be deleted, incidents or alerts refer to it', device, what
+            using errcode = 'object_in_use',
+                  hint = 'End the placement instead (mobeyectl device retrieve), and set the state of the device to "retired".';
+    end if;
+end
+$$;
+comment on function mobeye.require_unnamed(text, timestamptz) is
+    'Refuses to delete a placement that incidents or alerts refer to, or that alerts may follow after its erasure: the one of the '
+    'device that starts at from_at, or (null) any.';
+
+create or replace function mobeye.refuse_named_placement() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
 begin
     if pg_has_role(current_user, 'mobeye_owner', 'member') then
         return old;
-    end if;
-    if tg_table_name = 'placement' then
-        from_at := lower(old.during);
-        what := 'the placement';
-    end if;
-    if exists (select from mobeye.placement p
-                where p.device_id = old.device_id and (from_at is null or lower(p.during) = from_at) and p.erased is not null) then
-        raise exception 'device %: % cannot be deleted, alerts of its period may still come', old.device_id, what
-            using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
-    end if;
-    if mobeye.is_named(old.device_id, from_at) then
-        raise exception 'device %: % cannot be deleted, incidents or alerts refer to it', old.device_id, what
-            using errcode = 'object_in_use',
-                  hint = 'End the placement instead (mobeyectl device retrieve), and set the state of the device to "retired".';
+    elsif tg_table_name = 'placement' then
+        perform mobeye.require_unnamed(old.device_id, lower(old.during));
+    else
+        perform mobeye.require_unnamed(old.device_id);
     end if;
     return old;
 end
 $$;
 comment on function mobeye.refuse_named_placement() is
-    'Keeps the registry from deleting a placement that incidents or alerts refer to, or that alerts may follow after its erasure. '
-    'Erasure and retention may delete it.';
+    'Keeps the registry from deleting a placement that require_unnamed() refuses. Erasure and retention may delete it, and the owner, '
+    'in SQL.';
 
 create or replace function mobeye.is_named(device_id text, from_at timestamptz) returns boolean
 language sql stable security definer

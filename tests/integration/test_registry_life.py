@@ -189,8 +189,11 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
     peer.close()
     wait_until(lambda: filled.query("select count(*) from mobeye.incident") == [(1,)], "the incident")
     (reference,), = filled.query("select reference from mobeye.incident")
-    for action in ["undo"], ["remove", "--yes"]:
-        assert "incidents or alerts refer to it" in filled.run("device", *action, "NL-1", role="mobeye_registry").stderr
+    (since,), = filled.query("select to_json(lower(during)) #>> '{}' from mobeye.placement"
+                            " where device_id = 'NL-1' and during @> now()")
+    for role in "mobeye_registry", None:
+        for action, *options in ["undo"], ["remove", "--yes"], ["retrieve", "--at", since]:
+            assert "incidents or alerts refer to it" in filled.run("device", action, *options, "NL-1", role=role).stderr
     year, number = reference.split("-")
     explained = [filled.run("explain", "-c", daemon.file, *option).stdout for option in (
         ["--reference", reference], ["--reference", f"{year}-{int(number)}"], ["--incident", reference],

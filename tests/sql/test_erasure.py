@@ -197,6 +197,12 @@ class Late(ErasureTest):
             with self.assertRaisesRegex(psycopg.errors.ObjectInUse, "alerts of its period may still come"):
                 registry.execute(statement)
 
+    def test_nor_do_the_functions_of_placing_though_the_owner_calls_them(self):
+        self.erase("Kerkstraat 1")
+        for statement in ("device_undo('d')", "device_retrieve('d', (select lower(during) from mobeye.placement))"):
+            with self.assertRaisesRegex(psycopg.errors.ObjectInUse, "alerts of its period may still come"):
+                self.superuser.execute(f"select mobeye.{statement}")
+
     def test_what_is_imported_again_is_not_erased(self):
         self.erase("Kerkstraat 1")
         self.superuser.execute("update mobeye.placement set address = 'Kerkstraat 1'")

@@ -227,7 +227,8 @@ static int remove_device(const struct device_request *request)
         return CTL_FAILED;
     return change_device(
         request, "remove",
-        "with removed as (delete from mobeye.device where device_id = $1 returning device_id)"
+        "with kept as materialized (select mobeye.require_unnamed($1)),"
+        " removed as (delete from mobeye.device using kept where device_id = $1 returning device_id)"
         " select device_id, (select count(*) from mobeye.placement p where p.device_id = $1) as placements"
         " from removed",
         1, values);
