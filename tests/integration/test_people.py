@@ -30,6 +30,10 @@ def test_people_and_teams(registry, database):
     assert '-:4: warning: team: is empty, so "kim" sees no incidents (use * to see those of all teams)' in complaints
     assert '-:2: warning: login: database login "jan" does not exist' in complaints
     assert "-:3" not in complaints
+    database.execute("create role jan nologin")  # as remove leaves one that owns objects
+    _, complaints = registry.done("people", "import", "-", "--dry-run", stdin=people)
+    assert '-:2: warning: login: role "jan" may not log in (alter role jan login; grant mobeye_patrol to jan)' in complaints
+    database.execute("drop role jan")
     assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 3, "stored": 0}]
     counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
     assert counts == [{"teams": 2, "created": 1, "areas_added": 1, "areas_removed": 0}]
