@@ -65,7 +65,8 @@ $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
     'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
 
-create or replace function mobeye.subject_scope(device text, during tstzrange, known text[] default '{}')
+create or replace function mobeye.subject_scope(device text, during tstzrange, known text[] default '{}',
+                                                others mobeye.subject_scope[] default '{}')
 returns mobeye.subject_scope
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -103,20 +104,27 @@ begin
          where i.incident_id = any (s.own)
            and (exists (select from mobeye.incident_condition c
                          where c.incident_id = i.incident_id
-                           and not (c.device_id = any (s.names)
-                                    and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))))
+                           and not exists (
+                               select from unnest(others || s) o
+                                where c.device_id = any (o.names)
+                                  and (o.device_id = s.device_id or o.during @> coalesce(c.since, i.first_seen))
+                                  and mobeye.is_of(o.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))))
                 or exists (select from mobeye.alert a
                             where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
-                              and not (a.device_id = any (s.names)
-                                       and (coalesce(a.placement_id = any (s.placements), false)
-                                            or mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))))));
+                              and not exists (
+                                  select from unnest(others || s) o
+                                   where a.device_id = any (o.names)
+                                     and (coalesce(a.placement_id = any (o.placements), false)
+                                          or (o.device_id = s.device_id or o.during @> a.occurred_at)
+                                             and mobeye.is_of(o.device_id, a.device_id, a.placement_id, a.occurred_at))))));
     s.own := array(select unnest(s.own) except select unnest(shared));
     s.joined := s.joined || shared;
     return s;
 end
 $$;
-comment on function mobeye.subject_scope(text, tstzrange, text[]) is
-    'The scope of a request about a device in a period; known: names of it besides those that the registry knows.';
+comment on function mobeye.subject_scope(text, tstzrange, text[], mobeye.subject_scope[]) is
+    'The scope of a request about a device in a period; known: names of it besides those that the registry knows; others: those of '
+    'the devices of the same request, whose incidents are not shared with anybody.';
 
 create or replace function mobeye.subject_held(s mobeye.subject_scope) returns bigint[]
 language sql stable
@@ -166,6 +174,9 @@ returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
+    with wanted as materialized (
+        select w.device_id, w.during, mobeye.subject_scope(w.device_id, w.during) as scope
+          from mobeye.subject(address, device, from_at, until_at) w)
     select coalesce(jsonb_agg(jsonb_build_object(
         'device', s.device_id, 'from', lower(s.during), 'until', upper(s.during), 'names', s.names,
         'registered', (select to_jsonb(d) from mobeye.device d where d.device_id = s.device_id),
@@ -185,8 +196,8 @@ as $$
                         (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
                           where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')
-      from mobeye.subject(address, device, from_at, until_at) w
-     cross join lateral mobeye.subject_scope(w.device_id, w.during) s
+      from wanted w
+     cross join lateral mobeye.subject_scope(w.device_id, w.during, '{}', array(select o.scope from wanted o)) s
      -- What an erasure leaves of a placement is no reason: nothing is known of the home.
      where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))

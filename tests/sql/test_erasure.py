@@ -337,6 +337,19 @@ class Everything(ErasureTest):
         self.erased()
         self.assertEqual(self.incident_row(incident, "device_id, kind, placement_id, active"), ("neighbour", "panic", None, 1))
 
+    def test_one_of_two_devices_of_the_home_alone_is_exported_with_its_history(self):
+        incident = self.shared()
+        self.place("neighbour", 60, 40)
+        found = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)")
+        own = [i for device in found for i in device["incidents"]]
+        self.assertEqual([i["incident_id"] for i in own], [incident])
+        self.assertEqual([h["note"] for h in own[0]["history"]], ["bij de buren", "bewoner slaapt"])
+        self.assertEqual([device["joined_incidents"] for device in found if device["device"] == "d"], [[incident]])
+        found = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', 'neighbour', null, null)")
+        self.assertEqual([(device["incidents"], device["joined_incidents"]) for device in found], [([], [incident])])
+        self.erased()
+        self.assertEqual(self.incidents(), [])
+
     def test_its_own_place_stays_with_it(self):
         own = self.point("st_setsrid(st_point(5.45, 52.15), 4326)")
         incident = self.shared(geom=own, placement_id=None, areas=["wijk:WKother"])
