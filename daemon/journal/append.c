@@ -37,6 +37,11 @@ static uint32_t segment_bytes(uint64_t max_size_bytes)
     return (uint32_t)(bytes / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
 }
 
+static uint32_t whole_blocks(uint64_t bytes)
+{
+    return (uint32_t)((bytes + SEGMENT_BYTES_ALIGN - 1) / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
+}
+
 static bool is_stored(const struct journal *journal, const struct segment *segment)
 {
     return segment->next_seq <= journal->stored_seq + 1 || segment->next_seq == segment->seq;
@@ -85,7 +90,20 @@ static struct frame_header header_of_pending(const struct journal *journal, uint
     return header;
 }
 
-static int create_segment(struct journal *journal, struct frame_header *first, int *ret_fd, struct err *err)
+/* false: the segment is as small as it may be. */
+static bool halve(struct frame_header *first, uint32_t least_bytes)
+{
+    uint32_t bytes = whole_blocks(first->segment_bytes / 2);
+    if (first->segment_bytes <= least_bytes)
+        return false;
+    first->segment_bytes = bytes > least_bytes ? bytes : least_bytes;
+    return true;
+}
+
+/* On a full disk, stored segments make room; the last one cannot, so the new segment is then created smaller, which is
+ * how the last one becomes removable. */
+static int create_segment(struct journal *journal, struct frame_header *first, uint32_t least_bytes, int *ret_fd,
+                          struct err *err)
 {
     int rc;
     bool disk_full;
@@ -96,12 +114,12 @@ static int create_segment(struct journal *journal, struct frame_header *first, i
     if (getrandom(&first->nonce, sizeof(first->nonce), 0) != sizeof(first->nonce))
         return err_set(err, "cannot get random numbers: %s", strerror(errno));
     first->nonce |= 1;
-    frame_seal(first, NULL);
     do {
+        frame_seal(first, NULL);
         rc = segment_create(journal->dir_fd, first, ret_fd, err);
         journal->shortage = rc == SEGMENT_SHORT ? errno : 0;
         disk_full = journal->shortage == ENOSPC || journal->shortage == EDQUOT;
-    } while (disk_full && append_drop_stored(journal));
+    } while (disk_full && (append_drop_stored(journal) || halve(first, least_bytes)));
     return rc;
 }
 
@@ -161,10 +179,12 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
         err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
         return JOURNAL_FULL;
     }
-    uint32_t bytes = segment_bytes(journal->max_size_bytes);
-    need_bytes += FRAME_BLOCK + APPEND_RESERVE_BYTES;
-    if (need_bytes > bytes)
-        bytes = (uint32_t)((need_bytes + SEGMENT_BYTES_ALIGN - 1) / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
+    uint32_t bytes = segment_bytes(journal->max_size_bytes),
+             least_bytes = whole_blocks(need_bytes + FRAME_BLOCK + APPEND_RESERVE_BYTES);
+    if (least_bytes < SEGMENT_BYTES_LEAST)
+        least_bytes = SEGMENT_BYTES_LEAST;
+    if (bytes < least_bytes)
+        bytes = least_bytes;
     if (!free_space(journal, bytes) && !force) {
         err_set(err, "journal.max_size reached by alerts not yet in the database");
         return JOURNAL_FULL;
@@ -173,7 +193,7 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
     first.segment_bytes = bytes;
     first.segment_seq = first.first_seq;
     first.wall_us = wall_us;
-    int rc = create_segment(journal, &first, &fd, err);
+    int rc = create_segment(journal, &first, least_bytes, &fd, err);
     if (rc < 0)
         return append_failed(journal, err);
     journal->shortage_us = wall_us;
@@ -289,7 +309,7 @@ static bool could_free_space(const struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
-static int check_disk_space(const struct journal *journal, uint32_t bytes, int64_t wall_us, struct err *err)
+static int check_disk_space(const struct journal *journal, int64_t wall_us, struct err *err)
 {
     struct statvfs fs;
     int64_t since_us = wall_us - journal->shortage_us;
@@ -298,7 +318,7 @@ static int check_disk_space(const struct journal *journal, uint32_t bytes, int64
     if (fstatvfs(journal->dir_fd, &fs) != 0)
         return err_set(err, "cannot read the free space of the file system: %s", strerror(errno));
     uint64_t blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
-    return blocks * fs.f_frsize >= bytes ? 0 : err_set(err, "the disk is full");
+    return blocks * fs.f_frsize >= SEGMENT_BYTES_LEAST ? 0 : err_set(err, "the disk is full");
 }
 
 int journal_check_space(const struct journal *journal, int64_t wall_us, struct err *err)
@@ -312,7 +332,7 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
         return err_set(err, "journal.max_size reached by alerts not yet in the database");
     if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))
         return 0;
-    return check_disk_space(journal, bytes, wall_us, err);
+    return check_disk_space(journal, wall_us, err);
 }
 
 _Static_assert(JOURNAL_MESSAGE_BYTES >= RECORD_MAX, "a record with the largest image is a message");

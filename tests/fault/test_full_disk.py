@@ -91,3 +91,22 @@ def test_what_is_stored_makes_room_on_a_full_disk(disk, database, daemons, conte
     daemon.wait_drained()
     database.check(sender.ledger)
     daemon.stop()
+
+
+@on("tmpfs", "ext4")
+def test_a_disk_with_room_for_one_usual_segment_is_used_whole_and_resumes_by_itself(disk, cluster, database, daemons, context):  # noqa: F811
+    """The journal has one segment of the usual size, and that is full: once it is stored, nobody has to make room."""
+    daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="640MiB").start()
+    assert daemon.metric("journal_bytes") == 40 << 20
+    cluster.stop()
+    sender = Sender(context, daemon)
+    sender.send_until(b"RETRY")
+    assert len(sender.ledger.accepted) * 60000 > 45 << 20, "more than the first segment"
+    cluster.start()
+    daemon.wait_drained()
+    wait_until(lambda: daemon.get("/readyz")[0] == 200, "ready without anybody sending")
+    for _ in range(20):
+        sender.send_until(b"ACK")
+    daemon.wait_drained()
+    database.check(sender.ledger)
+    daemon.stop()

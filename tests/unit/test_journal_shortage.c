@@ -13,7 +13,8 @@ static const char *const words[CALLS] = {"openat", "fallocate", "renameat", "fsy
 
 static struct {
     enum call call;
-    int error; /* that it fails with; 0: it does not */
+    int error;  /* that it fails with; 0: it does not */
+    off_t room; /* up to so many bytes can be allocated nevertheless */
     unsigned failed;
 } shortage;
 
@@ -37,7 +38,7 @@ int openat(int dir, const char *path, int flags, ...)
 
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
-    return fails(CALL_ALLOCATE) ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
+    return len > shortage.room && fails(CALL_ALLOCATE) ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
@@ -163,4 +164,33 @@ Test(journal_shortage, of_descriptors_costs_no_stored_segment)
     cr_assert_eq(append_at(journal, WALL + 2 * CLOCK_SECOND, &err), JOURNAL_APPENDED);
     sync_journal(journal);
     close_journal(&journal);
+}
+
+/* Otherwise a journal that has only one segment would stay full after all of it was stored. */
+Test(journal_shortage, of_disk_space_is_met_by_a_smaller_segment)
+{
+    static const off_t room = (off_t)1 << 20;
+    struct err err = {""};
+    struct journal *journal = open_journal(UINT64_C(64) << 20, NULL);
+    uint64_t first_bytes = journal_bytes(journal);
+    shortage.call = CALL_ALLOCATE;
+    shortage.error = ENOSPC;
+    shortage.room = room;
+    while (journal_bytes(journal) == first_bytes)
+        cr_assert_eq(append_at(journal, WALL, &err), JOURNAL_APPENDED, "%s", err.text);
+    cr_assert_eq(journal_bytes(journal), first_bytes + (uint64_t)room, "as large as there is room");
+    sync_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal), WALL);
+    while (journal_first_seq(journal) == 1)
+        cr_assert_eq(append_at(journal, WALL, &err), JOURNAL_APPENDED, "%s", err.text);
+    cr_assert_leq(journal_bytes(journal), 2 * (uint64_t)room, "what is stored makes room");
+    shortage.room = 100 << 10;
+    fill_segment(journal);
+    cr_assert_neq(journal_check_space(journal, WALL, &err), 0, "no room for the smallest either");
+    shortage.room = (off_t)8 << 20;
+    cr_assert_eq(append_at(journal, WALL + CLOCK_SECOND, &err), JOURNAL_APPENDED, "%s", err.text);
+    sync_journal(journal);
+    uint64_t kept = journal_synced_seq(journal) - journal_first_seq(journal) + 1;
+    close_journal(&journal);
+    assert_all_there(kept);
 }
