@@ -1,8 +1,12 @@
 """A full disk: RETRY, no ACK, no end of the daemon, and it recovers by itself."""
+import json
+import re
+
 import pytest
 
 from disk import disk  # noqa: F401 (a fixture)
 from harness.alerts import SOURCE, padded
+from harness.daemon import mobeyectl
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -109,4 +113,28 @@ def test_a_disk_with_room_for_one_usual_segment_is_used_whole_and_resumes_by_its
         sender.send_until(b"ACK")
     daemon.wait_drained()
     database.check(sender.ledger)
+    daemon.stop()
+
+
+@on("tmpfs")
+def test_status_says_that_senders_get_retry_though_nothing_waits(disk, database, daemons, context):  # noqa: F811
+    """Others fill the disk, so that not even the smallest segment has room."""
+    daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="640MiB").start()
+    disk.fill()
+    sender = Sender(context, daemon)
+
+    def status(*options):
+        sender.send_until(b"RETRY")
+        return mobeyectl("status", "-c", daemon.file, "--db", database.conninfo, *options)
+    sender.send_until(b"RETRY")
+    daemon.wait_drained()
+    shown = status()
+    assert shown.returncode == 1 and "connected to the daemon" in shown.stdout
+    assert re.search(r"^ +NOT READY, senders get RETRY: the journal is full: .+$", shown.stdout, re.M), shown.stdout
+    seen = json.loads(status("--json").stdout)
+    assert not seen["ok"] and not seen["daemon"]["ready"] and "the journal is full" in seen["daemon"]["not_ready"]
+    disk.free()
+    sender.send_until(b"ACK")
+    shown = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
+    assert shown.returncode == 0 and "NOT READY" not in shown.stdout
     daemon.stop()

@@ -4,6 +4,7 @@ import json
 import zmq
 
 from harness.alerts import alert, encode, padded
+from harness.daemon import mobeyectl
 from harness.paths import free_port
 from harness.peers import Dealer, Load
 from harness.wait import wait_until
@@ -33,6 +34,8 @@ def test_a_full_journal_answers_retry_and_is_freed_by_the_database(cluster, data
     assert dealer.ask(b"nonsense").word == b"REJECT"
     assert daemon.get("/readyz") == (503, "not ready: the journal is full: journal.max_size reached by"
                                             " alerts not yet in the database\n")
+    told = mobeyectl("status", "-c", daemon.file).stdout
+    assert "NOT READY, senders get RETRY: the journal is full: journal.max_size reached by alerts not yet in the database\n" in told
     assert daemon.get("/healthz")[0] == 200
     cluster.start()
     wait_until(lambda: daemon.get("/readyz") == (200, "ok\n"), "ready without anybody sending")

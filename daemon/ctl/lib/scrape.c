@@ -38,7 +38,7 @@ static void on_answer(struct evhttp_request *request, void *arg)
     fetch->text->len += len;
 }
 
-static void fetch_metrics(const char *host, uint16_t port, struct fetch *fetch)
+static void fetch_page(const char *host, uint16_t port, const char *path, struct fetch *fetch)
 {
     struct event_base *base = event_base_new();
     struct evhttp_connection *connection = evhttp_connection_base_new(base, NULL, host, port);
@@ -47,7 +47,7 @@ static void fetch_metrics(const char *host, uint16_t port, struct fetch *fetch)
     struct evhttp_request *request = evhttp_request_new(on_answer, fetch);
     evhttp_add_header(evhttp_request_get_output_headers(request), "Host", host);
     evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
-    if (evhttp_make_request(connection, request, EVHTTP_REQ_GET, "/metrics") == 0)
+    if (evhttp_make_request(connection, request, EVHTTP_REQ_GET, path) == 0)
         event_base_dispatch(base);
     evhttp_connection_free(connection);
     event_base_free(base);
@@ -76,7 +76,7 @@ int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret,
     if (parse_listen(listen, host, &port, err) != 0)
         return -1;
     struct fetch fetch = {.text = &ret->text};
-    fetch_metrics(host, port, &fetch);
+    fetch_page(host, port, "/metrics", &fetch);
     ret->mono_us = clock_mono_us();
     snprintf(line, sizeof(line), "\n%s_", program);
     if (fetch.status == 0)
@@ -93,6 +93,28 @@ int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret,
 int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
 {
     return scrape_fetch_of("mobeyed", listen, ret, err);
+}
+
+bool scrape_ready(const char *listen, struct buf *ret_why)
+{
+    char host[INET6_ADDRSTRLEN];
+    uint16_t port = 0;
+    struct err err;
+    struct str prefix = STR("not ready: ");
+    struct fetch fetch = {.text = ret_why};
+    ret_why->len = 0;
+    if (parse_listen(listen, host, &port, &err) != 0)
+        return true;
+    fetch_page(host, port, "/readyz", &fetch);
+    if (fetch.status != 503)
+        return true;
+    if (ret_why->len > 0 && ret_why->data[ret_why->len - 1] == '\n')
+        ret_why->len--;
+    if (ret_why->len > prefix.len && memcmp(ret_why->data, prefix.p, prefix.len) == 0) {
+        ret_why->len -= prefix.len;
+        memmove(ret_why->data, ret_why->data + prefix.len, ret_why->len);
+    }
+    return false;
 }
 
 /* Reading */

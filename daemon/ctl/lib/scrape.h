@@ -21,6 +21,10 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
 /* The same for another program, whose metrics begin with its name ("mobeye_board"). */
 int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err);
 
+/* Asks the daemon's /readyz. false: it accepts no alerts at present, for the reason ret_why. true also without an
+ * answer. */
+bool scrape_ready(const char *listen, struct buf *ret_why);
+
 /* The value of a metric without labels, by its whole name. NAN: there is no such sample. */
 double scrape_plain(const struct scrape *scrape, const char *name);
 

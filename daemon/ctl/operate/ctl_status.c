@@ -31,7 +31,7 @@ static const char help[] =
     "  -h, --help         print this help\n\n"
     "Example:\n"
     "  $ mobeyectl status --json | jq .ok\n\n"
-    "Exit status: 0 the daemon and its database are up, 1 one of them is not, 2 usage error.\n";
+    "Exit status: 0 the daemon accepts alerts and its database is up, 1 otherwise, 2 usage error.\n";
 
 /* Collecting */
 
@@ -52,6 +52,7 @@ static void scrape_twice(struct status *s)
         return;
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     s->daemon_up = scrape_fetch(s->conf->http_listen, &s->after, &s->daemon_err) == 0;
+    s->ready = scrape_ready(s->conf->http_listen, &s->not_ready);
     struct statvfs space;
     if (statvfs(s->conf->journal.directory, &space) == 0)
         s->disk_free = (double)space.f_bavail * (double)space.f_frsize;
@@ -72,7 +73,7 @@ double status_rate(const struct status *s, const char *name, const struct str *e
 
 bool status_all_is_up(const struct status *s)
 {
-    return s->daemon_up && s->db.up && status_value(s, "database_up") == 1;
+    return s->daemon_up && s->ready && s->db.up && status_value(s, "database_up") == 1;
 }
 
 /* The screen */
@@ -162,6 +163,8 @@ static void print_daemon(const struct status *s)
     if (status_value(s, "config_last_reload_successful") == 0)
         fputs("; the last reload was REFUSED (journalctl -u mobeyed -p warning gives the reason)", stdout);
     putchar('\n');
+    if (!s->ready)
+        printf("             NOT READY, senders get RETRY: %.*s\n", (int)s->not_ready.len, s->not_ready.data);
 }
 
 /* The journal drops stored alerts where the disk has no room, so that it may take all of what it has there. */
@@ -385,6 +388,7 @@ static int show_status(const struct conf *conf, const struct status_request *req
     free(s.watches.list);
     status_program_clear(&s.frigate);
     status_program_clear(&s.board);
+    buf_free(&s.not_ready);
     buf_free(&s.before.text);
     buf_free(&s.after.text);
     return result;

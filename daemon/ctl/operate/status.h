@@ -14,6 +14,8 @@ struct status {
     const struct conf *conf; /* NULL: the file cannot be read */
 
     bool daemon_up;
+    bool ready; /* it accepts alerts; false: not, for the reason not_ready */
+    struct buf not_ready;
     struct err daemon_err;
     struct scrape before, after;
     double disk_free; /* bytes on the disk of the journal; NAN: this user may not see it */
@@ -42,6 +44,7 @@ double status_journal_limit(const struct status *s);
  * NAN: never. */
 double status_full_in_s(const struct status *s);
 
+/* The daemon answers, accepts alerts and is connected to its database, which can be reached from here too. */
 bool status_all_is_up(const struct status *s);
 
 void status_print_json(const struct status *s);

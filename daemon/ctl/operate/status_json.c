@@ -35,6 +35,9 @@ static void put_daemon(struct buf *out, const struct status *s)
         buf_append_str(out, STR("}, \"journal\": null"));
         return;
     }
+    ctl_json_bool(out, "ready", s->ready);
+    if (!s->ready)
+        ctl_json_text(out, "not_ready", buf_str(&s->not_ready));
     ctl_json_number(out, "started", status_value(s, "start_timestamp_seconds"));
     ctl_json_number(out, "accepted_per_second", status_rate(s, "journaled_total", NULL));
     ctl_json_number(out, "stored_per_second", status_rate(s, "committed_total", NULL));
