@@ -46,9 +46,10 @@ def test_the_daemon_names_the_owner_of_a_lock_file_that_it_cannot_open(ready):
 
 
 def test_a_reload_that_was_refused_is_a_problem(ready):
-    """Also once the file is in order again."""
+    """systemctl reload fails, and the daemon itself knows; also once the file is in order again."""
     ready.must("sed", "-i", "$ a nonsense: 1", "/etc/mobeyed/mobeyed.yaml")
-    ready.must("pkill", "-HUP", "-u", "mobeyed", "-x", "mobeyed")
+    done = ready.run("systemctl", "reload")
+    assert done.returncode != 0 and "nonsense" in done.stdout, done.stdout
     wait_until(lambda: "nonsense" in ready.log(), "the reload is refused")
     ready.must("sed", "-i", "/^nonsense/d", "/etc/mobeyed/mobeyed.yaml")
     (told,) = problems(ready)
