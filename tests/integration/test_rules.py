@@ -9,6 +9,7 @@ import pytest
 
 from harness.alerts import alert
 from harness.daemon import mobeyectl
+from harness.paths import MOBEYECTL
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -292,22 +293,31 @@ def test_a_file_that_refers_to_a_bad_one_is_not_applied(daemons, database, tmp_p
 
 @pytest.fixture
 def systemd(tmp_path, daemons, database, monkeypatch):
-    """A running daemon whose file is `target`, and a systemctl that reloads it with the signal, as its unit does."""
+    """A running daemon whose file is `target`, and a systemctl that reloads it with the signal, as its unit does; where
+    there is a file `fails` it then fails once, as after the unit's check."""
     daemon = daemons(database.ingest).start()
     calls = tmp_path / "bin" / "systemctl"
     calls.parent.mkdir()
-    calls.write_text(f"#!/bin/sh\n[ $1 != reload ] || kill -HUP {daemon.pid}\n")
+    calls.write_text(f"""#!/bin/sh
+        [ $1 = reload ] || exit 0
+        kill -HUP {daemon.pid}
+        rm {tmp_path}/fails 2> /dev/null || exit 0
+        until {MOBEYECTL} status -c {daemon.file} | grep -q REFUSED; do :; done
+        exit 1""")
     calls.chmod(0o755)
     monkeypatch.setenv("PATH", f"{calls.parent}:{os.environ['PATH']}")
     return daemon
 
 
-def test_what_the_daemon_refuses_does_not_stay(systemd, tmp_path):
-    """An address in use, which only the daemon finds; then one that is free."""
+@pytest.mark.parametrize("check_fails", [False, True])
+def test_what_the_daemon_refuses_does_not_stay(systemd, tmp_path, check_fails):
+    """An address in use, which only the daemon finds, unless the unit's check fails too; then one that is free."""
     daemon, new = systemd, tmp_path / "new.yaml"
     previous = daemon.directory / "mobeyed.yaml.previous"
     before = daemon.file.read_text()
     previous.write_text("the one before")
+    if check_fails:
+        (tmp_path / "fails").touch()
 
     def apply():
         return mobeyectl("apply", "-c", daemon.file, "--yes", "--no-replay", new)

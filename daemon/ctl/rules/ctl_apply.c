@@ -151,7 +151,7 @@ static int put_back(const struct apply_request *request, const struct former_fil
 static int reload_or_put_back(const struct apply_request *request, const struct former_file *target,
                               const struct former_file *previous)
 {
-    enum reload_result result = reload_unit(request->unit, request->listen);
+    enum reload_result result = reload_unit(request->unit, request->listen, false);
     if (result == RELOAD_APPLIED)
         fprintf(stderr, "%s reloaded\n", request->unit);
     if (result == RELOAD_APPLIED || result == RELOAD_UNKNOWN)
@@ -159,7 +159,7 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     int rc = put_back(request, target);
     if (put_back(request, previous) != CTL_OK || rc != CTL_OK)
         return ctl_fail(VERB, "%s refused the file, which is still installed", request->unit);
-    if (result == RELOAD_REFUSED_BY_DAEMON && reload_unit(request->unit, request->listen) == RELOAD_REFUSED_BY_DAEMON)
+    if (reload_unit(request->unit, request->listen, true) == RELOAD_REFUSED)
         return ctl_fail(
             VERB,
             "%s refused the file, or took too long to apply it; %s is as it was, but the daemon may run with "

@@ -1,7 +1,6 @@
 #include "ctl/rules/reload_unit.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +12,7 @@
 enum { PATIENCE_S = 15 };
 
 /* A reload is a signal and gives no reply, so this polls. false: the daemon refused the file, or the time is over.
- * refused_earlier: its state before the signal, in which a refusal does not show. */
+ * refused_earlier: it has refused one before the signal, so that another refusal does not show. */
 static bool wait_applied(const char *listen, double before, bool refused_earlier)
 {
     int64_t until_us = clock_mono_us() + PATIENCE_S * CLOCK_SECOND;
@@ -28,7 +27,7 @@ static bool wait_applied(const char *listen, double before, bool refused_earlier
     return false;
 }
 
-enum reload_result reload_unit(const char *unit, const char *listen)
+enum reload_result reload_unit(const char *unit, const char *listen, bool again)
 {
     const char *const active[] = {"systemctl", "is-active", "--quiet", unit, NULL};
     const char *const reload[] = {"systemctl", "reload", unit, NULL};
@@ -41,10 +40,10 @@ enum reload_result reload_unit(const char *unit, const char *listen)
     }
     double before = scrape_applied_at(listen, &refused_earlier);
     if (ctl_systemctl(reload) != 0)
-        return RELOAD_REFUSED_BY_CHECK;
+        return RELOAD_REFUSED;
     if (isnan(before)) {
         fprintf(stderr, "%s was told to reload; its metrics cannot be read, so only its log shows the result\n", unit);
         return RELOAD_UNKNOWN;
     }
-    return wait_applied(listen, before, refused_earlier) ? RELOAD_APPLIED : RELOAD_REFUSED_BY_DAEMON;
+    return wait_applied(listen, before, refused_earlier || again) ? RELOAD_APPLIED : RELOAD_REFUSED;
 }

@@ -4,14 +4,16 @@
 #ifndef MOBEYE_CTL_RULES_RELOAD_UNIT_H
 #define MOBEYE_CTL_RULES_RELOAD_UNIT_H
 
+#include <stdbool.h>
+
 enum reload_result {
     RELOAD_APPLIED,
     RELOAD_UNKNOWN, /* nothing to reload, not running, or without metrics to know it by; the reason is printed */
-    RELOAD_REFUSED_BY_CHECK,  /* the unit's check refused the file, so the daemon was not asked to read it */
-    RELOAD_REFUSED_BY_DAEMON, /* the daemon refused it, or has not applied it within 15 s */
+    RELOAD_REFUSED, /* by the unit's check or by the daemon, or the daemon has not applied the file within 15 s */
 };
 
-/* unit: "none" reloads nothing. listen: http.listen of the running daemon, or NULL. */
-enum reload_result reload_unit(const char *unit, const char *listen);
+/* unit: "none" reloads nothing. listen: http.listen of the running daemon, or NULL. again: the reload before was refused,
+ * which may show only now. */
+enum reload_result reload_unit(const char *unit, const char *listen, bool again);
 
 #endif
