@@ -38,6 +38,19 @@ def test_files_of_another_user_are_a_problem(ready, path, mode, told):
     assert any(line.endswith(told) for line in problems(ready)), problems(ready)
 
 
+@pytest.mark.parametrize("closed", [("chmod", "0700"), ("chgrp", "root")])
+def test_a_directory_that_the_daemon_cannot_enter_is_a_problem(ready, closed):
+    """Nothing is wrong with the files in it, nor with the database, for which no password is found."""
+    ready.must(*closed, "/etc/mobeyed")
+    said = ready.run("mobeyectl", "doctor").stdout
+    assert said.count("cannot enter") == 1 and "ok       files        /etc/mobeyed" not in said, said
+    assert ("PROBLEM  files        the user mobeyed cannot enter /etc/mobeyed: "
+            "chgrp mobeyed /etc/mobeyed && chmod 0750 /etc/mobeyed\n") in said, said
+    ready.must("chgrp", "mobeyed", "/etc/mobeyed")
+    ready.must("chmod", "0750", "/etc/mobeyed")
+    assert problems(ready) == []
+
+
 def test_the_daemon_names_the_owner_of_a_lock_file_that_it_cannot_open(ready):
     ready.must("systemctl", "stop")
     ready.must("chown", "root:root", f"{JOURNAL}/lock")

@@ -4,6 +4,7 @@
 #ifndef MOBEYE_CTL_OPERATE_DOCTOR_H
 #define MOBEYE_CTL_OPERATE_DOCTOR_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -32,6 +33,7 @@ struct doctor {
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
     struct scrape metrics;
     bool json;
+    char closed_directory[PATH_MAX]; /* the last one that the daemon's user was said to be unable to enter */
     unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
 

@@ -37,19 +37,48 @@ void doctor_clock(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "clock", NULL, "synchronised, off by at most %ld ms", now.maxerror / 1000);
 }
 
-/* Whether the mode of the file lets the user read it. */
-static bool may_read(const struct stat *st, const struct passwd *user)
+/* Whether the mode of the file grants the user what `wanted` (S_IROTH, S_IXOTH) grants others. */
+static bool may(const struct stat *st, const struct passwd *user, mode_t wanted)
 {
     gid_t groups[64];
     int n = 64;
     if (st->st_uid == user->pw_uid)
-        return st->st_mode & S_IRUSR;
+        return st->st_mode & wanted << 6;
     if (getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
         n = 64;
     for (int i = 0; i < n; i++)
         if (groups[i] == st->st_gid)
-            return st->st_mode & S_IRGRP;
-    return st->st_mode & S_IROTH;
+            return st->st_mode & wanted << 3;
+    return st->st_mode & wanted;
+}
+
+static bool runs_as_another(const struct doctor *d, const struct passwd *user)
+{
+    struct stat st;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d", d->daemon);
+    return d->daemon != 0 && stat(path, &st) == 0 && st.st_uid != user->pw_uid;
+}
+
+/* false: the user cannot, which is said once for each directory. */
+static bool can_enter_directories(struct doctor *d, const struct passwd *user, const char *path)
+{
+    struct stat st;
+    char directory[PATH_MAX], advice[2 * PATH_MAX + 64];
+    if (!user || runs_as_another(d, user))
+        return true;
+    for (const char *end = strchr(path + 1, '/'); end && end - path < PATH_MAX; end = strchr(end + 1, '/')) {
+        snprintf(directory, sizeof(directory), "%.*s", (int)(end - path), path);
+        if (stat(directory, &st) < 0 || may(&st, user, S_IXOTH))
+            continue;
+        if (strcmp(d->closed_directory, directory) == 0)
+            return false;
+        snprintf(d->closed_directory, sizeof(d->closed_directory), "%s", directory);
+        snprintf(advice, sizeof(advice), "chgrp " USER " %s && chmod 0750 %s", directory, directory);
+        doctor_say(d, DOCTOR_PROBLEM, "files", advice, "the user " USER " cannot enter %s", directory);
+        return false;
+    }
+    return true;
 }
 
 enum { OWNER_SIZE = 64 };
@@ -72,6 +101,8 @@ static void say_secret(struct doctor *d, const struct passwd *user, const char *
     char owner[OWNER_SIZE];
     if (strncmp(path, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0)
         return; /* systemd protects credentials */
+    if (!can_enter_directories(d, user, path))
+        return;
     if (stat(path, &st) < 0) {
         if (!doctor_needs_root(d, "files", path))
             doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
@@ -108,9 +139,11 @@ static void say_file(struct doctor *d, const struct passwd *user)
     struct stat st;
     const char *path = d->conf->file;
     bool secret = has_password(d, user);
+    if (!can_enter_directories(d, user, path))
+        return;
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
-    else if (user && !may_read(&st, user))
+    else if (user && !may(&st, user, S_IROTH))
         doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
                    "the user " USER " cannot read %s", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
@@ -128,7 +161,7 @@ static void say_clients(struct doctor *d, const struct passwd *user)
 {
     struct stat st;
     const char *path = d->conf->security.clients;
-    if (path && user && stat(path, &st) == 0 && !may_read(&st, user))
+    if (path && user && can_enter_directories(d, user, path) && stat(path, &st) == 0 && !may(&st, user, S_IROTH))
         doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
                    "the user " USER " cannot read %s", path);
 }
@@ -164,6 +197,8 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     struct stat st;
     char foreign[PATH_MAX];
     const char *path = d->conf->journal.directory;
+    if (!can_enter_directories(d, user, path))
+        return;
     if (stat(path, &st) < 0 && doctor_needs_root(d, "files", path))
         return;
     if (stat(path, &st) < 0)
