@@ -86,6 +86,8 @@ def test_an_administrator_who_is_not_root_gets_no_false_problems(ready):
     try:
         told = ready.run("mobeyectl", "queue", user="bert").stdout
         assert "only root and members of its group can read it: usermod -aG mobeyed USER, or use --db CONNINFO" in told
+        assert problems(ready, user="bert") == [
+            "PROBLEM  file         /etc/mobeyed/mobeyed.yaml cannot be read (Permission denied): run doctor as root"]
     finally:
         ready.must("userdel", "bert")
 

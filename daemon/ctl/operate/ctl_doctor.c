@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ctl/lib/ctl.h"
@@ -105,6 +106,15 @@ static void connect_both(struct doctor *d, const char *db, struct buf *why, stru
     ctl_wait_briefly(d->own);
 }
 
+static void say_unusable_file(struct doctor *d, const char *file)
+{
+    if (access(file, R_OK) == 0)
+        doctor_say(d, DOCTOR_PROBLEM, "file", "run mobeyed --check", "%s is not a valid configuration", file);
+    else
+        doctor_say(d, DOCTOR_PROBLEM, "file", errno == EACCES ? "run doctor as root" : "check its name",
+                   "%s cannot be read (%s)", file, strerror(errno));
+}
+
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_doctor(int argc, char **argv)
@@ -120,8 +130,7 @@ int ctl_doctor(int argc, char **argv)
     struct doctor d = {.file = call.file, .frigate_file = frigate, .board_file = board, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
-        doctor_say(&d, DOCTOR_PROBLEM, "file", "run mobeyed --check", "%s is not a valid configuration",
-                   d.file ? d.file : CTL_DEFAULT_FILE);
+        say_unusable_file(&d, d.file ? d.file : CTL_DEFAULT_FILE);
         return CTL_FAILED;
     }
     d.conf = conf;
