@@ -137,6 +137,24 @@ def test_a_file_that_was_changed_is_not_changed_silently(server, place, name):
     assert not (place / "mobeyed.yaml.setup").exists()
 
 
+def test_what_setup_wrote_itself_it_changes_and_keeps(server, place, name):
+    """By then it holds a password's file or a conninfo of somebody's own, so it is kept."""
+    ready(server, place, name)
+    file = place / "mobeyed.yaml"
+    first = file.read_text()
+    secured = ready(server, place, name, "--curve")
+    assert f"change {file}; the old file is {file}.before-setup" in secured
+    assert (place / "mobeyed.yaml.before-setup").read_text() == first
+    assert f'server_key: "{place}/server.key"' in file.read_text()
+    done = set_up(server, place, name, "--instance", "soest-1", "--no-drill")
+    assert done.returncode == 0, done.stderr
+    assert 'instance: "soest-1"' in file.read_text() and f'server_key: "{place}/server.key"' in file.read_text()
+    # A remark on the same line is somebody's own.
+    file.write_text(file.read_text().replace('"soest-1"', '"soest-1" # ours'))
+    refused = set_up(server, place, name, "--instance", "baarn-1", "--no-drill")
+    assert refused.returncode == 1 and "left unchanged" in refused.stderr and "# ours" in file.read_text()
+
+
 def test_a_file_that_was_changed_says_which_database_it_is(server, place, name):
     ready(server, place, name)
     done = mobeyectl("setup", "--admin", server.conninfo, "--yes", "-c", place / "mobeyed.yaml", "--no-drill")
@@ -371,7 +389,7 @@ def test_a_list_of_clients_is_left_to_its_owner(server, place, name):
     clients.write_text("# mine\nclients: []\n")
     options = [server, place, name, "--no-drill", "--curve"]
     refused = set_up(*options)
-    assert refused.returncode == 1 and "clients.yaml was edited by hand and is left unchanged" in refused.stderr
+    assert refused.returncode == 1 and "clients.yaml is neither the sample nor what setup wrote, and is left unchanged" in refused.stderr
     assert clients.read_text() == "# mine\nclients: []\n"
     done = set_up(*options, "--replace")
     assert done.returncode == 0, done.stderr

@@ -71,12 +71,13 @@ struct setup_file {
     const char *user;                /* whose group may read it */
     const struct buf *old;           /* NULL: the file does not exist */
     bool shipped;                    /* the old text is that of the package, unchanged */
+    bool own;                        /* or changed by setup alone */
     const struct buf *text;          /* the desired text */
     bool (*check)(const char *path); /* returns whether the file is valid and prints errors; NULL: not checked */
 };
 
-/* Writes the file. A file that was edited by hand is replaced only with --replace or after confirmation, and the old
- * one is kept; otherwise the new one is written next to it. */
+/* Writes the file; an old one is kept unless it is as shipped. One that was edited by hand is replaced only with
+ * --replace or after confirmation; otherwise the new one is written next to it. */
 int setup_put(struct setup *s, const struct setup_file *file);
 
 /* Connects as the superuser; creates database and schema. */

@@ -20,7 +20,7 @@ struct config_edit {
     bool wanted, found;
 };
 
-/* The edit that applies to the line; NULL: none. */
+/* The edit for the line; NULL: none. */
 static struct config_edit *edit_of_line(struct config_edit *settings, size_t n, struct str line)
 {
     size_t indent = 0;
@@ -28,7 +28,7 @@ static struct config_edit *edit_of_line(struct config_edit *settings, size_t n, 
         indent++;
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(settings[i].key);
-        if (settings[i].wanted && indent >= settings[i].indent && indent <= settings[i].indent_max &&
+        if (indent >= settings[i].indent && indent <= settings[i].indent_max &&
             line.len >= indent + len && memcmp(line.p + indent, settings[i].key, len) == 0)
             return &settings[i];
     }
@@ -53,7 +53,7 @@ static bool apply_edits(struct config_edit *settings, size_t n, struct str text,
         const char *end = memchr(text.p + at, '\n', text.len - at);
         struct str line = {text.p + at, (end ? (size_t)(end - text.p) : text.len) - at};
         struct config_edit *setting = edit_of_line(settings, n, line);
-        if (setting) {
+        if (setting && setting->wanted) {
             append_edit(out, line, setting);
             setting->found = true;
         } else {
@@ -66,6 +66,38 @@ static bool apply_edits(struct config_edit *settings, size_t n, struct str text,
     for (size_t i = 0; i < n; i++)
         all &= settings[i].found || !settings[i].wanted;
     return all;
+}
+
+static struct str take_line(struct str *text)
+{
+    const char *end = memchr(text->p, '\n', text->len);
+    struct str line = {text->p, end ? (size_t)(end - text->p) : text->len};
+    size_t taken = line.len + (end != NULL);
+    *text = (struct str){text->p + taken, text->len - taken};
+    return line;
+}
+
+/* Whether the line is what the edit makes of the sample's, with any value. */
+static bool is_edited(const struct config_edit *setting, struct str sample, struct str line)
+{
+    struct buf start = {0};
+    append_edit(&start, sample, &(struct config_edit){.key = setting->key});
+    bool is = line.len >= start.len && memcmp(line.p, start.data, start.len) == 0;
+    struct str value = {line.p + start.len, is ? line.len - start.len : 0};
+    buf_free(&start);
+    return is && (value.len == 0 || (value.len > 2 && memcmp(value.p, " \"", 2) == 0 && value.p[value.len - 1] == '"'));
+}
+
+/* Whether the text is the sample with nothing but such edits. */
+static bool is_only_edited(struct config_edit *settings, size_t n, struct str text, struct str sample)
+{
+    while (text.len > 0 && sample.len > 0) {
+        struct str line = take_line(&text), before = take_line(&sample);
+        const struct config_edit *setting = edit_of_line(settings, n, before);
+        if (!str_eq(line, before) && !(setting && is_edited(setting, before, line)))
+            return false;
+    }
+    return text.len == 0 && sample.len == 0;
 }
 
 /* Whether the text has a section `security`. */
@@ -109,8 +141,9 @@ static int read_or_sample(const struct setup_program *program, struct str sample
 int setup_configuration(struct setup *s)
 {
     const struct setup_program *daemon = &s->daemon;
+    const struct str sample = {setup_sample, setup_sample_len};
     struct buf old = {0}, text = {0};
-    int there = read_or_sample(daemon, (struct str){setup_sample, setup_sample_len}, &old), status = CTL_FAILED;
+    int there = read_or_sample(daemon, sample, &old), status = CTL_FAILED;
     bool curve = s->curve && !is_secured(buf_str(&old));
     struct config_edit edits[] = {
         {"instance:", 0, 0, s->instance, s->instance != NULL, false},
@@ -119,13 +152,15 @@ int setup_configuration(struct setup *s)
         {"#server_key:", 2, 2, s->server_key, curve, false},
         {"#clients:", 2, 2, s->clients, curve, false},
     };
+    const size_t n = sizeof(edits) / sizeof(edits[0]);
     const struct setup_file file = {.path = daemon->file,
                                     .user = daemon->user,
                                     .old = there ? &old : NULL,
-                                    .shipped = setup_is_sample(buf_str(&old)),
+                                    .shipped = str_eq(buf_str(&old), sample),
+                                    .own = is_only_edited(edits, n, buf_str(&old), sample),
                                     .text = &text,
                                     .check = check_configuration};
-    if (there >= 0 && apply_edits(edits, sizeof(edits) / sizeof(edits[0]), buf_str(&old), &text))
+    if (there >= 0 && apply_edits(edits, n, buf_str(&old), &text))
         status = setup_put(s, &file);
     else if (there >= 0)
         ctl_fail(SETUP_VERB, "%s lacks the sample's lines for instance, conninfo%s (set them by hand)", daemon->file,
@@ -151,6 +186,7 @@ int setup_board_configuration(struct setup *s, const struct setup_program *board
                                     .user = board->user,
                                     .old = there ? &old : NULL,
                                     .shipped = str_eq(buf_str(&old), sample),
+                                    .own = is_only_edited(&edit, 1, buf_str(&old), sample),
                                     .text = &text,
                                     .check = check_board_configuration};
     if (there >= 0 && apply_edits(&edit, 1, buf_str(&old), &text))
