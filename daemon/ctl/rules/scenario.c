@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ctl/lib/nearest.h"
 #include "ctl/rules/scenario_line.h"
 #include "ingest/validate.h"
 #include "model/alert.h"
@@ -303,14 +304,30 @@ static bool read_machine(struct scenario_line *line, struct step *step)
     return true;
 }
 
+static const char *kind_name(const void *ctx, size_t i)
+{
+    (void)ctx;
+    return i < KIND_COUNT ? alert_kind_word((enum alert_kind)i) : NULL;
+}
+
+/* Any word may be one, as senders write any; but what resembles a known one is that, mistyped. */
+static const char *take_kind(struct scenario_line *line)
+{
+    const char *word = line_word(line, "the kind of the alert");
+    if (strlen(word) > ALERT_KIND_MAX)
+        line_error(line, "\"%s\" is longer than %d bytes", word, ALERT_KIND_MAX);
+    const char *nearest = line->failed ? NULL : nearest_word(word, kind_name, NULL);
+    if (nearest && strcmp(nearest, word) != 0)
+        line_error(line, "\"%s\" is not a kind of alert (did you mean %s?)", word, nearest);
+    return word;
+}
+
 static void read_alert(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_ALERT;
     step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
     step->alert.device = take_device_id(line);
-    step->alert.kind = line_word(line, "the kind of the alert");
-    if (strlen(step->alert.kind) > ALERT_KIND_MAX)
-        line_error(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
+    step->alert.kind = take_kind(line);
     take_options(line, alert_options, &step->alert);
     if (step->alert.daemon && strcmp(step->alert.daemon, "a") != 0 && strcmp(step->alert.daemon, "b") != 0)
         line_error(line, "daemon \"%s\" is unknown (expected a or b)", step->alert.daemon);
