@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -193,11 +195,52 @@ static bool is_any(const char *host)
     return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
+/* As IPv6 has it, an IPv4 address mapped. */
+static bool parse_numeric(const char *host, struct in6_addr *ret)
+{
+    *ret = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    return inet_pton(AF_INET, host, ret->s6_addr + 12) == 1 || inet_pton(AF_INET6, host, ret) == 1;
+}
+
+/* The address of an interface of this machine that libzmq binds: the first. */
+static bool find_interface(const char *name, struct in6_addr *ret)
+{
+    struct ifaddrs *all = NULL;
+    char host[INET6_ADDRSTRLEN];
+    bool found = false;
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
+        const struct sockaddr *address = strcmp(at->ifa_name, name) == 0 ? at->ifa_addr : NULL;
+        socklen_t size = !address                         ? 0
+                         : address->sa_family == AF_INET  ? sizeof(struct sockaddr_in)
+                         : address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                          : 0;
+        found = size > 0 && getnameinfo(address, size, host, sizeof(host), NULL, 0, NI_NUMERICHOST) == 0 &&
+                parse_numeric(host, ret);
+    }
+    freeifaddrs(all);
+    return found;
+}
+
+static bool find_address(const struct endpoint_address *address, struct in6_addr *ret)
+{
+    return address->name ? find_interface(address->host, ret) : parse_numeric(address->host, ret);
+}
+
+/* Whether the hosts are one address in two spellings, or an interface and its address. */
+static bool is_same_host(const struct endpoint_address *a, const struct endpoint_address *b)
+{
+    struct in6_addr one, other;
+    return find_address(a, &one) && find_address(b, &other) && memcmp(&one, &other, sizeof(one)) == 0;
+}
+
 bool address_collides(const struct endpoint_address *a, const struct endpoint_address *b)
 {
     if (a->kind != b->kind)
         return false;
     if (a->kind == ADDRESS_TCP && (a->port == 0 || a->port != b->port))
         return false;
-    return strcmp(a->host, b->host) == 0 || (a->kind == ADDRESS_TCP && (is_any(a->host) || is_any(b->host)));
+    return strcmp(a->host, b->host) == 0 ||
+           (a->kind == ADDRESS_TCP && (is_any(a->host) || is_any(b->host) || is_same_host(a, b)));
 }

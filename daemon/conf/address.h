@@ -36,7 +36,7 @@ int address_network(const char *text, struct conf_network *ret, struct err *err)
 /* Whether only this machine can reach it: 127.0.0.0/8, ::1, interface lo, ipc. */
 bool address_is_loopback(const struct endpoint_address *address);
 
-/* Whether two binds cannot both succeed. Free ports never collide. */
+/* Whether two binds cannot both succeed, by the interfaces of this machine. Free ports never collide. */
 bool address_collides(const struct endpoint_address *a, const struct endpoint_address *b);
 
 #endif
