@@ -92,6 +92,8 @@ def test_a_device_that_differs_from_another_in_case_only_is_warned_of(registry):
     assert notes == "-:3: warning: device_id: nl-0307-00042 is a new device (did you mean NL-0307-00042?)\n"
     _, notes = registry.done("devices", "import", "-", stdin=again)
     assert "did you mean" not in notes, "it is registered now"
+    _, notes = registry.done("devices", "import", "-", stdin="device_id\nX-1\nY-1\nx-1\n")
+    assert notes == "-:4: warning: device_id: x-1 is a new device (did you mean X-1?)\n", "both are new"
 
 
 def test_invalid_areas_are_repaired_with_a_warning_by_name(registry):

@@ -65,11 +65,13 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
 }
 
 static const char near_sql[] =
-    "select distinct on (i.device_id) i.line, i.device_id, d.device_id"
-    " from pg_temp.device_import i join mobeye.device d on lower(d.device_id) = lower(i.device_id)"
-    " where not exists (select from mobeye.device k where k.device_id = i.device_id) order by i.device_id, i.line";
+    "with imported as (select min(line) as line, device_id from pg_temp.device_import group by device_id)"
+    " select distinct on (i.device_id) i.line, i.device_id, e.device_id from imported i"
+    " join (select 0 as line, device_id from mobeye.device union all select line, device_id from imported) e"
+    " on lower(e.device_id) = lower(i.device_id) and e.line < i.line"
+    " where not exists (select from mobeye.device k where k.device_id = i.device_id) order by i.device_id, e.line";
 
-/* Warns of new devices whose id is that of another but for the case of letters. */
+/* Warns of new devices whose id is that of another, registered or on an earlier line, but for the case of letters. */
 static bool warn_of_case(struct import *import)
 {
     PGresult *rows = ctl_query(import->conn, VERB, "import", near_sql, 0, NULL);
