@@ -55,12 +55,17 @@ struct subject_request {
 
 enum { ADDRESS, DEVICE, FROM, UNTIL };
 
-/* Addresses are compared without case, commas and repeated spaces, as far as the shorter one reaches. */
-#define NORMAL(text) "btrim(regexp_replace(lower(" text "), '[ ,]+', ' ', 'g'))"
-#define NEAR_SQL                                                                                                       \
-    "select distinct address from mobeye.placement where starts_with(" NORMAL("address") " || ' ', " NORMAL(           \
-        "$1::text") " || ' ') or starts_with(" NORMAL("$1::text") " || ' ', " NORMAL("address") " || ' ') order by 1 " \
-                                                                                                "limit 3"
+/* Addresses are compared without case, commas, repeated spaces and the space before a number, as far as the shorter
+ * one reaches; and as a whole without any commas and spaces. */
+#define NORMAL(text)  "btrim(regexp_replace(lower(" text "), '[ ,]+|(?<=[[:alpha:]])(?=[0-9])', ' ', 'g'))"
+#define COMPACT(text) "translate(lower(" text "), ' ,', '')"
+#define NEAR_SQL                                                                                                                                       \
+    "select distinct address from mobeye.placement where starts_with(" NORMAL("address") " || ' ', " NORMAL("$1::"                                     \
+                                                                                                            "text") " || ' ') or starts_with(" NORMAL( \
+        "$1::text") " || ' ', " NORMAL("address") " || ' ') or " COMPACT("address") " = " COMPACT("$1::text") " order"                                 \
+                                                                                                              " by 1 "                                 \
+                                                                                                              "limit "                                 \
+                                                                                                              "3"
 
 /* Names registered addresses that may be meant. Returns CTL_FAILED. */
 static int fail_not_found(PGconn *conn, const struct subject_request *request)
