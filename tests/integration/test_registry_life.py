@@ -245,6 +245,15 @@ def test_rights_of_people_are_given_to_people_only(filled, database):
                         " and pg_has_role(oid, 'mobeye_patrol', 'member')") == []
 
 
+def test_no_login_that_would_be_made_is_called_missing(filled):
+    """Where another line has an error: by a role, by the database, by the line itself."""
+    for line in "mobeye_board,Board,*", "public,P,*", "piet,Piet,nowhere", "too,many,cells,here":
+        complaints = filled.refused("people", "import", "-", "--make-logins", stdin=f"login,name,team\n{line}\nunmade,U,noord\n")
+        assert any(complaint.startswith("-:2: ") for complaint in complaints), complaints
+        assert not [complaint for complaint in complaints if "unmade" in complaint]
+    assert filled.query("select from pg_roles where rolname = 'unmade'") == []
+
+
 def test_no_login_is_made_whose_password_nobody_gets_to_see(filled, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text("login,name,team\nunseen1,U,noord\nunseen2,U,*\n")

@@ -14,9 +14,9 @@ static bool printed;
 
 static const char wanted_sql[] =
     "select distinct i.login, r.rolname is null as missing from pg_temp.person_import i left join pg_roles r"
-    " on r.rolname = i.login where octet_length(i.login) <= 63 and i.login !~ '[[:cntrl:]]' and (r.rolname is null or "
-    "not"
-    " pg_has_role(r.rolname, 'mobeye_patrol', 'member')) order by 1";
+    " on r.rolname = i.login where octet_length(i.login) <= 63 and i.login !~ '[[:cntrl:]]'"
+    " and i.login not in ('public', 'none') and i.login !~ '^(pg|mobeye)_' and (r.rolname is null or r.rolcanlogin and"
+    " not r.rolsuper and not pg_has_role(r.rolname, 'mobeye_patrol', 'member')) order by 1";
 
 static bool run_statement(const struct import *import, const char *login, const struct buf *sql)
 {
@@ -94,10 +94,11 @@ static bool refuse_roles(struct import *import)
     return done;
 }
 
+/* Also where a line has an error and nothing will be stored: what is checked next is what would be there. */
 bool make_logins(struct import *import)
 {
-    if (!refuse_roles(import) || import->line_diagnostics.errors > 0)
-        return import->line_diagnostics.errors > 0;
+    if (!refuse_roles(import))
+        return false;
     PGresult *rows = ctl_query(import->conn, import->verb, "logins", wanted_sql, 0, NULL);
     bool done = rows != NULL;
     for (int row = 0; done && row < PQntuples(rows); row++) {
