@@ -350,12 +350,23 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
         return subprocess.run(["script", "-qec", command, "/dev/null"], input="".join(f"{a}\n" for a in answers), text=True,
                               capture_output=True, timeout=120)
 
-    done = answer(name, "hoevelaken-2")
+    assert answer(name, "hoevelaken-2", "n").returncode != 0 and not list(place.iterdir())
+    done = answer(name, "hoevelaken-2", "y")
     assert done.returncode == 0, done.stdout
     assert 'instance: "hoevelaken-2"' in (place / "mobeyed.yaml").read_text()
     # What the file says is not asked for again.
-    again = answer()
+    again = answer("y")
     assert again.returncode == 0 and "Name of" not in again.stdout, again.stdout
+
+
+@pytest.mark.parametrize("more, status", [([], 1), (["--dry-run"], 0)])
+def test_nothing_is_done_unasked(server, place, name, more, status):
+    """Nobody can be asked without a terminal."""
+    done = mobeyectl("setup", "--admin", server.conninfo, "--database", name, "-c", place / "mobeyed.yaml", *more, input="")
+    assert done.returncode == status and (status == 0 or "use --yes" in done.stderr), done.stdout + done.stderr
+    assert not list(place.iterdir())
+    with psycopg.connect(server.conninfo, dbname="postgres") as connection:
+        assert not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
 
 
 def public_key(place, key="server.key"):

@@ -17,9 +17,9 @@ static const char help[] =
     "Sets up database, configuration and daemon, and sends a drill alert.\n\n"
     "Creates the database with its roles and schema, lets the daemon's role connect, writes the configuration, sets\n"
     "the time zone of the database to that of the configuration, starts or reloads the daemon if systemd manages it,\n"
-    "and sends a drill alert through the daemon to the database. On a terminal it asks for missing values. Existing\n"
-    "objects are left unchanged, so it can be run again at any time, also after an interruption. Run it as root on\n"
-    "the machine of the daemon.\n\n"
+    "and sends a drill alert through the daemon to the database. It asks for missing values and for confirmation, and\n"
+    "requires --yes if standard input is not a terminal. Existing objects are left unchanged, so it can be run again\n"
+    "at any time, also after an interruption. Run it as root on the machine of the daemon.\n\n"
     "      --admin CONNINFO     connection string of a PostgreSQL superuser (default: user postgres on this machine)\n"
     "      --database NAME      name of the database (default: that of the file, or mobeye)\n"
     "      --instance NAME      name of this daemon in the database and the log\n"
@@ -160,6 +160,13 @@ static int set_up(struct setup *s)
     return status;
 }
 
+static bool is_wanted(const struct setup *s)
+{
+    return s->yes || s->dry_run ||
+           ctl_confirm(SETUP_VERB, "Set up database %s, %s and the daemon on this machine?", s->database,
+                       s->daemon.file);
+}
+
 static const struct ctl_verb verb = {SETUP_VERB, .takes = "config yes", .help = help};
 
 static char *copy_of(const char *text)
@@ -199,7 +206,7 @@ int ctl_setup(int argc, char **argv)
         status = read_configuration(&s);
     if (go && status == CTL_OK) {
         ask_what_is_not_given(&s);
-        status = set_up(&s);
+        status = is_wanted(&s) ? set_up(&s) : CTL_FAILED;
     }
     if (go && status == CTL_OK && s.dry_run)
         printf("%lu change%s required; nothing was changed\n", s.changes, ctl_plural(s.changes));
