@@ -126,7 +126,8 @@ create or replace trigger hide_insert after insert on mobeye.device_address refe
 create or replace trigger hide_update after update on mobeye.device_address referencing new table as new_rows
     for each statement execute function mobeye.hide_addressed();
 
--- A batch that was being stored while a placement became secret was stored as it was before.
+-- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, the
+-- daemon knows no placement, however long ago that was: a sender may keep the name, or a journal be late, by a month as its alerts.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -134,11 +135,22 @@ as $$
     select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'), also_revealed => false)
       from mobeye.placement p
      where p.secret and lower(p.during) < now()
-       and p.device_id in (select l.device_id from mobeye.registry_log l where l.at > now() - interval '10 minutes')
+       and (p.device_id in (select l.device_id from mobeye.registry_log l where l.at > now() - interval '10 minutes')
+            or exists (select from (select r.earlier_id from mobeye.device_renamed r where r.device_id = p.device_id
+                                    union all
+                                    select mobeye.address_names(p.device_id)
+                                     where exists (select from mobeye.earlier_address e
+                                                    where e.device_id = p.device_id and e.until > now() - interval '62 days')) n (name)
+                        -- limit: by name, in the index, whatever the statistics say
+                        cross join lateral (select from mobeye.alert a
+                                             where a.device_id = n.name and a.occurred_at >= lower(p.during)
+                                               and a.occurred_at > now() - interval '62 days'
+                                               and (a.occurred_at < upper(p.during) + interval '25 hours' or upper_inf(p.during))
+                                               and a.stored_at > now() - interval '10 minutes' and not a.secret limit 1) late))
 $$;
 comment on function mobeye.hide_late() is
     'Hides again what changes of placements within the last ten minutes made secret, including batches that were being '
-    'stored at the time.';
+    'stored at the time, and what was stored since then under earlier names of devices.';
 
 create or replace function mobeye.reveal(incident_id bigint, reason text) returns void
 language plpgsql

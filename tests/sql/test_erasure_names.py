@@ -195,6 +195,22 @@ class LateFrame(ErasureTest):
         self.superuser.execute("select mobeye.hide_late()")
         self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret").fetchall(), [("late", "zuid")])
 
+    def test_becomes_secret_however_long_after_the_change_it_is_stored(self):
+        self.superuser.execute("delete from mobeye.registry_log")
+        self.superuser.execute("update mobeye.alert set stored_at = now() - interval '1 hour'")
+        self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 0)
+        self.superuser.execute("update mobeye.alert set stored_at = now()")
+        self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 1)
+        self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret").fetchall(), [("late", "zuid")])
+
+    def test_so_does_what_comes_under_an_earlier_name(self):
+        self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
+        self.superuser.execute("delete from mobeye.registry_log; delete from mobeye.alert")
+        for event, ago in (("as d", "2 days"), ("of before", "20 days")):
+            self.alert("motion", ago, event, device_id="d", geom=self.point(), location_source="message")
+        self.superuser.execute("select mobeye.hide_late()")
+        self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret").fetchall(), [("as d", "zuid")])
+
     def test_is_exported_and_erased_with_the_home(self):
         (found,) = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)")
         self.assertEqual([a["event_id"] for a in found["alerts"]], ["late"])
