@@ -59,20 +59,18 @@ enum { ADDRESS, DEVICE, FROM, UNTIL };
  * one reaches; and as a whole without any commas and spaces. */
 #define NORMAL(text)  "btrim(regexp_replace(lower(" text "), '[ ,]+|(?<=[[:alpha:]])(?=[0-9])', ' ', 'g'))"
 #define COMPACT(text) "translate(lower(" text "), ' ,', '')"
-#define NEAR_SQL                                                                                                                                       \
-    "select distinct address from mobeye.placement where starts_with(" NORMAL("address") " || ' ', " NORMAL("$1::"                                     \
-                                                                                                            "text") " || ' ') or starts_with(" NORMAL( \
-        "$1::text") " || ' ', " NORMAL("address") " || ' ') or " COMPACT("address") " = " COMPACT("$1::text") " order"                                 \
-                                                                                                              " by 1 "                                 \
-                                                                                                              "limit "                                 \
-                                                                                                              "3"
+static const char near_sql[] = "select distinct address from mobeye.placement,"
+                               " lateral (select " NORMAL("address") " || ' ' as a, " NORMAL(
+                                   "$1::text") " || ' ' as b) n"
+                                               " where starts_with(a, b) or starts_with(b, a) or " COMPACT(
+                                                   "address") " = " COMPACT("$1::text") " order by 1 limit 3";
 
 /* Names registered addresses that may be meant. Returns CTL_FAILED. */
 static int fail_not_found(PGconn *conn, const struct subject_request *request)
 {
     struct buf near = {0};
     PGresult *rows =
-        request->subject[ADDRESS] ? ctl_query(conn, VERB, "addresses", NEAR_SQL, 1, &request->subject[ADDRESS]) : NULL;
+        request->subject[ADDRESS] ? ctl_query(conn, VERB, "addresses", near_sql, 1, &request->subject[ADDRESS]) : NULL;
     for (int row = 0; rows && row < PQntuples(rows); row++)
         buf_printf(&near, "%s\"%s\"", row > 0 ? " or " : " (did you mean ", PQgetvalue(rows, row, 0));
     ctl_fail(VERB, NOTHING "%.*s%s", (int)near.len, near.len > 0 ? near.data : "", near.len > 0 ? "?)" : "");
