@@ -75,7 +75,7 @@ as $$
                     then b.since < clock_timestamp() - case when a.state = 'active' and coalesce(a.wait_event_type, '') not in ('Client', 'Timeout')
                                                             then interval '5 seconds' else interval '1 second' end
                     else a.usesysid in (select d.oid from daemon d) and a.state = 'active' and a.wait_event_type = 'Client'
-                         and greatest(b.since, a.state_change) < clock_timestamp() - interval '60 seconds' end
+                         and a.state_change < clock_timestamp() - interval '60 seconds' end -- those that wait give up earlier, and try again
            and a.wait_event_type is distinct from 'Lock'
            and pg_has_role('pg_signal_backend', 'usage')
     )
@@ -85,4 +85,4 @@ as $$
 $$;
 comment on function mobeye.end_blockers() is
     'Ends the sessions of people that hold a lock for which a daemon has waited for a second (for five, if a statement is '
-    'running), and those of daemons that have kept another waiting for a minute while they send; returns who they were.';
+    'running), and those of daemons that one waits for while they have been sending for a minute; returns who they were.';
