@@ -46,16 +46,16 @@ def test_people_and_teams(registry, database):
 
 def test_logins_of_programs_are_no_people(registry, database):
     """Removed as a person, the daemon's login would be dropped."""
-    for statement in ("create role ingest_a login in role mobeye_ingest", "create role chief login superuser"):
+    for statement in ("create role ingest_a login in role mobeye_ingest", "create role commander login superuser"):
         database.execute(statement)
     complaints = registry.refused("people", "import", "-", stdin="login,name,team\npublic,P,*\npg_read,R,*\ningest_a,A,*\n"
-                                                                 "mobeye_board,B,*\nchief,C,*\n")
+                                                                 "mobeye_board,B,*\ncommander,C,*\n")
     assert complaints[:5] == [
         '-:2: login: "public" is reserved by PostgreSQL (expected another name)',
         '-:3: login: "pg_read" is reserved by PostgreSQL (expected another name)',
         '-:4: login: "ingest_a" is the login of a program (expected that of a person)',
         '-:5: login: "mobeye_board" is the login of a program (expected that of a person)',
-        '-:6: warning: login: "chief" is a superuser, who sees and may do everything, whatever the team']
+        '-:6: warning: login: "commander" is a superuser, who sees and may do everything, whatever the team']
     for login in "ingest_a", "mobeye_board":
         ran = registry.run("people", "remove", login)
         assert ran.returncode == 1 and f'login "{login}" is that of a program, not of a person' in ran.stderr
@@ -63,7 +63,7 @@ def test_logins_of_programs_are_no_people(registry, database):
     assert registry.run("people", "remove", "ingest_a").stdout == (
         "ingest_a: person removed; the database login is that of a program and was kept\n")
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'ingest_a'") == [(True,)]
-    database.execute("drop role ingest_a, chief")
+    database.execute("drop role ingest_a, commander")
 
 
 def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
