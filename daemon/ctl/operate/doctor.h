@@ -33,7 +33,7 @@ struct doctor {
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
     struct scrape metrics;
     bool json;
-    char closed_directory[PATH_MAX]; /* the last one that the daemon's user was said to be unable to enter */
+    char closed_directory[PATH_MAX];      /* the last one that the daemon's user was said to be unable to enter */
     unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
 

@@ -28,8 +28,8 @@ static struct config_edit *edit_of_line(struct config_edit *settings, size_t n, 
         indent++;
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(settings[i].key);
-        if (indent >= settings[i].indent && indent <= settings[i].indent_max &&
-            line.len >= indent + len && memcmp(line.p + indent, settings[i].key, len) == 0)
+        if (indent >= settings[i].indent && indent <= settings[i].indent_max && line.len >= indent + len &&
+            memcmp(line.p + indent, settings[i].key, len) == 0)
             return &settings[i];
     }
     return NULL;

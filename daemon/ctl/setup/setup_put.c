@@ -131,7 +131,8 @@ static int put_file(struct setup *s, const struct setup_file *file)
             setup_did(s, "write %s", file->path);
         return status;
     }
-    if (file->own || s->replace || setup_ask_yes(s, file->path, "exists and must be changed. Change it (the old one is kept)?"))
+    if (file->own || s->replace ||
+        setup_ask_yes(s, file->path, "exists and must be changed. Change it (the old one is kept)?"))
         return replace_changed(s, file->path, temp);
     setup_did(s, "write %s", temp);
     return ctl_fail(
@@ -152,7 +153,8 @@ int setup_put(struct setup *s, const struct setup_file *file)
                                                        : ctl_fail(SETUP_VERB, "%s has errors, see above", file->path);
     }
     if (s->dry_run) {
-        setup_did(s, "write %s%s", file->path, file->old && !file->shipped && !file->own ? " (requires --replace)" : "");
+        setup_did(s, "write %s%s", file->path,
+                  file->old && !file->shipped && !file->own ? " (requires --replace)" : "");
         return CTL_OK;
     }
     return put_file(s, file);
