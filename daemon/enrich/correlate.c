@@ -5,6 +5,7 @@
 
 #include "enrich/correlate_index.h"
 #include "enrich/incident_key.h"
+#include "enrich/incident_place.h"
 #include "model/distance.h"
 
 struct correlation {
@@ -244,33 +245,6 @@ static size_t create_incident(struct correlation *correlation, const struct aler
     return i;
 }
 
-/* A fix is better than a placement, a placement better than the last known location; then the more accurate is better;
- * otherwise the first stays. */
-static bool better_place(const struct alert *alert, const struct incident *incident)
-{
-    static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
-    int theirs = rank[alert->place.source], ours = rank[incident->place.source];
-    if (theirs != ours)
-        return theirs > ours;
-    return theirs > 0 && (alert->place.accuracy_m < incident->place.accuracy_m ||
-                          (isnan(incident->place.accuracy_m) && !isnan(alert->place.accuracy_m)));
-}
-
-static void update_place(struct incident *incident, const struct alert *alert)
-{
-    bool own = str_eq(incident->device, alert->device);
-    if (own && incident->device_placement_id == 0) {
-        incident->device_placement_id = alert->placement_id;
-        incident->device_placed_us = alert->placed_us;
-    }
-    bool taken_away = own && incident->device_placement_id != 0 && alert->placement_id == 0;
-    if (taken_away || !better_place(alert, incident))
-        return;
-    incident->place = alert->place;
-    incident->placement_id = alert->placement_id;
-    incident->areas = alert->areas;
-}
-
 /* An incident is secret as soon as one of its alerts is. */
 static void update_secrecy(struct incident *incident, const struct alert *alert)
 {
@@ -361,13 +335,19 @@ static size_t begin_condition(struct correlation *correlation, const struct aler
     return t;
 }
 
+/* Keeps that the device of the alert is in an incident of another one, where no condition says so. */
+static void record_departure(struct correlation *correlation, size_t incident, const struct alert *alert,
+                             int64_t since_us)
+{
+    if (!str_eq(incident_at(correlation, incident)->device, alert->device))
+        incident_set_add_departure(correlation->set, (struct departure){incident, alert->device, since_us});
+}
+
 /* Moves the condition to the incident of its alert; it is not active there yet. */
 static void move_condition(struct correlation *correlation, struct condition *condition, const struct alert *alert)
 {
     struct incident *before = incident_at(correlation, condition->incident);
-    if (!str_eq(before->device, alert->device))
-        incident_set_add_departure(correlation->set,
-                                   (struct departure){condition->incident, alert->device, condition->since_us});
+    record_departure(correlation, condition->incident, alert, condition->since_us);
     before->active -= condition->active;
     before->changed = before->changed || condition->active;
     condition->active = false;
@@ -401,8 +381,10 @@ static bool activate_condition(struct correlation *correlation, const struct ale
     if (condition->incident != alert->incident) {
         is_new = true;
         if (incident_at(correlation, condition->incident)->accepting &&
-            !incident_at(correlation, alert->incident)->accepting)
+            !incident_at(correlation, alert->incident)->accepting) {
+            record_departure(correlation, alert->incident, alert, alert->occurred_us);
             return true;
+        }
         move_condition(correlation, condition, alert);
     }
     make_active(correlation, t, alert, !is_new);
@@ -448,7 +430,7 @@ static void join_incident(struct correlation *correlation, const struct alert *a
     incident->joined = incident->changed = true;
     incident->last_received_us = max_i64(incident->last_received_us, alert->received_us);
     index_extend(&correlation->index, alert->incident, alert->occurred_us);
-    update_place(incident, alert);
+    incident_take_place(incident, alert);
     update_secrecy(incident, alert);
     if (alert->flags & FLAG_CANCEL)
         incident->cancelled_us = max_i64(incident->cancelled_us, alert->occurred_us);

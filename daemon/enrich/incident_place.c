@@ -1,0 +1,43 @@
+#include "enrich/incident_place.h"
+
+#include <math.h>
+
+#include "model/distance.h"
+
+/* A fix is better than a placement, a placement better than the last known location; then the more accurate is better;
+ * otherwise the first stays. */
+static bool better_place(const struct alert *alert, const struct incident *incident)
+{
+    static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
+    int theirs = rank[alert->place.source], ours = rank[incident->place.source];
+    if (theirs != ours)
+        return theirs > ours;
+    return theirs > 0 && (alert->place.accuracy_m < incident->place.accuracy_m ||
+                          (isnan(incident->place.accuracy_m) && !isnan(alert->place.accuracy_m)));
+}
+
+/* A fix without a placement that is this near is one at the home: its address and instructions are still those to go
+ * by. */
+#define SAME_HOME_M 100
+
+static bool is_at_home(const struct incident *incident, const struct alert *alert)
+{
+    return incident->placement_id != 0 && alert->placement_id == 0 &&
+           distance_m(incident->place.lon, incident->place.lat, alert->place.lon, alert->place.lat) <= SAME_HOME_M;
+}
+
+void incident_take_place(struct incident *incident, const struct alert *alert)
+{
+    bool own = str_eq(incident->device, alert->device);
+    if (own && incident->device_placement_id == 0) {
+        incident->device_placement_id = alert->placement_id;
+        incident->device_placed_us = alert->placed_us;
+    }
+    bool taken_away = own && incident->device_placement_id != 0 && alert->placement_id == 0;
+    if (taken_away || !better_place(alert, incident))
+        return;
+    if (!is_at_home(incident, alert))
+        incident->placement_id = alert->placement_id;
+    incident->place = alert->place;
+    incident->areas = alert->areas;
+}
