@@ -13,9 +13,13 @@ comment on function mobeye.is_mutable(mobeye.incident) is
 
 -- Another device may have the better place. The incident of a silence has no device_placement_id.
 create or replace function mobeye.stood_at(i mobeye.incident) returns bigint
-language sql immutable
+language sql stable
 set search_path = pg_catalog, pg_temp
-as $$ select coalesce(i.device_placement_id, i.placement_id) $$;
+as $$
+    select coalesce(i.device_placement_id, (select p.placement_id from mobeye.placement p
+                                             where p.placement_id = i.placement_id
+                                               and i.device_id in (select mobeye.names_of(p.device_id))))
+$$;
 comment on function mobeye.stood_at(mobeye.incident) is 'The placement of the device with which an incident began; null if it stood nowhere.';
 
 -- Of where each stood then; a mute ends with its placement.
@@ -32,10 +36,11 @@ as $$
                       where c.incident_id = i.incident_id and c.device_id <> i.device_id) as d
          where not exists (select from mobeye.mute m
                             where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
-                              and devices_muted.at between m.at and least(m.until, m.ended_at)))
+                              and devices_muted.at between m.at and least(m.until, m.ended_at)
+                              and (m.at > greatest(i.released_at, i.reopened_at)) is not false))
 $$;
 comment on function mobeye.devices_muted(mobeye.incident, timestamptz) is
-    'Whether each of the devices of an incident was muted at a time.';
+    'Whether each of the devices of an incident was muted at a time, by a mute that still applies to the incident.';
 
 -- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
 -- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
@@ -97,12 +102,13 @@ as $$
                       and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
                       and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i)
+                      and (m.area is not null or i.incident_id = m.incident_id or mobeye.devices_muted(i, i.first_received_at))
                       and not exists (select from mobeye.incident_history h
-                                       where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute')))
+                                       where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute', 'hold', 'release_hold', 'reveal')))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
-    'Whether an incident began and was restored while a mute was active, or was restored while it was muted until then: it '
-    'does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
+    'Whether an incident began and was restored while its devices or its area were muted, or was restored while it was muted '
+    'until then: it does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
 
 create or replace view patrol.mutes with (security_barrier) as
 select m.mute_id, case when x.seen then m.device_id end as device_id,

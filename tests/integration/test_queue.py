@@ -247,14 +247,20 @@ def test_what_is_raised_in_an_outage_after_the_restore_that_ends_a_mute_is_in_th
     assert database.value("select count(*) from patrol.queue") == queued
 
 
-def test_a_mute_hides_no_alarm_of_another_device_whose_later_alert_began_another_incident(daemon, database, dealer):
-    daemon.conf.more = """
+SHARED = """
 rules:
   - name: street
     incident: {category: alarm, priority: 2, group_by: [kind], gap: 10m}
 """
+
+
+@pytest.mark.parametrize("order", ["abc", "acb"])
+def test_a_mute_hides_no_alarm_of_another_device_whose_later_alert_began_another_incident(daemon, database, dealer, order):
+    daemon.conf.more = SHARED
     daemon.restart()
-    for event, device, minutes in (("a", "NL-1", 60), ("b", "NL-2", 59), ("c", "NL-2", 0)):
+    happened = {"a": ("NL-1", 60), "b": ("NL-2", 59), "c": ("NL-2", 0)}
+    for event in order:
+        device, minutes = happened[event]
         dealer.deliver([{**alert(event, device=device), "time": now(minutes_ago=minutes)}])
     wait_until(lambda: database.value("select count(*) from mobeye.alert") == 3, "all are stored")
     queued = "select array_agg(device_id || alert_count order by incident_id) from patrol.queue"
@@ -263,3 +269,69 @@ rules:
     assert database.value(queued) == ["NL-12", "NL-21"]
     database.execute("select patrol.mute('NL-2', now() + interval '1 hour', 'op test')")
     assert database.value(queued) is None
+
+
+@pytest.fixture
+def shared(daemon, database):
+    """NL-1, which stands nowhere, and NL-2, which stands somewhere; their alarms join one incident."""
+    daemon.conf.more = SHARED
+    daemon.restart()
+    database.execute("insert into mobeye.device (device_id) values ('NL-1'), ('NL-2')")
+    database.execute("select mobeye.device_place('NL-2', 5.38, 52.19, now() - interval '1 day', address => 'Dorpsstraat 1')")
+    daemon.wait_metric("registry_version", database.value("select value from mobeye.counter where name = 'registry'"))
+    return daemon
+
+
+def one_by_one(database, dealer, *messages):
+    for message in messages:
+        stored = database.value("select count(*) from mobeye.alert")
+        dealer.deliver([message])
+        wait_until(lambda: database.value("select count(*) from mobeye.alert") == stored + 1, "it is stored")
+
+
+def mute(database, device):
+    return database.value("select patrol.mute(%s, now() + interval '1 hour', 'op test')", device)
+
+
+def queued(database):
+    return database.value("select count(*) from patrol.queue") == 1
+
+
+def test_an_alarm_that_was_in_the_queue_before_its_device_was_muted_is_there_again_after(shared, database, dealer):
+    """Though the device that began the incident had been muted all the time."""
+    first = mute(database, "NL-1")
+    one_by_one(database, dealer, alert("a", device="NL-1"))
+    assert not queued(database)
+    one_by_one(database, dealer, alert("b", device="NL-2"))
+    assert queued(database)
+    second = mute(database, "NL-2")
+    assert not queued(database)
+    one_by_one(database, dealer, alert("c", device="NL-2", phase="restore"), alert("d", device="NL-1", phase="restore"))
+    database.execute("select patrol.unmute(%s), patrol.unmute(%s)", first, second)
+    assert queued(database)
+
+
+@pytest.mark.parametrize("first, second", [("NL-1", "NL-2"), ("NL-2", "NL-1")])
+def test_what_is_released_stays_in_the_queue_until_each_device_is_muted_again(shared, database, dealer, first, second):
+    one_by_one(database, dealer, alert("a", device="NL-1"), alert("b", device="NL-2"))
+    mute(database, first)
+    database.execute("select patrol.assign(1, 'wagen 1'); select patrol.release(1)")
+    mute(database, second)
+    assert queued(database)
+    mute(database, first)
+    assert not queued(database)
+
+
+def test_a_device_that_stands_nowhere_is_muted_where_another_one_joined_from_its_home(shared, database, dealer):
+    one_by_one(database, dealer, alert("a", device="NL-1"), alert("b", device="NL-2"))
+    mute(database, "NL-2")
+    assert queued(database)
+    mute(database, "NL-1")
+    assert not queued(database)
+
+
+def test_a_legal_hold_brings_back_nothing_that_was_restored_under_a_mute(shared, database, dealer):
+    one = mute(database, "NL-1")
+    one_by_one(database, dealer, alert("a", device="NL-1"), alert("b", device="NL-1", phase="restore"))
+    database.execute("select patrol.unmute(%s), mobeye.hold(1, true, 'aangifte')", one)
+    assert not queued(database)
