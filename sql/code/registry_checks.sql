@@ -337,7 +337,7 @@ language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
-        case when device <> name and starts_with(name, 'dc09:') then mobeye.account_holder(name, is_of.at) end,
+        case when starts_with(name, 'dc09:') then case when device = name then device else mobeye.account_holder(name, is_of.at) end end,
         (select p.device_id from mobeye.placement p
           where p.placement_id = is_of.placement_id
             and (p.device_id in (device, name) or name in (select mobeye.names_of(p.device_id)))),

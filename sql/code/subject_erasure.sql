@@ -38,8 +38,7 @@ begin
     update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
      where t.incident_id = i.incident_id;
     if i.device_id = any (s.names)
-       and (i.placement_id = any (s.placements)
-            or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)) then
+       and mobeye.is_subject(s, i.device_id, i.placement_id, i.first_seen) then
         select o.* into other
           from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
@@ -80,18 +79,22 @@ as $$
 declare
     n bigint;
     total bigint;
+    joined bigint[];
 begin
-    update mobeye.alert a
-       set geom = null, accuracy_m = null, location_source = 0 /* none */, wijk_code = null, buurt_code = null, areas = null
-     where a.device_id = any (s.names) and a.location_source = 3 -- last_known
-       and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
-       and mobeye.is_held(a.incident_id) is not true
-       and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at)
-       and not exists (select from mobeye.alert later
-                        where later.device_id = any (s.names) and later.location_source = 1 -- message
-                          and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
-                          and later.geom operator(public.=) a.geom);
-    get diagnostics total = row_count;
+    with emptied as (
+        update mobeye.alert a
+           set geom = null, accuracy_m = null, location_source = 0 /* none */, wijk_code = null, buurt_code = null, areas = null
+         where a.device_id = any (s.names) and a.location_source = 3 -- last_known
+           and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
+           and mobeye.is_held(a.incident_id) is not true
+           and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at)
+           and not exists (select from mobeye.alert later
+                            where later.device_id = any (s.names) and later.location_source = 1 -- message
+                              and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
+                              and later.geom operator(public.=) a.geom)
+        returning a.incident_id)
+    select count(*), coalesce(array_agg(distinct e.incident_id) filter (where e.incident_id is not null), '{}')
+      into total, joined from emptied e;
     update mobeye.incident i
        set geom = null, accuracy_m = null, location_source = 'none', areas = '{}'
      where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
@@ -103,9 +106,10 @@ begin
                           and later.geom operator(public.=) i.geom);
     get diagnostics n = row_count;
     update mobeye.incident i set extent = box(point(public.st_x(i.geom), public.st_y(i.geom)))
-     where i.device_id = any (s.names) and not i.legal_hold
-       and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
+     where i.incident_id = any (joined) and not i.legal_hold
+        or i.device_id = any (s.names) and not i.legal_hold
+           and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+           and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
     return total + n;
 end
 $$;
@@ -268,8 +272,7 @@ begin
     -- As mobeye.subject_alerts(). The identities stay: alerts that a journal still holds are not stored again.
     delete from mobeye.alert a
      where a.device_id = any (s.names)
-       and (a.placement_id = any (s.placements)
-            or s.during @> a.occurred_at and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
+       and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
        and (a.incident_id is null or a.incident_id = any (locked) and a.incident_id <> all (held));
     get diagnostics rows = row_count;
     n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))

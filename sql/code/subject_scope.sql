@@ -38,14 +38,25 @@ $$;
 comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
     'The devices and periods that a request is about: by the address where they were placed, or by the device.';
 
+-- Under the name of an account the placement decides nothing: while the account was mistyped for that of a secret home, what
+-- somebody else sent was hidden with that home's.
+create or replace function mobeye.is_subject(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
+language sql stable cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select is_subject.placement_id = any (s.placements) and not starts_with(name, 'dc09:')
+        or s.during @> at and mobeye.is_of(s.device_id, name, is_subject.placement_id, at)
+$$;
+comment on function mobeye.is_subject(mobeye.subject_scope, text, bigint, timestamptz) is
+    'Whether what was stored under one of the names of a device is about the home or device of a request.';
+
 create or replace function mobeye.subject_alerts(s mobeye.subject_scope) returns setof mobeye.alert_decoded
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select a.* from mobeye.alert_decoded a
      where a.device_id = any (s.names)
-       and (a.placement_id = any (s.placements)
-            or s.during @> a.occurred_at and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
+       and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
 $$;
 comment on function mobeye.subject_alerts(mobeye.subject_scope) is 'The alerts that a request is about.';
 
@@ -59,8 +70,7 @@ as $$
            encode(i.sha256, 'hex')
       from mobeye.snapshot i
      where i.device_id = any (s.names)
-       and (i.placement_id = any (s.placements)
-            or s.during @> i.occurred_at and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.occurred_at))
+       and mobeye.is_subject(s, i.device_id, i.placement_id, i.occurred_at)
 $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
     'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
@@ -82,8 +92,7 @@ begin
                            where p.device_id = s.device_id and p.during <@ s.during);
     s.own := array(select i.incident_id from mobeye.incident i
                     where i.device_id = any (s.names)
-                      and (i.placement_id = any (s.placements)
-                           or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)));
+                      and mobeye.is_subject(s, i.device_id, i.placement_id, i.first_seen));
     s.joined := array(
         select a.incident_id from mobeye.subject_alerts(s) a where a.incident_id is not null
         union
@@ -96,7 +105,9 @@ begin
            and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
            and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))
         union
-        select i.incident_id from mobeye.incident i where i.placement_id = any (s.placements)
+        select i.incident_id from mobeye.incident i
+         where i.placement_id = any (s.placements)
+           and (not starts_with(i.device_id, 'dc09:') or mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen))
         except
         select unnest(s.own));
     shared := array(
@@ -192,7 +203,8 @@ as $$
         'alerts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at), '[]') from mobeye.subject_alerts(s) a),
         'images', (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at), '[]') from mobeye.subject_images(s) m),
         'joined_incidents', s.joined,
-        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object('history',
+        -- Not where other devices raised something in it, nor what hides the home of one.
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) - '{extent,cell,secret_team}'::text[] || jsonb_build_object('history',
                         (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
                           where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')

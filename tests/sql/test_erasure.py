@@ -408,6 +408,10 @@ class Everything(ErasureTest):
     def test_what_was_placed_by_a_fix_from_there(self):
         incident = self.incident(ended="39 days 12 hours", device_id="d", geom=self.point(), location_source="last_known",
                                  areas=["wijk:WKhome"], extent="(5.41,52.17),(5.40,52.16)")
+        joined = self.incident(ended="39 days 11 hours", device_id="neighbour", geom=self.point(), extent="(5.45,52.17),(5.40,52.16)")
+        self.superuser.execute("update mobeye.incident set geom = 'srid=4326;point(5.45 52.17)' where incident_id = %s", [joined])
+        self.alert("motion", "39 days 11 hours", "joined another", device_id="d", geom=self.point(HOME), location_source="last_known",
+                   incident_id=joined)
         for event, ago, source, geom in (
                 ("in the van", "39 days 12 hours", "last_known", HOME),
                 ("far later", "38 days", "last_known", HOME),
@@ -417,8 +421,9 @@ class Everything(ErasureTest):
                        incident_id=incident if event == "in the van" else None)
         self.erased()
         self.assertEqual(
-            self.superuser.execute("select event_id from mobeye.alert where geom is null").fetchall(), [("in the van",)])
+            self.superuser.execute("select event_id from mobeye.alert where geom is null order by 1").fetchall(), [("in the van",), ("joined another",)])
         self.assertEqual(self.incident_row(incident, "geom, areas, location_source, extent"), (None, [], "none", None))
+        self.assertEqual(self.incident_row(joined, "st_x(geom), extent"), (5.45, "(5.45,52.17),(5.45,52.17)"))
 
     def test_last_fixes_here_and_in_daemons(self):
         self.status("d", 45)

@@ -117,12 +117,13 @@ class Addresses(ErasureTest):
 class MistypedAccount(ErasureTest):
     """The set of Dorpsweg 2, which was not registered yet, reported by account D371. That was first typed for d, of Kerkstraat 1,
     whose account is D317, and then corrected; the set of Dorpsweg 2 is e."""
+    SECRET = False
 
     def setUp(self):
         super().setUp()
         self.superuser.execute("insert into mobeye.team (team) values ('noord'), ('zuid') on conflict do nothing")
         self.superuser.execute("insert into mobeye.device (device_id) values ('e')")
-        self.home = self.place("d", 10, 1, team="noord")
+        self.home = self.place("d", 10, 1, team="noord", secret=self.SECRET)
         self.incident_id = self.incident(ended="2 days", device_id="dc09:D371/1")
         self.alert("panic", "2 days", "e's", device_id="dc09:D371/1", incident_id=self.incident_id)
         self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('D371', 'd')")
@@ -177,6 +178,20 @@ class MistypedAccount(ErasureTest):
         self.assertEqual(self.export("Kerkstraat 1"), [])
         self.superuser.execute("update mobeye.earlier_address set until = %s where device_id = 'neighbour'", [self.ago("3 days")])
         self.assertEqual(self.export("Kerkstraat 1"), ["e's"])
+
+
+class MistypedAccountOfSecretHome(MistypedAccount):
+    """What was stored by then is secret with that home, and stays so; but it is not that home's."""
+    SECRET = True
+
+    def test_it_does_not_become_secret_with_the_home_of_the_mistake(self):
+        self.assertEqual(self.incident_row(self.incident_id, "secret"), (True,))
+
+    def test_the_home_that_it_is_about_learns_nothing_of_the_secret_one(self):
+        self.register()
+        (found,) = self.value(self.superuser, "select mobeye.subject_export('Dorpsweg 2', null, null, null)")
+        self.assertEqual([incident["incident_id"] for incident in found["incidents"]], [self.incident_id])
+        self.assertFalse({"extent", "cell", "secret_team"} & set(found["incidents"][0]))
 
 
 class LateFrame(ErasureTest):
