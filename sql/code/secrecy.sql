@@ -141,12 +141,14 @@ as $$
                                     select mobeye.address_names(p.device_id)
                                      where exists (select from mobeye.earlier_address e
                                                     where e.device_id = p.device_id and e.until > now() - interval '62 days')) n (name)
-                        -- limit: by name, in the index, whatever the statistics say
+                        -- limit: by name, in the index, whatever the statistics say. is_of(): another device may have the name by now;
+                        -- hide_placements() would look through all that it sent, and hide none of it, each time.
                         cross join lateral (select from mobeye.alert a
                                              where a.device_id = n.name and a.occurred_at >= lower(p.during)
                                                and a.occurred_at > now() - interval '62 days'
                                                and (a.occurred_at < upper(p.during) + interval '25 hours' or upper_inf(p.during))
-                                               and a.stored_at > now() - interval '10 minutes' and not a.secret limit 1) late))
+                                               and a.stored_at > now() - interval '10 minutes' and not a.secret
+                                               and mobeye.is_of(p.device_id, n.name, a.placement_id, a.occurred_at) limit 1) late))
 $$;
 comment on function mobeye.hide_late() is
     'Hides again what changes of placements within the last ten minutes made secret, including batches that were being '
