@@ -87,8 +87,9 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select starts_with(login, 'mobeye_') or exists (select from mobeye.proxy_login p where p.login = is_program_login.login)
-           or exists (select from pg_auth_members m join pg_roles r on r.oid = m.member join pg_roles g on g.oid = m.roleid
-                       where r.rolname = is_program_login.login and g.rolname in ('mobeye_ingest', 'mobeye_board'))
+           or exists (select from pg_roles r
+                       where r.rolname = is_program_login.login and not r.rolsuper and not pg_has_role(r.oid, 'mobeye_owner', 'member')
+                         and (pg_has_role(r.oid, 'mobeye_ingest', 'member') or pg_has_role(r.oid, 'mobeye_board', 'member')))
 $$;
 comment on function mobeye.is_program_login(text) is
     'Whether the daemon, the board or another program that acts for people logs in by this name, which no person may have.';

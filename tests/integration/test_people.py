@@ -46,7 +46,7 @@ def test_people_and_teams(registry, database):
 
 def test_logins_of_programs_are_no_people(registry, database):
     """Removed as a person, the daemon's login would be dropped."""
-    for statement in ("create role ingest_a login in role mobeye_ingest", "create role commander login superuser"):
+    for statement in ("create role daemons in role mobeye_ingest", "create role ingest_a login in role daemons", "create role commander login superuser"):
         database.execute(statement)
     complaints = registry.refused("people", "import", "-", stdin="login,name,team\npublic,P,*\npg_read,R,*\ningest_a,A,*\n"
                                                                  "mobeye_board,B,*\ncommander,C,*\n")
@@ -63,7 +63,7 @@ def test_logins_of_programs_are_no_people(registry, database):
     assert registry.run("people", "remove", "ingest_a").stdout == (
         "ingest_a: person removed; the database login is that of a program and was kept\n")
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'ingest_a'") == [(True,)]
-    database.execute("drop role ingest_a, commander")
+    database.execute("drop role ingest_a, daemons, commander")
 
 
 def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
