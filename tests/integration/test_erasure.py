@@ -113,7 +113,10 @@ def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     for verb in (("erase", "--yes"), ("export",)):
         nothing = mobeyectl("subject", *verb, "--address", "Nergens 1", "--db", database.conninfo)
         assert nothing.returncode == 1 and nothing.stderr.endswith("no data found for this address or device\n")
-        for written in "Zonnehof  271", "Zonnehof 271, Amersfoort", "zonnehof, 271", "Zonnehof271", "zonne hof 271", "Zonnehof271 Amersfoort":
+        for other in "Zonnehof27", "Zonnehof2711":
+            nothing = mobeyectl("subject", *verb, "--address", other, "--db", database.conninfo)
+            assert nothing.returncode == 1 and "did you mean" not in nothing.stderr
+        for written in "Zonnehof-271", "zonnehof 271a", "Zonnehof  271", "Zonnehof 271, Amersfoort", "zonnehof, 271", "Zonnehof271", "zonne hof 271", "Zonnehof271 Amersfoort":
             near = mobeyectl("subject", *verb, "--address", written, "--db", database.conninfo)
             assert near.returncode == 1 and '(did you mean "Zonnehof 271"?)' in near.stderr, near.stderr
     database.execute("select mobeye.device_retrieve('NL-home')")

@@ -56,14 +56,18 @@ struct subject_request {
 enum { ADDRESS, DEVICE, FROM, UNTIL };
 
 /* Addresses are compared without case, commas, repeated spaces and the space before a number, as far as the shorter
- * one reaches; and as a whole without any commas and spaces. */
-#define NORMAL(text)  "btrim(regexp_replace(lower(" text "), '[ ,]+|(?<=[[:alpha:]])(?=[0-9])', ' ', 'g'))"
-#define COMPACT(text) "translate(lower(" text "), ' ,', '')"
-static const char near_sql[] = "select distinct address from mobeye.placement,"
-                               " lateral (select " NORMAL("address") " || ' ' as a, " NORMAL(
-                                   "$1::text") " || ' ' as b) n"
-                                               " where starts_with(a, b) or starts_with(b, a) or " COMPACT(
-                                                   "address") " = " COMPACT("$1::text") " order by 1 limit 3";
+ * one reaches; those with a number also without any commas, spaces and hyphens, but not within a number. */
+static const char near_sql[] =
+    "select distinct address from mobeye.placement,"
+    " lateral (select array_agg(btrim(regexp_replace(t, '[ ,]+|(?<=[[:alpha:]])(?=[0-9])', ' ', 'g')) || ' ' order by "
+    "n)"
+    " as words, array_agg(translate(t, ' ,-', '') order by length(translate(t, ' ,-', ''))) as whole"
+    " from unnest(array[lower(address), lower($1::text)]) with ordinality as u (t, n)) s,"
+    " lateral (select whole[1] as shorter, whole[2] as longer) w"
+    " where starts_with(words[1], words[2]) or starts_with(words[2], words[1])"
+    " or starts_with(longer, shorter) and shorter ~ '[0-9]'"
+    " and right(shorter, 1) || substr(longer, length(shorter) + 1, 1) !~ '[0-9][0-9]'"
+    " order by 1 limit 3";
 
 /* Names registered addresses that may be meant. Returns CTL_FAILED. */
 static int fail_not_found(PGconn *conn, const struct subject_request *request)
