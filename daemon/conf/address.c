@@ -190,16 +190,22 @@ bool address_is_loopback(const struct endpoint_address *address)
     return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
 }
 
-static bool is_any(const char *host)
-{
-    return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
 /* As IPv6 has it, an IPv4 address mapped. */
 static bool parse_numeric(const char *host, struct in6_addr *ret)
 {
     *ret = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
     return inet_pton(AF_INET, host, ret->s6_addr + 12) == 1 || inet_pton(AF_INET6, host, ret) == 1;
+}
+
+static bool is_any(const char *host)
+{
+    struct in6_addr six;
+    if (strcmp(host, "*") == 0)
+        return true;
+    if (!parse_numeric(host, &six))
+        return false;
+    bool mapped = IN6_IS_ADDR_V4MAPPED(&six);
+    return IN6_IS_ADDR_UNSPECIFIED(&six) || (mapped && memcmp(six.s6_addr + 12, (uint8_t[4]){0}, 4) == 0);
 }
 
 /* The address of an interface of this machine that libzmq binds: the first. */
