@@ -32,7 +32,7 @@ Test(scenario, what_is_not_understood_is_told_with_its_line)
         {"at 2026-11-23 21:00 D", "x.scn:1: the kind of the alert is missing\n"},
         {"at 21:00 D motoin input 2", "x.scn:1: \"motoin\" is not a kind of alert (did you mean motion?)\n"},
         {"at 21:00 D Motion", "x.scn:1: \"Motion\" is not a kind of alert (did you mean motion?)\n"},
-        {"at 21:00 D unknown\nat 21:00 D earthquake", ""},
+        {"at 21:00 D unknown\nat 21:00 D earthquake\nat 21:00 D alarm\nat 21:00 D co", ""},
         {"at 21:00 D* motion", "x.scn:1: \"D*\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)\n"},
         {"at 21:00 D motion input 70000", "x.scn:1: 70000 is out of range (expected 0 to 65535)\n"},
         {"at 21:00 D motion input one", "x.scn:1: \"one\" is not a number\n"},

@@ -311,13 +311,17 @@ static const char *kind_name(const void *ctx, size_t i)
 }
 
 /* Any word may be one, as senders write any; but what resembles a known one is that, mistyped. */
+/* Short words of senders' own are easily near another one: co, alarm. */
+#define MISTYPED_LEAST 6
+
 static const char *take_kind(struct scenario_line *line)
 {
     const char *word = line_word(line, "the kind of the alert");
     if (strlen(word) > ALERT_KIND_MAX)
         line_error(line, "\"%s\" is longer than %d bytes", word, ALERT_KIND_MAX);
     const char *nearest = line->failed ? NULL : nearest_word(word, kind_name, NULL);
-    if (nearest && strcmp(nearest, word) != 0)
+    bool same = nearest && strcasecmp(nearest, word) == 0;
+    if (nearest && strcmp(nearest, word) != 0 && (same || strlen(word) >= MISTYPED_LEAST))
         line_error(line, "\"%s\" is not a kind of alert (did you mean %s?)", word, nearest);
     return word;
 }
