@@ -73,7 +73,9 @@ def test_a_sender_that_cannot_connect_is_counted_and_named(context, site, stale)
     site.daemon.wait_log("endpoint door: denied a peer from .*: it uses no CURVE, or not the present public key of this daemon")
     if stale:
         site.daemon.wait_log(r"endpoint door: denied a peer from \S*127\.0\.0\.1\S*: it uses no CURVE")
-    assert len(site.daemon.lines("denied a peer")) <= 2, "its other attempts are only counted"
+    # Between two attempts from its address there may be one whose address was not read in time.
+    said = [line.split(" ", 1)[1] for line in site.daemon.lines("denied a peer")]
+    assert all(one != following for one, following in zip(said, said[1:])), "an attempt like the one before is only counted"
 
 
 def test_a_client_that_is_refused_comes_in_by_itself_once_it_is_listed(context, site):
