@@ -258,12 +258,20 @@ begin
 
     if cardinality(condition_id) > 0 then
         insert into mobeye.incident_condition as t (condition, incident_id, active, since, device_id, input)
-        select coalesce(n.condition, gen_random_uuid()), case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
+        select n.condition, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
                n.since, n.device_id, n.input
           from unnest(condition_id, condition_incident, condition_active, condition_since, condition_device, condition_input,
                       condition_fresh)
                as n (condition, incident_id, active, since, device_id, input, fresh)
-         where n.fresh;
+         where n.fresh and n.condition is not null;
+        -- Once for each incident and device, however many alerts say so.
+        insert into mobeye.incident_condition as t (condition, incident_id, active, since, device_id, input)
+        select md5(concat_ws(' ', d.id, d.device_id))::uuid, d.id, false, d.since, d.device_id, null
+          from (select case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end as id, n.since, n.device_id
+                  from unnest(condition_id, condition_incident, condition_since, condition_device)
+                       as n (condition, incident_id, since, device_id)
+                 where n.condition is null) d
+            on conflict (condition) do nothing;
         insert into mobeye.incident_condition as t (condition, incident_id, active, since, device_id, input)
         select n.condition, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
                n.since, n.device_id, n.input

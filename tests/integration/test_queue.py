@@ -269,6 +269,13 @@ def test_a_mute_hides_no_alarm_of_another_device_whose_later_alert_began_another
     assert database.value(queued) == ["NL-12", "NL-21"]
     database.execute("select patrol.mute('NL-2', now() + interval '1 hour', 'op test')")
     assert database.value(queued) is None
+    # However many come late, in one batch or several.
+    joined = "select count(*) from mobeye.incident_condition where incident_id = 1"
+    conditions = database.value(joined)
+    for batch in range(2):
+        dealer.deliver([{**alert(f"late-{batch}-{n}", device="NL-2"), "time": now(minutes_ago=58)} for n in range(20)])
+        wait_until(lambda: database.value("select count(*) from mobeye.alert") == 3 + 20 * (batch + 1), "all are stored")
+    assert database.value(joined) == conditions == 2
 
 
 @pytest.fixture
