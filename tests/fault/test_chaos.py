@@ -229,7 +229,7 @@ def play(stage, cycles):
             one = next(fault)
             say(one.__name__)
             lasting += filter(None, [one(stage)])
-            time.sleep(chance.uniform(0, 0.3))  # the moment of the next
+            time.sleep(chance.uniform(0, 0.3))  # no condition to wait for: the moment of the next is random
             while len(lasting) > 2 or lasting and chance.random() < 0.5:
                 lasting.pop(chance.randrange(len(lasting)))()
             if chance.random() < 0.2:
