@@ -97,10 +97,12 @@ create unique index if not exists incident_reference on mobeye.incident (referen
 -- No index below holds a column that every alert changes (last_seen, last_received_at, alert_count, active): updates of
 -- an incident stay heap-only.
 
--- Candidates for verification: open alarms. Those closed recently are found by incident_closed. SP-GiST takes half the time
--- of GiST to maintain, and about the same to search.
+-- Candidates for verification: open alarms, and those closed recently. SP-GiST takes half the time of GiST to maintain, and
+-- about the same to search.
 create index if not exists incident_near on mobeye.incident using spgist (extent)
     where status <> 'closed' and category = 'alarm' and not drill;
+create index if not exists incident_alarm_closed on mobeye.incident (closed_at)
+    where status = 'closed' and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');
 -- In the order of the queue. An alert changes only first_seen of these columns, and only if it occurred before all other
@@ -231,6 +233,22 @@ begin
             all_teams boolean,     -- sees the incidents of every team
             areas text[],          -- 'layer:code' of the areas of the team
             team_areas text[]);    -- and of all teams
+    end if;
+    -- Something that was raised, and a device that may have raised something nearby at about that time.
+    if to_regtype('mobeye.near_raises') is null then
+        create type mobeye.near_raises as (
+            incident_id bigint,
+            device_id text,
+            from_at timestamptz,   -- first and last raise
+            until_at timestamptz,
+            within interval,       -- of the rule
+            radius_m real,
+            wanted boolean,        -- not verified yet
+            other_id bigint,       -- the same of the other device
+            other text,
+            other_within interval,
+            other_radius_m real,
+            other_wanted boolean);
     end if;
     -- The alerts of a device in a period are found under all names that it had.
     if to_regtype('mobeye.subject_scope') is null then
