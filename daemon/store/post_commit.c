@@ -1,6 +1,7 @@
 #include "store/post_commit.h"
 
 #include <event2/event_struct.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,6 +244,19 @@ static void on_verified(struct post_commit *p, const PGresult *result)
     }
 }
 
+static void on_raises_compared(struct post_commit *p)
+{
+    struct post_commit_queue *queue = &p->queue;
+    post_commit_queue_verified(queue);
+    if (queue->n_raises > 0 || queue->n_dropped == 0)
+        return;
+    log_warning(SUBJECT,
+                "verification caught up, but %" PRIu64
+                " raises were not compared with others nearby: too many waited. A person can verify their incidents",
+                queue->n_dropped);
+    queue->n_dropped = 0;
+}
+
 static void on_blockers_ended(const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++)
@@ -272,7 +286,7 @@ static void on_task_done(struct post_commit *p)
     else if (p->task == TASK_RECHECK)
         p->recheck_due = false;
     else if (p->task == TASK_VERIFY)
-        post_commit_queue_verified(&p->queue);
+        on_raises_compared(p);
     else if (p->task == TASK_ANNOUNCE)
         post_commit_queue_announced(&p->queue);
     else if (p->task == TASK_DEVICES)

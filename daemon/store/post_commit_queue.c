@@ -50,8 +50,10 @@ static void widen_times(struct queued_raise *raise, int64_t from_us, int64_t unt
 
 static void keep_raise(struct post_commit_queue *queue, const struct queued_raise *raise)
 {
-    if (queue->n_raises == RAISES_MAX)
+    if (queue->n_raises == RAISES_MAX) {
+        queue->n_dropped++;
         return;
+    }
     if (queue->n_raises == queue->cap_raises) {
         queue->cap_raises = queue->cap_raises ? 2 * queue->cap_raises : 64;
         queue->raises = mem_realloc(queue->raises, queue->cap_raises, sizeof(*queue->raises));

@@ -26,6 +26,7 @@ enum { POST_COMMIT_RAISES_ONCE = 250 }; /* some ms for PostgreSQL */
 struct post_commit_queue {
     struct queued_raise *raises;
     size_t n_raises, cap_raises;
+    uint64_t n_dropped; /* raises that did not fit: their owner logs them, and sets it to 0 */
     struct queued_raise sent[POST_COMMIT_RAISES_ONCE]; /* encoded last: neither done nor failed yet */
     size_t n_sent;
     struct incident_change *hints;

@@ -201,6 +201,20 @@ Test(after_commit, raises_of_a_device_in_an_incident_are_one_and_wait_until_they
     post_commit_queue_free(&queue);
 }
 
+Test(after_commit, raises_that_do_not_fit_are_counted)
+{
+    static struct post_commit_queue queue;
+    post_commit_queue_widen(&queue, true, 150);
+    uint64_t id = 0;
+    while (queue.n_dropped == 0 && id < 1000000)
+        raise_in(&queue, ++id, "NL-1", 0);
+    cr_expect_eq(queue.n_dropped, 1, "it is bounded");
+    cr_expect_eq(queue.n_raises, id - 1);
+    raise_in(&queue, ++id, "NL-1", 0);
+    cr_expect_eq(queue.n_dropped, 2);
+    post_commit_queue_free(&queue);
+}
+
 Test(after_commit, an_incident_that_needs_no_verification_queues_none)
 {
     static struct post_commit_queue queue;
