@@ -1,4 +1,4 @@
-"""What a daemon does once a minute: silence, overdue and unattended incidents."""
+"""What a daemon does in each cycle of maintenance: silence, overdue and unattended incidents."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,7 @@ from support import PATIENCE_S, SchemaTest, insert_alert, insert_incident
 JOURNAL = "00000000-0000-0000-0000-000000000001"
 
 
-class UpkeepTest(SchemaTest):
+class MaintenanceTest(SchemaTest):
     def setUp(self):
         super().setUp()
         self.superuser.execute(
@@ -69,7 +69,7 @@ class UpkeepTest(SchemaTest):
         ).fetchall()
 
 
-class Devices(UpkeepTest):
+class Devices(MaintenanceTest):
     def test_one_that_was_never_heard_has_no_time_at_which_it_was(self):
         self.device("never")
         self.report()
@@ -199,7 +199,7 @@ class Devices(UpkeepTest):
         self.assertEqual(self.outcomes(), [("a", "restored")])
 
 
-class Endpoints(UpkeepTest):
+class Endpoints(MaintenanceTest):
     def watch(self):
         return self.value(self.ingest, "select mobeye.watch_endpoints()")
 
@@ -281,7 +281,7 @@ class Endpoints(UpkeepTest):
         self.assertEqual(self.silent(), ["a", "b", "c"])
 
 
-class Waiting(UpkeepTest):
+class Waiting(MaintenanceTest):
     def incident(self, **columns):
         return insert_incident(self.superuser, **columns)
 
@@ -424,7 +424,7 @@ class Waiting(UpkeepTest):
         self.assertEqual(self.value(self.superuser, queued), [hidden, active, taken, noted])
 
 
-class Leader(UpkeepTest):
+class Leader(MaintenanceTest):
     def led(self):
         return self.value(self.ingest, "select mobeye.is_led()")
 

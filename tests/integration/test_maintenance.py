@@ -57,11 +57,11 @@ def test_a_silent_endpoint_is_one_incident_until_its_next_message(database, daem
     daemon.stop()
     daemon.start()
     Dealer(context, daemon.address()).ask(alert("again"))
-    database.disconnect_all()  # the next round begins with the next connection
+    database.disconnect_all()  # the next cycle begins with the next connection
     wait_until(lambda: database.rows(STATUS) == [("closed", "restored", None)], "the endpoint is heard again")
 
 
-def test_an_endpoint_that_falls_silent_and_speaks_again_needs_no_round_of_upkeep(database, daemons, context):
+def test_an_endpoint_that_falls_silent_and_speaks_again_needs_no_cycle_of_maintenance(database, daemons, context):
     daemon = daemons(database.ingest)
     daemon.conf.set(endpoints=[daemon.conf.endpoint("door", expect_every="2s")])
     daemon.start()
@@ -102,7 +102,7 @@ def test_a_device_that_was_missed_is_back_at_once(database, daemons, context):
     wait_until(lambda: database.value("select count(*) from mobeye.device_status") == 2, "both are noted")
     database.execute("update mobeye.device_status set last_received_at = now() - interval '4 hours'")
     database.execute("update mobeye.alert set received_at = now() - interval '5 hours'")
-    database.disconnect_all()  # the next round begins with the next connection
+    database.disconnect_all()  # the next cycle begins with the next connection
     wait_until(lambda: database.rows(STATUS) == [("new", None, "NL-1")], "the device is silent")
     keepalive(2, "NL-2")
     keepalive(2, "NL-1")
@@ -195,7 +195,7 @@ def test_a_class_that_is_a_day_overdue_is_an_error_and_stops_no_other(database, 
     line, = daemon.wait_log(r"error.* retention: camera: 1 rows should have been erased up to \d+ hours ago")
     assert "expected less than 24" in line
     assert daemon.lines(r"warning.* retention_camera: mobeye\.alert_camera_\d+: .*depend")
-    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the round is over")
+    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the cycle is over")
     assert ended(daemon, "retention_camera") == (0, 1) and ended(daemon, "retention") == (0, 1)
     assert ended(daemon, "retention_service")[0] > 0 and database.value(OLD_SERVICE) == 0
     seen = json.loads(daemon.ctl("status", "--json").stdout)["maintenance"]
@@ -219,7 +219,7 @@ def test_a_job_that_fails_stops_no_other_and_is_told_once_it_goes_on(database, d
                      " $$ begin raise 'sabotage'; end $$")
     daemon = daemons(database.ingest).start()
     daemon.wait_log(r"warning.* overdue: sabotage")
-    wait_until(lambda: ended(daemon, "mutes")[0] > 0, "the round is over")
+    wait_until(lambda: ended(daemon, "mutes")[0] > 0, "the cycle is over")
     success, failures = ended(daemon, "overdue")
     assert success == 0 and failures > 0
     for job in ("silent_endpoints", "silent_devices", "device_states", "unattended", "retention", "purge"):
@@ -227,7 +227,7 @@ def test_a_job_that_fails_stops_no_other_and_is_told_once_it_goes_on(database, d
         assert success > 0 and failures == 0, job
     assert not daemon.lines("goes on")
     database.execute(kept)
-    database.disconnect_all()  # the next round begins with the next connection
+    database.disconnect_all()  # the next cycle begins with the next connection
     daemon.wait_log("overdue: succeeded again")
     wait_until(lambda: ended(daemon, "overdue")[0] > 0, "it succeeded")
 
@@ -237,7 +237,7 @@ def test_a_job_that_nobody_did_for_a_day_is_an_error(database, daemons):
     database.execute("insert into mobeye.maintenance values ('retention_camera', '1 hour', now() - interval '9 days', now() - interval '25 hours')")
     daemon = daemons(database.ingest).start()
     daemon.wait_log("retention_camera: ")
-    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the round is over")
+    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the cycle is over")
     assert ended(daemon, "retention_camera")[0] > 0  # the last success is that of any daemon
     daemon.restart()
     daemon.wait_log(r"error.* retention_camera: .*; it has not succeeded for a day")
@@ -245,6 +245,6 @@ def test_a_job_that_nobody_did_for_a_day_is_an_error(database, daemons):
 
 def test_a_daemon_that_does_not_lead_knows_when_the_jobs_last_succeeded(database, daemons):
     first = daemons(database.ingest, instance="one").start()
-    wait_until(lambda: ended(first, "purge")[0] > 0, "a round is over")
+    wait_until(lambda: ended(first, "purge")[0] > 0, "a cycle is over")
     second = daemons(database.ingest, instance="two").start()
     wait_until(lambda: ended(second, "purge") == ended(first, "purge"), "both know")
