@@ -122,7 +122,7 @@ static void respond_to_path(struct http_connection *connection, const char *name
         buf_free(&body);
         return;
     }
-    write_response(connection, 404, STR("not found (expected /metrics, /healthz or /readyz)\n"), head_only);
+    write_response(connection, 404, STR("not found\n"), head_only);
 }
 
 /* line: the request line without its line end, "GET /metrics HTTP/1.1". Header fields are ignored. */

@@ -88,7 +88,8 @@ static void write_gauge(struct buf *out, double value)
 
 static void write_histogram(const struct metrics *metrics, struct buf *out)
 {
-    write_head(out, "ack_seconds", "histogram", "Time from the receipt of an alert to its ACK.");
+    write_head(out, "ack_seconds", "histogram",
+               "Time from the receipt of the first alert of a group commit to the ACKs of the group.");
     uint64_t count = 0;
     for (size_t i = 0; i < METRICS_ACK_BUCKETS - 1; i++) {
         count += metrics->ack_buckets[i];
