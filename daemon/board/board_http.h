@@ -49,7 +49,7 @@ size_t board_http_unread(const struct board_http *http);
 /* The port, where it listens on an address. */
 uint16_t board_http_port(const struct board_http *http);
 
-/* An answer: its status, its Content-Type, and what else its head holds. */
+/* An answer: its status, Content-Type and other header fields. */
 struct board_answer {
     int status;
     const char *type;

@@ -2,8 +2,8 @@
  * The changes, from patrol.changes to every page that follows them.
  *
  * One session listens and reads for all: on a notification, and every 5 s, it asks once what is new for the people who
- * are connected, each of whom gets what they may see. A page that connects, or was away, first catches up by itself,
- * through the pool, until it is where the hub is. Numbers are in commit order, so a page that has N has missed nothing
+ * are connected, each of whom gets what they may see. A page that connects, or was away, is first brought up to date
+ * by queries of its own on the hub's session. Numbers are in commit order, so a page that has N has missed nothing
  * below N.
  *
  * A heartbeat is sent only when the database has just answered: a page that gets none shows that it is not current.

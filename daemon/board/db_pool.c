@@ -314,7 +314,7 @@ static struct db_call *enqueue(struct db_call *call)
     pool->n_waiting++;
     for (unsigned i = 0; i < pool->n && pool->n_waiting > 0; i++)
         send_next(&pool->slots[i]);
-    if (TAILQ_LAST(&pool->waiting, db_calls) == call) /* else it may be answered, and freed */
+    if (TAILQ_LAST(&pool->waiting, db_calls) == call) /* not sent at once */
         call->waited = true;
     return call;
 }

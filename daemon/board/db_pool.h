@@ -53,7 +53,7 @@ struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned co
 /* No call is answered any more. Safe on NULL. */
 void db_pool_free(struct db_pool **pool);
 
-/* The reply comes once, from the loop or from within (503). */
+/* The reply comes once: from the loop, or from within (503); then NULL is returned. */
 struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, const struct db_caller *caller);
 
 /* An image: patrol.board_image(person, id, reason). reason: NULL: none. */

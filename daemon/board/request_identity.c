@@ -42,7 +42,7 @@ static const char *require_header(const struct evkeyvalq *headers, const char *n
         n += strcasecmp(header->key, name) == 0;
     }
     if (!value)
-        err_set(err, "header %s %s", name, n == 0 ? "is missing" : n == 1 ? "is empty" : "is there more than once");
+        err_set(err, "header %s %s", name, n == 0 ? "is missing" : n == 1 ? "is empty" : "occurs more than once");
     return value;
 }
 
@@ -60,7 +60,7 @@ const char *identity_person(const struct conf_board *conf, const struct evkeyval
         if (!secret)
             return NULL;
         if (!conf->identity.secret || !is_secret(secret, conf->identity.secret)) {
-            err_set(err, "header %s has another secret than identity.secret.file", conf->identity.secret_header);
+            err_set(err, "header %s does not match the secret in identity.secret.file", conf->identity.secret_header);
             return NULL;
         }
     }

@@ -21,7 +21,7 @@ const char *identity_single(const struct evkeyvalq *headers, const char *name);
 const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer,
                             struct err *err);
 
-/* Whether it can be a login, which is UTF-8. Any other name is that of no person. */
+/* Whether it can be a login, which is UTF-8. No person has any other name. */
 bool identity_is_login(const char *person);
 
 /* Whether a request that changes or reads something may come from where it says it comes: from a page of the board, or

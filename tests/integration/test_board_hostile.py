@@ -243,13 +243,13 @@ def test_a_person_has_256_streams_at_most(database, board):
 
 def test_why_nobody_is_identified_is_logged(board):
     secret, named = f"X-Proxy-Secret: {SECRET}", "X-Remote-User: iemand"
-    for headers, reason in (([named], "header X-Proxy-Secret is missing"), ([named, "X-Proxy-Secret: x"], "has another secret"),
-                            ([named, secret, secret], "header X-Proxy-Secret is there more than once"),
+    for headers, reason in (([named], "header X-Proxy-Secret is missing"), ([named, "X-Proxy-Secret: x"], "does not match the secret"),
+                            ([named, secret, secret], "header X-Proxy-Secret occurs more than once"),
                             ([secret], "header X-Remote-User is missing"), ([secret, "X-Remote-User: "], "header X-Remote-User is empty"),
-                            ([secret, named, "x-remote-user: ander"], "header X-Remote-User is there more than once")):
+                            ([secret, named, "x-remote-user: ander"], "header X-Remote-User occurs more than once")):
         assert board.raw(request(*headers, secret=None))[0] == 401, headers
         wait_until(lambda: any("401" in line and reason in line for line in board.log), f"the log says that {reason}")
-    assert not any("iemand" in line or "ander" in line.replace("another", "") for line in board.log)
+    assert not any("iemand" in line or "ander" in line for line in board.log)
 
 
 def test_the_log_has_nothing_of_persons_and_homes(database, board):
