@@ -21,7 +21,7 @@
 #define VANISHED_US     (5 * CLOCK_MINUTE)
 #define BACK_MAX_S      (27 * 86400.0) /* retention.camera is 28 days by default: an older alert would count as of now */
 #define BEFORE_START_S  60.0           /* pre-capture: REST's start_time is earlier than MQTT's */
-#define FRAME_US        (10 * CLOCK_MINUTE) /* how long a frame time says what Frigate's clock is */
+#define FRAME_US        (10 * CLOCK_MINUTE) /* how long the clock offset from a frame time is used */
 
 enum catch_up_state {
     CATCH_IDLE,        /* until the timer; then config */

@@ -1,6 +1,6 @@
 /*
- * Decides what an event that Frigate reports is to mobeyed: which alerts to send and which images to fetch. The same
- * event may come by both ways, any number of times and in any order.
+ * Decides which alerts to send and which images to fetch for an event that Frigate reports. The same event may come by
+ * both ways, any number of times and in any order.
  */
 #ifndef MOBEYE_FRIGATE_EVENT_MAPPER_H
 #define MOBEYE_FRIGATE_EVENT_MAPPER_H

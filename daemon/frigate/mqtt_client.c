@@ -220,7 +220,7 @@ static void after_use(struct mqtt_client *client, int rc)
     else if (rc != MOSQ_ERR_SUCCESS)
         lose_by(client, rc, 0);
     else if (received_bytes(client) > client->read_bytes + UNREAD_MAX_BYTES)
-        lose(client, "sends a message without end");
+        lose(client, "sends an endless message");
     else if (mosquitto_want_write(client->mosq))
         event_add(&client->writable, NULL);
 }

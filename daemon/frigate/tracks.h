@@ -1,8 +1,8 @@
 /*
  * The events that are in progress or were so lately: what has been sent of each, and what of that has been accepted.
  *
- * Identity makes a second sending harmless, so this is not what keeps alerts single. It decides whether a change is
- * worth an update, and spares the daemon and Frigate what is done.
+ * Sending an alert twice is harmless (identity), so correctness does not depend on this. It decides whether a change is
+ * worth an update, and avoids repeated work.
  */
 #ifndef MOBEYE_FRIGATE_TRACKS_H
 #define MOBEYE_FRIGATE_TRACKS_H

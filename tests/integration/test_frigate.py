@@ -356,11 +356,11 @@ def test_a_broker_that_says_nothing_is_left_and_http_goes_on(bridges, frigate, r
         wait_until(lambda: "does not answer" in bridge.log(), "the broker is left")
 
 
-def test_a_broker_that_sends_a_message_without_end_is_left(bridges, frigate, receiver):
+def test_a_broker_that_sends_an_endless_message_is_left(bridges, frigate, receiver):
     endless = EndlessBroker()
     try:
         bridge = bridges(broker=endless).start()
-        wait_until(lambda: "sends a message without end" in bridge.log(), "the broker is left")
+        wait_until(lambda: "sends an endless message" in bridge.log(), "the broker is left")
         one = event(1, start=time.time() - 60, end=time.time() - 50)
         frigate.know(one)
         receiver.wait(f"{one['id']}:end")
@@ -457,7 +457,7 @@ def test_a_file_that_is_valid_is_said_to_be(tmp_path):
 
 
 def test_what_the_file_names_is_looked_at(tmp_path):
-    """A state that is no directory, one that is not there yet, a password that others can read, one that is too long."""
+    """A state that is not a directory, one that is not there yet, a password that others can read, one that is too long."""
     file, password, long = tmp_path / "bridge.yaml", tmp_path / "open", tmp_path / "long"
     password.write_text("secret\n")
     password.chmod(0o644)
