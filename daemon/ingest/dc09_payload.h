@@ -7,7 +7,7 @@
  *
  * "frame" is CRC to before CR; a binary CRC stands there in hex, with "crc":"binary". "body" is what stands between '['
  * and CR, decrypted, where the frame was encrypted. Bytes that are not UTF-8 read as Latin-1, control characters as
- * their pictures (U+2400 and on).
+ * control pictures (from U+2400).
  */
 #ifndef MOBEYE_INGEST_DC09_PAYLOAD_H
 #define MOBEYE_INGEST_DC09_PAYLOAD_H

@@ -94,7 +94,7 @@ const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);
 /* Points to the equal part of a newer configuration. */
 void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf);
 
-/* What the owner keeps for it: NULL until set. */
+/* A pointer for the owner's use; NULL until set. */
 void *endpoint_user(const struct endpoint *endpoint);
 void endpoint_set_user(struct endpoint *endpoint, void *user);
 

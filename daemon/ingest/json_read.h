@@ -1,5 +1,5 @@
 /*
- * Strict JSON as a run of events: what PostgreSQL's jsonb takes without loss, and the contract allows.
+ * Strict JSON as a sequence of events: what PostgreSQL's jsonb takes without loss, and the contract allows.
  *
  * Refused beyond what is not JSON (RFC 8259): text with a fault of json_text.h, an outermost value that is not an
  * object, too many levels, numbers beyond json_text.h's bounds and, where names must be unique, an object that has a

@@ -8,7 +8,7 @@
 
 /* Looks for the first byte that no message may hold, whatever the JSON around it: invalid UTF-8, a byte order mark, a
  * control character that is not white space, U+0000 and lone surrogates (also as escapes). Returns why, or
- * NULL. Text before ret_offset is free of all of them: where it stands, or the end. */
+ * NULL. *ret_offset: where it is, else the end; the text before it has none of them. */
 const char *json_text_fault(struct str text, size_t *ret_offset);
 
 #define JSON_NOT_JSON "not JSON"

@@ -1,5 +1,5 @@
 /*
- * Why a message is refused: what its sender gets to read.
+ * Why a message is rejected, as reported to its sender.
  */
 #ifndef MOBEYE_INGEST_REJECT_H
 #define MOBEYE_INGEST_REJECT_H
@@ -11,7 +11,7 @@ enum reject_code { REJECT_MALFORMED, REJECT_INVALID, REJECT_TOO_LARGE, REJECT_FO
 
 struct reject {
     enum reject_code code;
-    char field[64];   /* "data.device"; empty where the whole message is meant */
+    char field[64];   /* "data.device"; empty: the message as a whole */
     char reason[192]; /* what is wrong and what is allowed; never the sender's text */
     struct str id;    /* the alert id where it was readable; a slice like those of struct alert */
 };

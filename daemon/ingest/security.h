@@ -57,7 +57,7 @@ struct security *security_new(struct loop *loop, void *context,
                               struct err *err);
 void security_free(struct security **security); /* safe on NULL */
 
-/* What holds from now on; conf must live until the next. Before the first nobody gets in. */
+/* Uses this configuration from now on; it must live until the next call. Before the first call every peer is denied. */
 void security_use(struct security *security, const struct conf *conf);
 
 /* Whether the handler checks the peers of the endpoint. */

@@ -30,9 +30,9 @@
 /* Frames taken from one connection before the next one's turn. */
 #define SHARE   64
 #define BACKLOG 1024
-/* Connections accepted before everybody else's turn. */
-#define ACCEPT_SHARE 64
-#define ACCEPT_REST  CLOCK_SECOND
+/* Connections accepted before other events are handled. */
+#define ACCEPT_SHARE    64
+#define ACCEPT_PAUSE_US CLOCK_SECOND
 /* libzmq's I/O thread releases an address a moment after zmq_close() or zmq_unbind(). */
 #define BIND_PATIENCE_MS 1000
 #define BIND_RETRY_MS    10
@@ -43,14 +43,14 @@ static const char *const cut_texts[CUT_REASONS] = {
     [CUT_NOT_ALLOWED] = "its address is not in allow_from",
     [CUT_TOO_MANY] =
         "the limit on connections is reached (those without a frame go first, then those whose last one is oldest)",
-    [CUT_NO_FRAME] = "it sent more bytes than the largest frame, without a whole one",
+    [CUT_NO_FRAME] = "it sent more bytes than the largest frame without completing one",
     [CUT_UNREAD] = "it does not read its replies",
 };
 
 struct tcp_connection {
     TAILQ_ENTRY(tcp_connection) by_age;
     TAILQ_ENTRY(tcp_connection) among_silent;
-    TAILQ_ENTRY(tcp_connection) in_line;
+    TAILQ_ENTRY(tcp_connection) scan_entry;
     TAILQ_ENTRY(tcp_connection) among_ended;
     struct tcp *tcp;
     struct bufferevent *bev;
@@ -59,7 +59,7 @@ struct tcp_connection {
     int64_t frame_us; /* monotonic: when its last whole frame was taken, or it connected */
     size_t noise;     /* bytes outside frames since then */
     bool silent;      /* no whole frame has come yet */
-    bool lined_up;    /* there may be bytes to scan */
+    bool is_queued;   /* there may be bytes to scan */
     bool ended;       /* the peer has closed its side; what it sent is answered before the close */
     bool broken;      /* it cannot be answered either */
 };
@@ -73,14 +73,14 @@ struct tcp {
     void *ctx;
     char subject[96];
     struct evconnlistener *listener;
-    struct event accept_again; /* armed while accepting is paused */
-    struct event idle_due;     /* armed while there are connections */
-    struct connections all;    /* ordered by last whole frame, oldest first */
-    struct connections silent; /* no whole frame has come yet; oldest first */
-    struct connections line;   /* connections with bytes to scan, next one first */
+    struct event accept_again;     /* armed while accepting is paused */
+    struct event idle_due;         /* armed while there are connections */
+    struct connections all;        /* ordered by last whole frame, oldest first */
+    struct connections silent;     /* no whole frame has come yet; oldest first */
+    struct connections scan_queue; /* connections with bytes to scan, next one first */
     struct connections ended;
     size_t n;
-    uint64_t comings;
+    uint64_t last_serial;
     unsigned accepted;
     struct tcp_connection *slots[CONF_CONNECTIONS_MAX];
     uint16_t spare[CONF_CONNECTIONS_MAX]; /* free slots */
@@ -101,8 +101,8 @@ static void drop(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     uint16_t slot = (uint16_t)(connection->id % CONF_CONNECTIONS_MAX);
-    if (connection->lined_up)
-        TAILQ_REMOVE(&tcp->line, connection, in_line);
+    if (connection->is_queued)
+        TAILQ_REMOVE(&tcp->scan_queue, connection, scan_entry);
     if (connection->ended)
         TAILQ_REMOVE(&tcp->ended, connection, among_ended);
     if (connection->silent)
@@ -125,14 +125,14 @@ static void cut(struct tcp_connection *connection, enum cut_reason reason)
     count_cut(tcp, reason, address);
 }
 
-static void line_up(struct tcp_connection *connection)
+static void queue_scan(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     bool was_ready = tcp_is_ready(tcp);
-    if (connection->lined_up)
+    if (connection->is_queued)
         return;
-    connection->lined_up = true;
-    TAILQ_INSERT_TAIL(&tcp->line, connection, in_line);
+    connection->is_queued = true;
+    TAILQ_INSERT_TAIL(&tcp->scan_queue, connection, scan_entry);
     if (!was_ready)
         tcp->calls.ready(tcp->ctx);
 }
@@ -142,7 +142,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 {
     if (evbuffer_get_length(bufferevent_get_input(bev)) >= READ_AHEAD_MAX)
         bufferevent_disable(bev, EV_READ);
-    line_up(arg);
+    queue_scan(arg);
 }
 
 /* An ended connection waits for its replies before it is closed: it passes through drain and replied once more. */
@@ -151,7 +151,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     (void)bev;
     struct tcp_connection *connection = arg;
     if (connection->ended)
-        line_up(connection);
+        queue_scan(connection);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -162,7 +162,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         TAILQ_INSERT_TAIL(&connection->tcp->ended, connection, among_ended);
     connection->ended = true;
     connection->broken |= (what & BEV_EVENT_ERROR) != 0;
-    line_up(connection);
+    queue_scan(connection);
 }
 
 static void arm_idle(struct tcp *tcp)
@@ -185,7 +185,7 @@ static void on_idle_due(evutil_socket_t fd, short what, void *arg)
     arm_idle(tcp);
 }
 
-/* Whoever only connects must not replace equipment that keeps its line open and seldom sends. */
+/* A peer that only connects must not displace equipment that keeps its connection open and seldom sends. */
 static void shrink_to(struct tcp *tcp, size_t most)
 {
     while (tcp->n > most) {
@@ -201,7 +201,7 @@ static void add_connection(struct tcp *tcp, struct bufferevent *bev)
     tcp->slots[slot] = connection;
     connection->tcp = tcp;
     connection->bev = bev;
-    connection->id = ++tcp->comings * CONF_CONNECTIONS_MAX + slot;
+    connection->id = ++tcp->last_serial * CONF_CONNECTIONS_MAX + slot;
     connection->frame_us = loop_mono_us(tcp->loop);
     peer_address_of_socket(bufferevent_getfd(bev), connection->address);
     connection->silent = true;
@@ -253,7 +253,7 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
     struct tcp *tcp = arg;
     log_limited(&tcp->accept_failed, loop_mono_us(tcp->loop), LOG_LEVEL_ERROR, tcp->subject,
                 "cannot accept a connection: %s; trying again every second", strerror(errno));
-    pause_accepting(tcp, ACCEPT_REST);
+    pause_accepting(tcp, ACCEPT_PAUSE_US);
 }
 
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)
@@ -342,7 +342,7 @@ struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const s
     snprintf(tcp->subject, sizeof(tcp->subject), "endpoint %s", conf->name);
     TAILQ_INIT(&tcp->all);
     TAILQ_INIT(&tcp->silent);
-    TAILQ_INIT(&tcp->line);
+    TAILQ_INIT(&tcp->scan_queue);
     TAILQ_INIT(&tcp->ended);
     for (tcp->n_spare = 0; tcp->n_spare < CONF_CONNECTIONS_MAX; tcp->n_spare++)
         tcp->spare[tcp->n_spare] = (uint16_t)(CONF_CONNECTIONS_MAX - 1 - tcp->n_spare);
@@ -441,18 +441,18 @@ static unsigned drain_connection(struct tcp_connection *connection, unsigned bud
     if (result == DC09_TOO_LONG)
         cut(connection, CUT_NO_FRAME);
     else if (more)
-        line_up(connection);
+        queue_scan(connection);
     return n;
 }
 
 bool tcp_drain(struct tcp *tcp, unsigned budget)
 {
     bool go_on = true;
-    struct tcp_connection *last = TAILQ_LAST(&tcp->line, connections);
-    for (struct tcp_connection *first; go_on && budget > 0 && (first = TAILQ_FIRST(&tcp->line));) {
+    struct tcp_connection *last = TAILQ_LAST(&tcp->scan_queue, connections);
+    for (struct tcp_connection *first; go_on && budget > 0 && (first = TAILQ_FIRST(&tcp->scan_queue));) {
         bool round = first == last;
-        TAILQ_REMOVE(&tcp->line, first, in_line);
-        first->lined_up = false;
+        TAILQ_REMOVE(&tcp->scan_queue, first, scan_entry);
+        first->is_queued = false;
         unsigned n = drain_connection(first, budget < SHARE ? budget : SHARE, &go_on);
         budget -= n;
         if (round)
@@ -463,7 +463,7 @@ bool tcp_drain(struct tcp *tcp, unsigned budget)
 
 bool tcp_is_ready(const struct tcp *tcp)
 {
-    return !TAILQ_EMPTY(&tcp->line);
+    return !TAILQ_EMPTY(&tcp->scan_queue);
 }
 
 void tcp_replied(struct tcp *tcp)
@@ -475,7 +475,7 @@ void tcp_replied(struct tcp *tcp)
     for (connection = TAILQ_FIRST(&tcp->ended); connection; connection = next) {
         next = TAILQ_NEXT(connection, among_ended);
         size_t unsent = evbuffer_get_length(bufferevent_get_output(connection->bev));
-        if (!connection->lined_up && (connection->broken || unsent == 0))
+        if (!connection->is_queued && (connection->broken || unsent == 0))
             drop(connection);
     }
 }
