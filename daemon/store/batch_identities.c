@@ -156,7 +156,7 @@ void batch_identities_found(struct encoded_batch *encoded, const PGresult *place
 {
     for (int i = 0; i < PQntuples(places); i++) {
         uint32_t place = column_int4(places, i, 0, 0);
-        if (place < 1 || place > encoded->n_searched) /* of none that was asked about */
+        if (place < 1 || place > encoded->n_searched) /* not one of those that were sent */
             continue;
         const struct searched_identity *one = &encoded->searched[place - 1];
         encoded->found_in[encoded->id[one->i].row] = one->period;
@@ -247,7 +247,7 @@ void batch_identities_resolve_conflicts(struct encoded_batch *encoded, const PGr
     for (int i = 0; i < PQntuples(places); i++) {
         memcpy(&place, PQgetvalue(places, i, 0), sizeof(place));
         place = be32toh(place);
-        if (place < 1 || place > n) /* of none that was asked about */
+        if (place < 1 || place > n) /* not one of those that were sent */
             continue;
         encoded->status[rows[place - 1]] = ROW_STORE;
         encoded->conflict[rows[place - 1]] = true;

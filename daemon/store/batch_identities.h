@@ -1,9 +1,9 @@
 /*
- * The identities of an encoded batch: in which order they are stored, and what the database has of them already.
+ * The identities of an encoded batch: their order, and which of them the database already has.
  *
- * They are stored in the current period, either by a COPY, as if all were new, or by a statement that claims those that
- * are. Before that those that the filters of earlier periods know are searched for there: a row whose identity is found
- * is a duplicate. A duplicate may be of another device than the stored alert; then its own identity decides.
+ * First, those that the filters of earlier periods may contain are looked up there: a row whose identity is found is a
+ * duplicate. The others are stored in the current period, either by a COPY, as if all were new, or by a statement that
+ * claims those that are. A duplicate may be of another device than the stored alert; then its own identity decides.
  */
 #ifndef MOBEYE_STORE_BATCH_IDENTITIES_H
 #define MOBEYE_STORE_BATCH_IDENTITIES_H
@@ -13,7 +13,7 @@
 
 void batch_identities_add(struct encoded_batch *encoded, const uint8_t id[IDENTITY_BYTES], size_t row);
 
-/* Sorts, and leaves one of each identity and device: that of the earliest row. */
+/* Sorts, and keeps one entry per identity and device: that of the earliest row. */
 void batch_identities_sort(struct encoded_batch *encoded);
 
 /* Forgets what was found in earlier periods, and finds out what may be there. false: nothing may be, else parameters and

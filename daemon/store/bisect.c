@@ -1,10 +1,10 @@
 #include "store/bisect.h"
 
-/* So many rows that would be stored are stored before others are tried together with them. */
+/* Once this many rows are known to be good, they are stored before others are tried. */
 #define KEEP_ROWS 32
 
-/* A step reaches over so many times the distance to the last refused row. Measured with every tenth row refused, in
- * batches of 5,000: 20,000 rows/s; 15,000 with a factor of 1 or with 128 rows kept (86,000 where none is refused). */
+/* A step is this many times the distance to the last refused row. Measured with every tenth row refused, in batches of
+ * 5,000: 20,000 rows/s; 15,000 with a factor of 1 or with 128 rows kept (86,000 where none is refused). */
 #define STEP_FACTOR 3
 
 static size_t smaller(size_t a, size_t b)

@@ -1,5 +1,5 @@
 /*
- * Values of binary results. A null is 0 or an empty text, where nothing else is said.
+ * Values of binary results. Null is 0 or an empty text unless stated otherwise.
  */
 #ifndef MOBEYE_STORE_COLUMN_H
 #define MOBEYE_STORE_COLUMN_H

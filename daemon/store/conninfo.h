@@ -15,7 +15,7 @@ int conninfo_check(const char *conninfo, struct err *err);
  */
 void conninfo_mask(struct buf *out, const char *conninfo);
 
-/* What the conninfo says for the keyword; NULL: nothing, or libpq cannot read it. The caller frees it. */
+/* The value of the keyword; NULL: not set, or libpq cannot parse the conninfo. The caller frees it. */
 char *conninfo_value(const char *conninfo, const char *keyword);
 
 /* Appends keyword=value to one in this form, with the quotes that the value takes. */
@@ -25,7 +25,7 @@ void conninfo_append(struct buf *out, const char *keyword, const char *value);
  * it. */
 int conninfo_without(struct buf *out, const char *conninfo, const char *const *keywords);
 
-/* Appends the conninfo as keyword=value, with another database. What follows it there counts more. -1: libpq cannot
+/* Appends the conninfo as keyword=value, with another database. Keywords after it take precedence. -1: libpq cannot
  * read it. */
 int conninfo_for_database(struct buf *out, const char *conninfo, const char *database);
 

@@ -7,7 +7,7 @@
 #include "model/alert.h"
 #include "store/identity.h"
 
-/* What a binary COPY begins and ends with. */
+/* Header and trailer of a binary COPY. */
 extern const struct str copyrow_header, copyrow_trailer;
 
 /* The columns of a row of mobeye.alert as copyrow_alert() writes it. stored_at has a default. */

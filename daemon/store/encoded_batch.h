@@ -41,7 +41,7 @@ struct encoded_batch {
     bool complete;       /* all are, and sorted: nothing below is valid before */
     char *instance;
     bool has_rules;
-    uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of those that the alerts were judged by, valid where has_rules is set */
+    uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of the rules that were applied; valid if has_rules */
     struct buf rows;                   /* of copyrow_alert(), one after the other */
     size_t *start;                     /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *status;                   /* n of enum row_status */

@@ -25,8 +25,8 @@
 
 /* The hash is over the length of source (4 bytes, big-endian), source, event_id, which are no longer than those of an
  * alert (model/alert.h). The first bytes are XXH3 of source instead, with the neighbourhood as the seed: the longest
- * run of digits in event_id (the first of equals; none: 0) as a number, divided by IDENTITY_NEIGHBOURS. It must never
- * change: the database is full of it. */
+ * run of digits in event_id (the first of equals; none: 0) as a number, divided by IDENTITY_NEIGHBOURS. Never
+ * change it: it is stored in the database. */
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES]);
 
 /* The alert's own identity where (source, event_id), of which `id` is the hash, is that of another device's alert: the

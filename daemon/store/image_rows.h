@@ -16,7 +16,7 @@ struct image_rows {
     const struct encoded_batch *encoded; /* the owner's */
     const struct incident_set *set;      /* where their incidents are */
     size_t next;                         /* the next row of the batch */
-    struct str image;                    /* what is left of the current one's */
+    struct str image;                    /* the rest of the current image */
     struct buf head;                     /* what precedes it in its row */
     bool headed, ended;
 };

@@ -20,7 +20,7 @@ const char *incident_op_word(enum incident_op op);
 struct incident_change {
     uint64_t id;
     enum incident_op op;
-    bool urgent; /* a panic or holdup joined by it: a screen that is older than that closes nothing */
+    bool urgent; /* a panic or holdup joined: an older screen cannot close the incident */
 };
 
 /* The incidents and conditions of a batch, and what is to be stored of them. */

@@ -307,13 +307,13 @@ static void on_session_notify(void *ctx, const char *payload)
         ask_for(j, DUE_POSITION);
 }
 
-static void minute_cb(evutil_socket_t fd, short what, void *arg)
+static void on_minute(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     ask_for(arg, DUE_CHECK);
 }
 
-static void wait_cb(evutil_socket_t fd, short what, void *arg)
+static void on_wait_over(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct journal_session *j = arg;
@@ -386,8 +386,8 @@ struct journal_session *journal_session_new(struct loop *loop, const struct writ
     j->ctx = ctx;
     copy_servers(j, options);
     memcpy(j->journal, options->journal_uuid, sizeof(j->journal));
-    evtimer_assign(&j->wait, loop_base(loop), wait_cb, j);
-    evtimer_assign(&j->minute, loop_base(loop), minute_cb, j);
+    evtimer_assign(&j->wait, loop_base(loop), on_wait_over, j);
+    evtimer_assign(&j->minute, loop_base(loop), on_minute, j);
     set_state(j, JOURNAL_SESSION_STOPPED, "not started");
     j->session = session_new(loop, &kind, j->conninfo, j->instance, &session_calls, j);
     return j;

@@ -1,5 +1,5 @@
 /*
- * The writer's session with PostgreSQL: one that is of use for storing the journal. The schema is this program's,
+ * The writer's session with PostgreSQL: one that is ready to store the journal. The schema is this program's,
  * partitions are premade, and how far the journal is stored is known. Schema and partitions are checked again once a
  * minute.
  */

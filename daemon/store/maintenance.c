@@ -370,7 +370,7 @@ static void on_lost(void *ctx, const char *reason)
     evtimer_del(&m->timer);
 }
 
-static void timer_cb(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     send_report(arg);
@@ -415,7 +415,7 @@ struct maintenance *maintenance_new(struct loop *loop, struct metrics *metrics, 
     m->calls = *calls;
     m->ctx = ctx;
     m->waiting_since_us = ALERT_NO_TIME;
-    evtimer_assign(&m->timer, loop_base(loop), timer_cb, m);
+    evtimer_assign(&m->timer, loop_base(loop), on_timer, m);
     m->session = session_new(loop, &kind, conf->database.conninfo, conf->instance, &session_calls, m);
     maintenance_suppress_log(m, true);
     session_start(m->session);

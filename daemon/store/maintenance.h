@@ -4,8 +4,8 @@
  * incidents, retention.
  *
  * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done all the
- * same. It is retried when it is next due. mobeye.maintenance records how each job last ended; metrics, mobeyectl
- * status and doctor read it there.
+ * same. It is retried when it is next due, an hourly job after five minutes. mobeye.maintenance records how each job
+ * last ended; metrics, mobeyectl status and doctor read it there.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_H
 #define MOBEYE_STORE_MAINTENANCE_H

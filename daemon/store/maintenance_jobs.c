@@ -43,7 +43,7 @@ static void append_check(const char *sql, const struct conf *conf, struct buf *o
     buf_printf(out, ")");
 }
 
-static void append_tidy(const char *sql, const struct conf *conf, struct buf *out)
+static void append_purge(const char *sql, const struct conf *conf, struct buf *out)
 {
     buf_printf(out, "%s(", sql);
     append_interval(conf->retention.class_us[CLASS_ALARM], out);
@@ -74,7 +74,7 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"retention_identities", "identities", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention", "select job, ceil(extract(epoch from now() - since) / 3600), n from mobeye.retention_overdue",
      append_check, HOURLY, MAINTENANCE_ROWS_OVERDUE},
-    {"purge", "select mobeye.purge", append_tidy, HOURLY, MAINTENANCE_ROWS_NONE},
+    {"purge", "select mobeye.purge", append_purge, HOURLY, MAINTENANCE_ROWS_NONE},
 };
 
 _Static_assert(MAINTENANCE_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");

@@ -1,6 +1,6 @@
 /*
- * The origin of an alert: where it came in and what it was judged by. So many alerts have the same one that each stores
- * only its number; mobeye.alert_origin has the texts.
+ * The origin of an alert: the endpoint that received it and the rule that was applied. Many alerts share one, so each
+ * stores only its number; mobeye.alert_origin has the texts.
  */
 #ifndef MOBEYE_STORE_ORIGIN_H
 #define MOBEYE_STORE_ORIGIN_H
@@ -13,7 +13,7 @@
 enum { ORIGIN_RULES_BYTES = 16 };
 
 /* The number: XXH3 (64 bits) over the hash of the rules (no bytes if NULL), the instance, the endpoint and the rule,
- * each seeded with the hash of those before it. It must never change: the database is full of it. */
+ * each seeded with the hash of those before it. Never change it: it is stored in the database. */
 uint64_t origin_of(const struct alert *alert, struct str instance, const uint8_t *rules);
 
 /* Adds a row for each origin; one that exists is left alone. Parameters: arrays of origin, endpoint and rule, then the

@@ -21,7 +21,7 @@
  * attempt that is refused costs next to nothing: so never more than 5 s. */
 #define BACKOFF_LEAST_US (100 * CLOCK_MS)
 #define BACKOFF_MOST_US  (5 * CLOCK_SECOND)
-#define WORTHY_US        (60 * CLOCK_SECOND) /* a connection that lasted this long resets the backoff */
+#define STABLE_US        (60 * CLOCK_SECOND) /* a connection that lasted this long resets the backoff */
 
 enum pgconn_stage {
     STAGE_STOPPED,   /* not started. -> PAUSE */
@@ -110,7 +110,7 @@ static void pause_for(struct pgconn *c, int64_t us, const char *why)
     set_stage(c, STAGE_PAUSE, why);
     loop_arm(&c->timer, us);
     if (us < CLOCK_SECOND)
-        snprintf(text, sizeof(text), "%s; next try at once", why);
+        snprintf(text, sizeof(text), "%s; retrying now", why);
     else
         snprintf(text, sizeof(text), "%s; next try in %lld s", why, (long long)(us / CLOCK_SECOND));
     c->calls.on_waiting(c->ctx, text);
@@ -135,7 +135,7 @@ static void on_connection_lost(struct pgconn *c, const char *why)
 {
     keep_why(c, why);
     close_all(c);
-    if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
+    if (loop_mono_us(c->loop) - c->open_us >= STABLE_US)
         c->rounds = 0;
     if (!c->log_suppressed)
         log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
@@ -238,7 +238,7 @@ static void dispatch_and_check(struct pgconn *c, bool alive)
     }
 }
 
-static void read_cb(evutil_socket_t fd, short what, void *arg)
+static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct pgconn *c = arg;
@@ -247,7 +247,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     dispatch_and_check(c, alive);
 }
 
-static void write_cb(evutil_socket_t fd, short what, void *arg)
+static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct pgconn *c = arg;
@@ -266,8 +266,8 @@ static void on_opened(struct pgconn *c)
     set_stage(c, STAGE_OPEN, "connected");
     c->open_us = loop_mono_us(c->loop);
     PQsetnonblocking(c->pq, 1);
-    event_assign(&c->read, loop_base(c->loop), fd, EV_READ | EV_PERSIST, read_cb, c);
-    event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, write_cb, c);
+    event_assign(&c->read, loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
     log_info(c->subject, "connected to %s", name);
@@ -276,16 +276,16 @@ static void on_opened(struct pgconn *c)
     c->calls.on_up(c->ctx);
 }
 
-static void poll_cb(evutil_socket_t fd, short what, void *arg);
+static void on_poll(evutil_socket_t fd, short what, void *arg);
 
 /* libpq may have closed its socket for another, under the same number too: the event is assigned again each time. */
 static void poll_when(struct pgconn *c, short what)
 {
-    event_assign(&c->read, loop_base(c->loop), PQsocket(c->pq), what, poll_cb, c);
+    event_assign(&c->read, loop_base(c->loop), PQsocket(c->pq), what, on_poll, c);
     event_add(&c->read, NULL);
 }
 
-static void poll_cb(evutil_socket_t fd, short what, void *arg)
+static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct pgconn *c = arg;
@@ -350,7 +350,7 @@ static void start_attempt(struct pgconn *c)
     }
 }
 
-static void timer_cb(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct pgconn *c = arg;
@@ -367,9 +367,9 @@ struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, v
     c->calls = *calls;
     c->ctx = ctx;
     pgconn_set_log_texts(c, SUBJECT, MEANWHILE);
-    evtimer_assign(&c->timer, loop_base(loop), timer_cb, c);
-    event_assign(&c->read, loop_base(loop), -1, 0, read_cb, c);
-    event_assign(&c->write, loop_base(loop), -1, 0, write_cb, c);
+    evtimer_assign(&c->timer, loop_base(loop), on_timer, c);
+    event_assign(&c->read, loop_base(loop), -1, 0, on_readable, c);
+    event_assign(&c->write, loop_base(loop), -1, 0, on_writable, c);
     return c;
 }
 

@@ -17,7 +17,7 @@
 
 #define SUBJECT "post-commit"
 
-/* A failed task is retried after so long. */
+/* Delay before a failed task is retried. */
 #define RETRY_US (5 * CLOCK_SECOND)
 /* People's changes are numbered this often: their own transactions must not hold the counter. */
 #define NUMBER_EVERY_US CLOCK_SECOND
@@ -43,7 +43,7 @@ enum task {
 /* From every state a lost connection leads to DOWN. */
 enum post_commit_state {
     POST_COMMIT_DOWN, /* no connection. -> IDLE */
-    POST_COMMIT_IDLE, /* nothing is due, or it has to rest. -> BUSY */
+    POST_COMMIT_IDLE, /* nothing is due, or it is throttled. -> BUSY */
     POST_COMMIT_BUSY, /* with `task`. Also after an error -> BUSY, IDLE */
 };
 
@@ -200,7 +200,7 @@ static void begin_next(struct post_commit *p)
     struct buf values[DEVICE_STATUS_PARAMS] = {0};
     int64_t early_us = p->flush ? 0 : p->after_us - loop_mono_us(p->loop);
     if (!p->allowed || early_us > 0) {
-        set_state(p, POST_COMMIT_IDLE, "it has to rest");
+        set_state(p, POST_COMMIT_IDLE, "throttled");
         loop_arm(&p->timer, early_us > 0 ? early_us : CLOCK_MINUTE);
         return;
     }
@@ -226,7 +226,7 @@ static void run_within(struct post_commit *p, int64_t us)
         loop_arm(&p->timer, us);
 }
 
-static void timer_cb(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct post_commit *p = arg;
@@ -393,7 +393,7 @@ struct post_commit *post_commit_new(struct loop *loop, const struct writer_optio
     p->loop = loop;
     p->devices = device_status_new();
     memcpy(p->journal, options->journal_uuid, sizeof(p->journal));
-    evtimer_assign(&p->timer, loop_base(loop), timer_cb, p);
+    evtimer_assign(&p->timer, loop_base(loop), on_timer, p);
     p->session = session_new(loop, &kind, options->conninfo, options->instance, &session_calls, p);
     session_suppress_log(p->session, true);
     set_rules(p, options);

@@ -37,7 +37,7 @@ struct post_commit_queue {
 
 void post_commit_queue_free(struct post_commit_queue *queue);
 
-/* What the rules of the moment say of verification; those of before still hold for their incidents. */
+/* Verification settings of the current rules; those of earlier rules remain valid for their incidents. */
 void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, double radius_m);
 
 /* A batch is committed. stored: encoded_batch_rows_to_store() of it. */

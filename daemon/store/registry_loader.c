@@ -224,7 +224,7 @@ static void on_notify(void *ctx, const char *payload)
     registry_loader_refresh(ctx);
 }
 
-static void timer_cb(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct registry_loader *l = arg;
@@ -283,7 +283,7 @@ struct registry_loader *registry_loader_new(struct loop *loop, const char *conni
     l->calls = *calls;
     l->ctx = ctx;
     l->registry = registry;
-    evtimer_assign(&l->timer, loop_base(loop), timer_cb, l);
+    evtimer_assign(&l->timer, loop_base(loop), on_timer, l);
     l->session = session_new(loop, &kind, conninfo, instance, &session_calls, l);
     set_state(l, REGISTRY_STOPPED, "not started");
     return l;

@@ -26,7 +26,7 @@ static void destroy_request(struct resolve *resolve)
     free(resolve);
 }
 
-static void over_cb(evutil_socket_t fd, short what, void *arg)
+static void on_over(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct resolve *resolve = arg;
@@ -41,7 +41,7 @@ static void over_cb(evutil_socket_t fd, short what, void *arg)
     resolve->done(resolve->ctx, addresses, resolve->n, why);
 }
 
-static void answer_cb(int error, struct evutil_addrinfo *list, void *arg)
+static void on_resolved(int error, struct evutil_addrinfo *list, void *arg)
 {
     struct resolve *resolve = arg;
     resolve->request = NULL;
@@ -62,7 +62,7 @@ struct resolve *resolve_start(struct loop *loop, const char *host, resolve_fn do
     struct resolve *resolve = mem_zalloc(sizeof(*resolve));
     resolve->done = done;
     resolve->ctx = ctx;
-    evtimer_assign(&resolve->over, loop_base(loop), over_cb, resolve);
+    evtimer_assign(&resolve->over, loop_base(loop), on_over, resolve);
     resolve->dns = evdns_base_new(loop_base(loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!resolve->dns)
         abort(); /* out of memory, the only reason without EVDNS_BASE_INITIALIZE_NAMESERVERS */
@@ -73,7 +73,7 @@ struct resolve *resolve_start(struct loop *loop, const char *host, resolve_fn do
                                     .ai_protocol = IPPROTO_TCP,
                                     .ai_flags = EVUTIL_AI_ADDRCONFIG};
     /* NULL where it has called back already. */
-    resolve->request = evdns_getaddrinfo(resolve->dns, host, NULL, &hints, answer_cb, resolve);
+    resolve->request = evdns_getaddrinfo(resolve->dns, host, NULL, &hints, on_resolved, resolve);
     return resolve;
 }
 

@@ -9,9 +9,9 @@
 #include "base/mem.h"
 #include "store/transition.h"
 
-/* Whatever is set for the server, the database or the role, now or by a reload later. Notices are only logged for
- * debugging. UTC: times as text, and the days of partitions. What is committed must survive a crash of the server: a
- * journal keeps its alerts only for a time. */
+/* These override the settings of the server, the database and the role, also after a reload. Notices are only logged
+ * for debugging. UTC: times as text, and the days of partitions. What is committed must survive a crash of the server:
+ * a journal keeps its alerts only for a time. */
 #define SETTINGS                                                                                                       \
     "set client_min_messages = warning; set timezone = 'UTC'; set datestyle = 'ISO'; "                                 \
     "set standard_conforming_strings = on; set default_transaction_isolation = 'read committed'; "                     \
@@ -62,7 +62,7 @@ static void note_answer(struct session *s)
 }
 
 /* Nothing is cancelled: the server may be within a COMMIT, or wait for its standby. */
-static void watch_cb(evutil_socket_t fd, short what, void *arg)
+static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct session *s = arg;
@@ -183,7 +183,7 @@ struct session *session_new(struct loop *loop, const struct session_kind *kind, 
     s->kind = kind;
     s->calls = *calls;
     s->ctx = ctx;
-    evtimer_assign(&s->watch, loop_base(loop), watch_cb, s);
+    evtimer_assign(&s->watch, loop_base(loop), on_watch, s);
     s->conn = pgconn_new(loop, &conn_calls, s);
     pgconn_set_log_texts(s->conn, kind->subject, kind->meanwhile);
     set_servers(s, conninfo, instance);

@@ -31,7 +31,7 @@ enum transaction_state {
     TRANSACTION_READING_PERIODS, /* those of identities. -> READING_FILTER; else as NONE */
     TRANSACTION_READING_FILTER,  /* one that the database has made. -> READING_FILTER, the next; else as NONE */
     TRANSACTION_ADDING_ORIGINS,  /* -> SEARCHING, OPENING */
-    TRANSACTION_SEARCHING,       /* for identities that filters of earlier periods know. -> OPENING */
+    TRANSACTION_SEARCHING,       /* for identities that filters of earlier periods may contain. -> OPENING */
 
     TRANSACTION_OPENING, /* begin, and the guard: the one statement that must affect one row, such as the journal's
                             position. -> COPYING_IDENTITIES; duplicates are expected or found in an earlier period, or

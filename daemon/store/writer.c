@@ -141,7 +141,7 @@ static void run_next(struct writer *w)
         begin_transaction(w);
 }
 
-static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
+static void on_wakeup(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct writer *w = arg;
@@ -150,7 +150,7 @@ static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
         w->calls.on_ready(w->ctx);
 }
 
-static void encode_cb(evutil_socket_t fd, short what, void *arg)
+static void on_encode(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct writer *w = arg;
@@ -160,10 +160,10 @@ static void encode_cb(evutil_socket_t fd, short what, void *arg)
     if (!encoded_batch_step(encoded, ENCODE_ROWS))
         loop_arm(&w->encode, 0);
     else
-        wakeup_cb(-1, 0, w);
+        on_wakeup(-1, 0, w);
 }
 
-static void pause_cb(evutil_socket_t fd, short what, void *arg)
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct writer *w = arg;
@@ -361,9 +361,9 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
     w->calls = *calls;
     w->ctx = ctx;
     set_rules(w, options);
-    evtimer_assign(&w->pause, loop_base(loop), pause_cb, w);
-    evtimer_assign(&w->wakeup, loop_base(loop), wakeup_cb, w);
-    evtimer_assign(&w->encode, loop_base(loop), encode_cb, w);
+    evtimer_assign(&w->pause, loop_base(loop), on_pause_over, w);
+    evtimer_assign(&w->wakeup, loop_base(loop), on_wakeup, w);
+    evtimer_assign(&w->encode, loop_base(loop), on_encode, w);
     w->post_commit = post_commit_new(loop, options);
     transaction_init(&w->transaction, &transaction_calls, w);
     w->session = journal_session_new(loop, options, &session_calls, w);

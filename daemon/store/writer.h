@@ -1,7 +1,7 @@
 /*
  * The writer: stores batches of alerts in PostgreSQL, each alert exactly once, without blocking.
  *
- * It schedules: a session of use for storing (store/journal_session.h), one transaction per batch
+ * It schedules: a session ready for storing (store/journal_session.h), one transaction per batch
  * (store/transaction.h), and after each commit the work that delays no batch (store/post_commit.h, on a connection of
  * its own). It reconnects by itself indefinitely, with full-jitter backoff, and never gives up a batch: alerts that the
  * database refuses go to mobeye.quarantine one by one, with their bytes.
