@@ -13,9 +13,9 @@
 
 #define SOCKETS "/run/postgresql" /* Debian's */
 
-/* Whatever is set for the server, the database or the role. An empty search_path: a superuser must not run what
- * somebody else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by people
- * and by us. */
+/* These override the settings of the server, the database and the role. An empty search_path: a superuser must not run
+ * what somebody else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by
+ * people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
 enum { GROUPS_MAX = 256 };

@@ -104,12 +104,12 @@ static int show_record(PGconn *conn, const struct quarantine_request *request)
     return status;
 }
 
-static void enrich_cb(void *ctx, struct batch *batch)
+static void on_enrich(void *ctx, struct batch *batch)
 {
     enrich_tool_enrich_batch(ctx, batch);
 }
 
-static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+static void on_correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
 {
     (void)ctx;
     correlate(set, batch, store);
@@ -120,7 +120,7 @@ static bool retry_one(PGconn *conn, const char *id, struct enrich_tool *tool)
 {
     const struct conf *conf = tool->context.conf;
     struct retry_calls calls = {
-        .enrich = enrich_cb, .correlate = correlate_cb, .rules = conf->rules_text ? conf->rules_hash : NULL};
+        .enrich = on_enrich, .correlate = on_correlate, .rules = conf->rules_text ? conf->rules_hash : NULL};
     calls.verifies = conf_verifies(conf, &calls.verify_radius_m);
     struct err err;
     switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, tool, &err)) {
