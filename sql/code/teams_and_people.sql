@@ -5,7 +5,7 @@ select t.team, t.name
   from mobeye.team t
  where (select v.all_teams or v.team is not null or v.is_registrar from mobeye.current_viewer() v)
  order by t.team;
-comment on view patrol.teams is 'The teams: what columns named team, and claim_next(), take. Empty for a login that is no person of a team.';
+comment on view patrol.teams is 'The teams: what columns named team, and claim_next(), take. Empty for a login that does not belong to a team.';
 comment on column patrol.teams.team is 'Short name.';
 comment on column patrol.teams.name is 'Full name; null if it is the short name.';
 

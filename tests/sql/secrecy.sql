@@ -188,7 +188,7 @@ select is(as_login('t_bea', format('select concat(detail ->> ''reason_required''
         from patrol.board_incident(%s) as detail', id)), 'true[]', 'on the board too: ' || name) from made where name in ('own', 'other', 'secret');
 select is(as_login('t_bea', format('select concat_ws(''|'', detail ->> ''reason_required'', jsonb_array_length(detail -> ''alerts''), detail #>> ''{incident,address}'')
         from patrol.board_incident(%s, ''klacht 13'') as detail', id)), 'false|1|Geheim 1', 'and sees it with one') from made where name = 'secret';
-select is(as_login('t_bea', format('select patrol.board_act(%s, ''note'', ''{"note": "x"}'') ->> ''reason_required''', id)), 'true', 'acting is no look')
+select is(as_login('t_bea', format('select patrol.board_act(%s, ''note'', ''{"note": "x"}'') ->> ''reason_required''', id)), 'true', 'acting is not a look')
   from made where name = 'free-1';
 select throws_ok(format($$select as_login('t_bea', 'select patrol.acknowledge(%s)')$$, id), 'P0002', null, 'acts on nothing of another team')
   from made where name = 'free-2';
