@@ -1,6 +1,6 @@
 /*
  * Recovery of any bytes: it opens, what it reads is within bounds, the journal goes on, and a second recovery finds
- * nothing left to mend. An input is a byte of options and up to two segment files; with option 1 the checksums of all
+ * nothing left to repair. An input is a byte of options and up to two segment files; with option 1 the checksums of all
  * headers and tables in it are put right first, since nothing would get past them by chance.
  */
 #include <ftw.h>
@@ -124,7 +124,7 @@ static void recover_twice(int options)
     journal_free(&journal);
 
     demand(journal_open(&journal, &how, 2, &found, &err) == 0, err.text);
-    demand(found.damaged + found.repaired + found.torn_bytes + found.foreign == 0, "not everything was mended");
+    demand(found.damaged + found.repaired + found.torn_bytes + found.foreign == 0, "not everything was repaired");
     demand(found.records == records && journal_next_seq(journal) == next,
            "a second recovery makes something else of it");
     demand(journal_append(journal, STR("goes on"), 3, &seq, &err) == JOURNAL_APPENDED && seq == next,

@@ -323,7 +323,7 @@ def test_a_board_is_examined(daemon, database, tmp_path):
 
 
 def test_logins_that_cannot_be_read_are_not_missing(asleep, database):
-    """A table that somebody holds is no reason to insert a row."""
+    """A table that somebody holds is not a reason to insert a row."""
     with psycopg.connect(database.conninfo) as holder:
         holder.execute("lock table mobeye.proxy_login")
         seen = examine(asleep, f"{database.conninfo} options='-c lock_timeout=100ms'")

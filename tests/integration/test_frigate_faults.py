@@ -235,7 +235,7 @@ def test_images_that_http_refuses_are_given_up_and_alerts_come(bridges, frigate,
     one = event(1, end=time.time())
     broker.tell("new", one)
     receiver.wait(f"{one['id']}:end")
-    if status == 401:  # a login that has run out is no reason to give up
+    if status == 401:  # a login that has run out is not a reason to give up
         bridge.wait_metric("images_wanted", 1)
         frigate.images[one["id"]] = JPEG
         frigate.fault = lambda handler: False

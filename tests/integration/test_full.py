@@ -1,4 +1,4 @@
-"""A full journal: RETRY, no ACK, no end of the daemon, and it mends by itself."""
+"""A full journal: RETRY, no ACK, the daemon stays up, and acceptance resumes by itself."""
 import json
 
 import zmq

@@ -99,7 +99,7 @@ def test_a_constraint_that_is_older_than_the_partitions_is_the_same(database, da
 
 
 def test_a_missing_partition_is_made_not_quarantined(dealer, daemon, database):
-    """As after a long pause of the upkeep: the partitions are gone when the alerts come."""
+    """As after a long pause of maintenance: the partitions are gone when the alerts come."""
     dealer.ask(alert("first"))
     database.wait_stored(1)
     for (table,) in database.rows("""select c.oid::regclass::text from pg_inherits i join pg_class c on c.oid = i.inhrelid

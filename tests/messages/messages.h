@@ -59,7 +59,7 @@ static int64_t messages_offset(const char **p)
     return n * us;
 }
 
-/* "(N TEXT)" behind the dollar sign. Returns the end. */
+/* "(N TEXT)" after the dollar sign. Returns the end. */
 static const char *messages_repeat(struct buf *out, const char *p)
 {
     char *text;

@@ -1,4 +1,4 @@
-"""Areas: what QGIS writes is mended or refused in words; vintages hold from 1 January until the next."""
+"""Areas: what QGIS writes is repaired, or refused with a reason; vintages hold from 1 January until the next."""
 
 import threading
 

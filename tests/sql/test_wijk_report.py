@@ -22,7 +22,7 @@ class Report(SchemaTest):
         super().setUpClass()
         with connect(cls.database) as conn:
             conn.execute("drop role if exists t_analist; create role t_analist login in role mobeye_analyst")
-            for vintage, split in ((2024, 5.35), (2026, 5.38)):  # divided anew on 1 January 2026
+            for vintage, split in ((2024, 5.35), (2026, 5.38)):  # divided again on 1 January 2026
                 for code, west, east in (("WK1", 5.3, split), ("WK2", split, 5.45)):
                     conn.execute(
                         "insert into mobeye.area (layer, code, name, vintage, homes, geom) values ('wijk', %s, %s, %s, 1000,"

@@ -33,7 +33,7 @@ struct frame_cases {
     size_t n;
 };
 
-/* A slice's text behind "%.*s". */
+/* A slice's text after "%.*s". */
 #define TEXT(s) (int)(s).len, (s).p
 
 static inline void unescape(const char *text, struct buf *out)
@@ -57,7 +57,7 @@ static inline void read_case_line(struct frame_cases *all, struct frame_case *ne
     } else if (strncmp(text, "policy ", 7) == 0) {
         next->policy.check_time = strstr(rest, "check_time") != NULL;
         next->policy.require_encryption = strstr(rest, "require_encryption") != NULL;
-        next->nacked = strstr(rest, "naked") != NULL;
+        next->nacked = strstr(rest, "nacked") != NULL;
     } else if (strncmp(text, "frame", 5) == 0) {
         cr_assert_lt(all->n, (size_t)CASE_MAX);
         next->line = line;
@@ -160,7 +160,8 @@ static inline unsigned below(unsigned n)
     return (unsigned)(random_bits() % n);
 }
 
-/* A body that is well-formed by its CRC and nothing else: what the parser behind the CRC sees of hostile senders. */
+/* A body that is well-formed by its CRC and nothing else: what the parser after the CRC check sees of hostile senders.
+ */
 static inline void mutate(struct buf *body)
 {
     static const char *const pieces[] = {"[",         "]",

@@ -205,7 +205,7 @@ Test(journal_fault, recovery_may_fail_anywhere_and_be_repeated)
             const char *path = in_dir("journal/%020d.seg", 1);
             int fd = open(path, O_RDWR);
             cr_assert_eq(pwrite(fd, "xxxxxxxx", 8, 1024), 8);  /* a record of the first frame */
-            cr_assert_eq(pwrite(fd, "xxxxxxxx", 8, 64000), 8); /* behind the tail */
+            cr_assert_eq(pwrite(fd, "xxxxxxxx", 8, 64000), 8); /* after the tail */
             cr_assert_eq(fsync(fd), 0);
             close(fd);
 

@@ -140,7 +140,7 @@ Test(journal_links, recovery_writes_to_no_file_that_has_another_name)
     journal_free(&journal);
     size_t len = load_segment("journal", bytes);
     bytes[512 + 128 + 60 + 3] ^= 1;  /* a record of the first frame */
-    memset(bytes + 40000, 'x', 700); /* behind the tail */
+    memset(bytes + 40000, 'x', 700); /* after the tail */
     save_file(in_dir("journal/" SEGMENT_1), bytes, len);
     link_all(in_dir("backup"));
     journal = open_journal(SMALL, &found);

@@ -328,7 +328,7 @@ Test(record, version_1_is_laid_out_as_documented)
     cr_expect(b[80] == sizeof(payload) - 1 && b[81] == 0, "payload length");
     cr_expect(b[84] == 6 + 15 + 5 + 7 && b[85] == 0, "extra length");
     cr_expect(b[92] == 7 && b[122] == 3, "event_id: offset and length");
-    cr_expect(b[104] == sizeof(payload) - 1 && b[128] == 6, "label: offset behind the payload, and length");
+    cr_expect(b[104] == sizeof(payload) - 1 && b[128] == 6, "label: offset after the payload, and length");
     cr_expect_eq(memcmp(b + 136, payload, sizeof(payload) - 1), 0);
     cr_expect_eq(memcmp(b + 136 + sizeof(payload) - 1, "person1732394651.2-x9opritcameras", 33), 0);
     cr_expect_eq(record.len, 136 + sizeof(payload) - 1 + 33);

@@ -19,7 +19,7 @@ static struct loop *loop;
 static struct worker *worker;
 static struct event tick;
 
-static void tick_cb(evutil_socket_t fd, short what, void *arg)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what, (void)arg;
 }
@@ -29,7 +29,7 @@ static void setup(void)
     struct err err;
     loop = loop_new(&err);
     worker = worker_new(loop);
-    event_assign(&tick, loop_base(loop), -1, EV_PERSIST, tick_cb, NULL);
+    event_assign(&tick, loop_base(loop), -1, EV_PERSIST, on_tick, NULL);
     event_add(&tick, &(struct timeval){0, 10000});
 }
 

@@ -305,7 +305,7 @@ Test(writer, an_alert_that_no_partition_can_be_made_for_is_quarantined)
 }
 
 struct schema_case {
-    const char *before, *mend, *says;
+    const char *before, *repair, *says;
 };
 
 static const struct schema_case schema_cases[] = {
@@ -337,7 +337,7 @@ ParameterizedTest(size_t *index, writer, a_schema_that_is_not_ours_is_waited_for
     RIG_WAIT(&rig, strstr(writer_state(owner.writer), schema->says));
     cr_expect_not(owner.up);
     cr_expect_not(writer_wants(owner.writer));
-    rig_sql(&rig, schema->mend);
+    rig_sql(&rig, schema->repair);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     cr_expect(owner.up);
     owner_stop(&owner);

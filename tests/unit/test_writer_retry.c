@@ -117,14 +117,14 @@ static void by_rule(void *ctx, struct batch *batch)
     incident_key_condition(NULL, alert);
 }
 
-static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+static void on_correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
 {
     (void)ctx;
     correlate(set, batch, store);
 }
 
-static const struct retry_calls calls = {.enrich = by_rule, .correlate = correlate_cb, .rules = rig_rules};
-static char rule[] = "mended";
+static const struct retry_calls calls = {.enrich = by_rule, .correlate = on_correlate, .rules = rig_rules};
+static char rule[] = "repaired";
 
 Test(retry, stores_what_the_database_takes_now)
 {
@@ -140,7 +140,7 @@ Test(retry, stores_what_the_database_takes_now)
         &rig,
         "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert_decoded "
         "where device_id = 'POISON'",
-        "000002 2 amersfoort-1 mended cameras 2026-11-23 21:04:11.000002+00");
+        "000002 2 amersfoort-1 repaired cameras 2026-11-23 21:04:11.000002+00");
     /* What comes by the journal again is a duplicate now. */
     cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "is not in quarantine"), "%s", err.text);
@@ -165,7 +165,7 @@ Test(retry, verifies_the_incident_as_the_daemon_would)
 {
     static const struct step steps[] = {{0, "POISON", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0}};
     static const struct retry_calls verify = {
-        .enrich = by_default_rule, .correlate = correlate_cb, .rules = rig_rules, .verifies = true};
+        .enrich = by_default_rule, .correlate = on_correlate, .rules = rig_rules, .verifies = true};
     struct err err;
     int64_t id = set_one_aside();
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");

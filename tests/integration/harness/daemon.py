@@ -295,7 +295,7 @@ class Daemon:
         return self.conf.address(name)
 
     def ctl(self, *args, **how):
-        """mobeyectl with this daemon's file behind the verb (and the sub-verb), as a finished process."""
+        """mobeyectl with this daemon's file after the verb (and the sub-verb), as a finished process."""
         return mobeyectl(*args, "-c", self.file, **how)
 
 

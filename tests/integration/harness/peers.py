@@ -56,7 +56,7 @@ class Dealer:
         self.socket.close()
 
     def send(self, *frames):
-        """Frames as they are, behind the delimiter where this peer sends one."""
+        """Frames as they are, after the delimiter where this peer sends one."""
         head = [b""] if self.delimiter else []
         self.socket.send_multipart(head + [encode(frame) for frame in frames])
 
