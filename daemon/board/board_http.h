@@ -1,7 +1,7 @@
 /*
  * The board's HTTP: evhttp, after the checks of board/board_peer.h, and responses with the headers that every page has.
  *
- * One request of a connection at a time. What has been checked before on_request: the grammar and the limits of the
+ * Each connection has one request at a time. What has been checked before on_request: the grammar and the limits of the
  * request, no header with _ in its name, the person (but for /healthz), and for a POST where it comes from.
  */
 #ifndef MOBEYE_BOARD_BOARD_HTTP_H
@@ -29,7 +29,7 @@ struct board_request {
     const char *query;  /* NULL: none */
     struct str body;
     bool post, head;
-    void *work;                                   /* of who answers */
+    void *work;                                   /* of the code that answers */
     void (*on_abandoned)(struct board_request *); /* the peer is gone; the request is freed afterwards */
 };
 
@@ -64,7 +64,7 @@ void board_answer(struct board_request *request, const struct board_answer *answ
 /* Answers with an error, as JSON below /api/, else as text. Static texts without quotes and backslashes. */
 void board_answer_error(struct board_request *request, int status, const char *message, const char *hint);
 
-/* The value of a header that is there once; NULL: it is not. */
+/* The value of a header that occurs exactly once; NULL: it does not. */
 const char *board_request_header(const struct board_request *request, const char *name);
 
 /* Whether the peer has closed its side of the connection, and may not wait for the answer. */
@@ -75,7 +75,7 @@ void board_request_cut(struct board_request *request);
 
 #define BOARD_STREAM_TYPE "text/event-stream; charset=utf-8"
 
-/* Begins an answer that goes on: an event stream. Chunks follow; on_abandoned ends it. */
+/* Begins an answer without a fixed end: an event stream. Chunks follow; on_abandoned ends it. */
 void board_stream_begin(struct board_request *request);
 
 /* false: the connection is being closed, on_abandoned follows. Streams that do not read are closed: each that leaves

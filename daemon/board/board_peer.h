@@ -55,8 +55,8 @@ bool board_peer_sent_ahead(const struct board_peer *peer);
 /* Whether the process at the other end of a Unix socket runs as one of these users. */
 bool board_peer_is(const struct board_peer *peer, const uid_t *uids, size_t n);
 
-/* The connection is an event stream from now on: what its peer does not read is counted. The kernel keeps this many
- * bytes of it beside that. */
+/* The connection is an event stream from now on: what its peer does not read is counted. The kernel buffers this many
+ * bytes in addition. */
 void board_peer_stream(struct board_peer *peer, int kernel_bytes);
 
 /* Bytes that the peer of an event stream has not taken. */

@@ -29,7 +29,7 @@ void change_hub_free(struct change_hub **hub);
  * request from here on. */
 void change_hub_follow(struct change_hub *hub, struct board_request *request, int64_t after);
 
-/* Somebody has just changed something by the board: read it without waiting for the notification. */
+/* Somebody has just changed something through the board: read it without waiting for the notification. */
 void change_hub_wake(struct change_hub *hub);
 
 #endif

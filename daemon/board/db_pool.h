@@ -16,7 +16,7 @@ struct db_call;
 
 /* What the database answered. */
 struct db_reply {
-    int status;       /* of HTTP. 503: the database did not answer; 422 without a body: it did not take the bytes */
+    int status;       /* of HTTP. 503: the database did not answer; 422 without a body: it rejected the bytes */
     struct str body;  /* JSON; valid during the call */
     struct str type;  /* of an image: its media type */
     struct str image; /* and its bytes */
@@ -44,7 +44,7 @@ struct db_request {
     size_t n_pairs;
 };
 
-/* A connection is usable, and none was before. From the loop; may call all of this but db_pool_free(). */
+/* A connection is usable, and none was before. Called from the loop; may call all of this but db_pool_free(). */
 typedef void (*db_usable_fn)(void *ctx);
 
 struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,

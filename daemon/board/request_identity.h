@@ -13,11 +13,11 @@
 #include "base/err.h"
 #include "conf/conf_board.h"
 
-/* The value of a header that must be there exactly once, and hold something; NULL: it is not. */
+/* The value of a header that must occur exactly once and not be empty; NULL: it does not, or is. */
 const char *identity_single(const struct evkeyvalq *headers, const char *name);
 
-/* The person; NULL: the request is not from the reverse proxy, or it does not say who. The reason has nothing of what
- * the headers hold. is_peer: whether the other end of a Unix socket is one of the users in conf->identity.peers. */
+/* The person; NULL: the request is not from the reverse proxy, or it names no person. The reason quotes nothing of
+ * the headers. is_peer: whether the other end of a Unix socket is one of the users in conf->identity.peers. */
 const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer,
                             struct err *err);
 
