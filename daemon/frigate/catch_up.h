@@ -48,7 +48,7 @@ void catch_up_restarted(struct catch_up *catch_up);
 /* mobeyed has answered something. */
 void catch_up_answered(struct catch_up *catch_up);
 
-/* MQTT has delivered an event of this frame time: what Frigate's clock says. After ten minutes without one the Date of
+/* MQTT has delivered an event of this frame time: it tells Frigate's clock. After ten minutes without one the Date of
  * an answer does. */
 void catch_up_frame_time(struct catch_up *catch_up, double frame_s);
 

@@ -1,6 +1,6 @@
 /*
  * Decides which alerts to send and which images to fetch for an event that Frigate reports. The same event may come by
- * both ways, any number of times and in any order.
+ * MQTT and by HTTP, any number of times and in any order.
  */
 #ifndef MOBEYE_FRIGATE_EVENT_MAPPER_H
 #define MOBEYE_FRIGATE_EVENT_MAPPER_H
@@ -34,7 +34,7 @@ struct event_time {
  * track. */
 bool event_mapper_map(struct event_mapper *mapper, const struct frigate_event *event, struct event_time now);
 
-/* Ends an event of which Frigate knows nothing any more, at the time of what it said last. false: as above. */
+/* Ends an event that Frigate no longer knows, at the time of its last report. false: as above. */
 bool event_mapper_map_vanished(struct event_mapper *mapper, struct track *track, struct event_time now);
 
 /* The alert that carries an image of the track. */

@@ -1,5 +1,5 @@
 /*
- * The events that are in progress or were so lately: what has been sent of each, and what of that has been accepted.
+ * The events that are in progress or were so recently: what has been sent of each, and what of that has been accepted.
  *
  * Sending an alert twice is harmless (identity), so correctness does not depend on this. It decides whether a change is
  * worth an update, and avoids repeated work.
