@@ -63,8 +63,8 @@ void security_use(struct security *security, const struct conf *conf);
 /* Whether the handler checks the peers of the endpoint. */
 bool security_guards(const struct conf_endpoint *conf);
 
-/* Who sent a message on an endpoint that is guarded: *ret_client, NULL where it speaks no CURVE. false: it may not send
- * (any more); ret_reject says why, but for its id. */
+/* Who sent a message on an endpoint that is guarded: *ret_client, NULL if the endpoint has no CURVE. false: it may not
+ * send (any more); ret_reject says why, but for its id. */
 bool security_admits(struct security *security, const struct conf_endpoint *conf,
                      const struct endpoint_message *message, const struct conf_client **ret_client,
                      struct reject *ret_reject);
