@@ -16,8 +16,8 @@ void batch_identities_add(struct encoded_batch *encoded, const uint8_t id[IDENTI
 /* Sorts, and keeps one entry per identity and device: that of the earliest row. */
 void batch_identities_sort(struct encoded_batch *encoded);
 
-/* Forgets what was found in earlier periods, and finds out what may be there. false: nothing may be, else parameters and
- * result of batch_search_sql. What was found counts from the next encoded_batch_reset() on. */
+/* Forgets what was found in earlier periods, and consults their filters. false: nothing can be there; else search, with
+ * the parameters and the result of batch_search_sql. What is found takes effect at the next encoded_batch_reset(). */
 enum { BATCH_SEARCH_PARAMS = 2 };
 extern const char batch_search_sql[];
 extern const Oid batch_search_types[BATCH_SEARCH_PARAMS];

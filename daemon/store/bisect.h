@@ -2,9 +2,9 @@
  * Finds the rows of a batch that the database refuses, by trying parts of it. Pure: it decides what to try next, from
  * the results so far; store/transaction.h does the trying.
  *
- * First the alerts: pieces of the batch are stored one after the other until every refused row is known. Where the
- * batch is refused without them all the same, its incidents are to blame: then prefixes of the batch are tried, each in
- * a transaction of its own, until the one row is found whose incident is refused.
+ * First the alerts: pieces of the batch are stored one after the other until every refused row is known. If the batch
+ * is still refused without them, an incident is the cause: then prefixes of the batch are tried, each in a transaction
+ * of its own, until the one row is found whose incident is refused.
  */
 #ifndef MOBEYE_STORE_BISECT_H
 #define MOBEYE_STORE_BISECT_H
@@ -26,9 +26,9 @@ struct bisect {
     size_t base, good,
         stop;           /* ROWS: rows before base are stored, those before good would be, those before stop are tried */
     size_t step;        /* how many rows beyond good the next piece takes */
-    size_t good_prefix; /* so many rows' incidents can be stored */
-    size_t bad_prefix;  /* and those of so many are refused */
-    size_t prefix;      /* INCIDENTS: so many are tried; else n: all are */
+    size_t good_prefix; /* the incidents of this many rows can be stored */
+    size_t bad_prefix;  /* and those of this many are refused */
+    size_t prefix;      /* INCIDENTS: this many are tried; else n: all are */
 };
 
 /* A new batch of n rows: OFF. */

@@ -104,7 +104,7 @@ size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t f
 void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct incident_set *set);
 bool encoded_batch_next_chunk(struct encoded_batch *encoded, struct str *ret);
 
-/* The row that the nth (from 1) of a COPY from `first` on was; the number of rows where there were not as many. */
+/* The row of the batch that the nth (from 1) row of a COPY from `first` on was; the number of rows: it had fewer. */
 size_t encoded_batch_nth_row(const struct encoded_batch *encoded, size_t first, size_t nth);
 
 /* The row goes to quarantine. */

@@ -79,9 +79,9 @@ const uint8_t *journal_session_journal(const struct journal_session *session); /
 /* In the database, as last read or committed. */
 const struct journal_position *journal_session_position(const struct journal_session *session);
 
-/* Appends the statement that moves the position to the end of the batch, for a transaction. It affects no row where the
- * position is not where it is known to be, as another program or a person moved it; or, but for a batch that is
- * settled, where registry or areas are no longer those that it was enriched with. */
+/* Appends the statement that moves the position to the end of the batch, for a transaction. It affects no row if
+ * another program or a person has moved the position, or if registry or areas have changed since the batch was enriched
+ * (which does not matter for one that is settled). */
 void journal_session_append_move(struct journal_session *session, const struct batch *batch, struct buf *sql);
 
 /* The move to the end of that batch is committed. */

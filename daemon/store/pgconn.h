@@ -52,10 +52,10 @@ void pgconn_start(struct pgconn *conn);
  * is not called) and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 
-/* This server is of no use: closes the connection, calls down, and goes on with the next server. */
+/* This server cannot be used: closes the connection, calls down, and goes on with the next server. */
 void pgconn_drop(struct pgconn *conn, const char *why);
 
-/* The connection has proved usable: the backoff begins again at its least. */
+/* The connection has proved usable: the backoff starts again at its minimum. */
 void pgconn_reset_backoff(struct pgconn *conn);
 
 /* Sends statements (no parameters), or one with n binary parameters and a binary result. One at a time: the results

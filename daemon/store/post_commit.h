@@ -31,7 +31,7 @@ void post_commit_set_journal(struct post_commit *post_commit, const uint8_t *jou
 /* Whether the writer is connected to a database with this program's schema. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);
 
-/* The encoded's batch is committed with these incidents. busy: the next one is on its way already. */
+/* The encoded batch is committed with these incidents. busy: the next one is on its way already. */
 void post_commit_batch(struct post_commit *post_commit, struct encoded_batch *encoded,
                        const struct incident_rows *incidents, bool busy);
 

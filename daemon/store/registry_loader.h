@@ -15,7 +15,7 @@
 
 struct registry_loader;
 
-/* From each state of a connection a lost one leads to CONNECTING; a statement that fails to WAITING. */
+/* While connected, losing the connection leads to CONNECTING, a statement that fails to WAITING. */
 enum registry_loader_state {
     REGISTRY_STOPPED,    /* not started. -> CONNECTING */
     REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/session.h). -> DEVICES */

@@ -70,10 +70,10 @@ bool session_differs(const struct session *session, const char *conninfo, const 
  * servers. */
 void session_suppress_log(struct session *session, bool suppress);
 
-/* This server will not do: closes the connection, calls on_lost, goes on with the next server. */
+/* This server cannot be used: closes the connection, calls on_lost, goes on with the next server. */
 void session_drop(struct session *session, const char *reason);
 
-/* The connection has proved its worth: the backoff begins again at its least. */
+/* The connection has proved usable: the backoff starts again at its minimum. */
 void session_reset_backoff(struct session *session);
 
 /* Sends statements without parameters; one with n binary parameters and a binary result; the same with every row as a

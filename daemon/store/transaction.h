@@ -3,7 +3,7 @@
  * owner has to act. A state machine that sends statements and is handed their results; it knows no connection, so that
  * the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) drive the same one.
  *
- * Where the period of identities has been closed meanwhile, it refuses them, and the transaction begins again.
+ * If the period of identities has been closed meanwhile, the database refuses them, and the transaction begins again.
  *
  * The transaction moves the journal's position, claims the identities, reads, correlates and stores the incidents,
  * copies the alerts and their images, puts what the database refuses into quarantine, and numbers the changes
@@ -96,7 +96,7 @@ struct transaction {
     const char *before_commit;       /* the owner's: SQL that runs once all rows have their status; NULL: none */
     struct origin_cache origins;     /* of this connection */
     struct identity_periods periods; /* likewise */
-    bool without_filters; /* the owner's: one alert is searched for in all periods sooner than they are read */
+    bool without_filters; /* the owner's: searching all periods for one alert is faster than reading their filters */
     uint64_t restarts_total;
 
     /* For the batch, in all its attempts. */

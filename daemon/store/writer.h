@@ -102,7 +102,7 @@ void writer_submit(struct writer *writer, struct batch *batch);
 void writer_set_journal(struct writer *writer, const uint8_t *journal_uuid);
 
 /* New options, copied, but for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
- * transaction in progress. Batches already submitted keep the rules that they were judged by. */
+ * transaction in progress. Batches already submitted keep the rules that were applied to them. */
 void writer_reconfigure(struct writer *writer, const struct writer_options *options);
 
 /* True where no batch is in progress. */
