@@ -117,7 +117,7 @@ enum { CTL_LOCAL_TIME_SIZE = 40 };
 /* A wall clock time as people read it: "2026-11-28 14:00:00+0100". Returns out. */
 char *ctl_local_time(int64_t wall_us, char out[CTL_LOCAL_TIME_SIZE]);
 
-/* What a noun needs behind its number: "s", or "" for 1. */
+/* What a noun needs after its number: "s", or "" for 1. */
 const char *ctl_plural(unsigned long n);
 
 /* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */

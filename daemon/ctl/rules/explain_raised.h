@@ -10,7 +10,7 @@
 #include "conf/conf.h"
 
 struct explain_raised {
-    char *stored;   /* by which rule its first alert was stored; NULL: as the file says now */
+    char *stored;   /* the rule by which its first alert was stored; NULL: as the file says now */
     char *verified; /* NULL: it is not verified */
     char *raised;   /* NULL: its priority is that of its first alert */
 };
