@@ -64,7 +64,7 @@ def test_a_read_that_failed_is_tried_again_without_another_alert(reading, databa
     assert reading.metric("quarantined_total") == 0
 
 
-def test_a_part_that_stays_unreadable_costs_its_alerts_and_what_is_behind_goes_on(reading, database, context, disk):
+def test_a_part_that_stays_unreadable_costs_its_alerts_and_what_comes_after_goes_on(reading, database, context, disk):
     dealer = Dealer(context, reading.address())
     accept(dealer, 0, 10)
     reading.wait_drained()

@@ -1,5 +1,5 @@
 /* A stream of bytes through framing, decoding and replies. The first byte chooses: bit 0, that each frame's CRC and
- * length are put right first, so that the fuzzer gets behind them. */
+ * length are put right first, so that the fuzzer gets past them. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -28,7 +28,7 @@ static void skip(struct str *rest, size_t len)
     *rest = (struct str){rest->p + len, rest->len - len};
 }
 
-/* MultiPolygon of polygons of rings of 4 positions or more, and nothing behind them. */
+/* MultiPolygon of polygons of rings of 4 positions or more, and nothing after them. */
 static void check_ewkb(struct str rest)
 {
     skip(&rest, 9);

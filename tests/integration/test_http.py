@@ -83,7 +83,7 @@ def test_pipelined_requests_cost_bounded_memory_and_others_are_served(daemon, re
     evil.close()
 
 
-def test_a_connection_is_closed_after_its_answer_and_what_comes_behind_is_not_answered(daemon):
+def test_a_connection_is_closed_after_its_answer_and_what_comes_after_is_not_answered(daemon):
     with connect(daemon) as peer:
         peer.sendall(REQUEST * 3)
         assert read_all(peer).count(b"HTTP/1.1 200 OK\r\n") == 1

@@ -26,7 +26,7 @@ BAD = {
     "not JSON": (b"hello", "malformed", None),
     "not an object": (b"[]", "malformed", None),
     "cut short": (encode(alert("x-1"))[:-1], "malformed", None),
-    "more behind it": (encode(alert("x-1")) + b"{}", "malformed", None),
+    "more after it": (encode(alert("x-1")) + b"{}", "malformed", None),
     "U+0000": (encode(alert("x-1")).replace(b"motion", b"mo\\u0000ion"), "malformed", None),
     "U+0000 in a member name": (encode(alert("x-1")).replace(b'"kind"', b'"\\u0000":1,"kind"'), "malformed", None),
     "a lone surrogate": (encode(alert("x-1")).replace(b"motion", b"\\ud800"), "malformed", None),

@@ -128,7 +128,7 @@ PLACED = [  # what, the bytes, whether they are a frame
     ("two CR", wrap(GOOD) + b"\r", True),
     ("CR LF on both sides", b"\r\n" + GOOD + b"\r\n", True),
     ("half a frame in front", b"\n" + GOOD[:20] + wrap(GOOD), True),
-    ("noise in front and behind", b"\x00\xff\"" + wrap(GOOD) + b"\"]\x80", True),
+    ("noise before and after", b"\x00\xff\"" + wrap(GOOD) + b"\"]\x80", True),
 ]
 
 

@@ -41,7 +41,7 @@ static void messages_fail(const struct message *message, const char *what)
     abort();
 }
 
-/* "-32d" behind $NOW; moves *p past it. */
+/* "-32d" after $NOW; moves *p past it. */
 static int64_t messages_offset(const char **p)
 {
     if ((**p != '+' && **p != '-') || !isdigit((unsigned char)(*p)[1]))

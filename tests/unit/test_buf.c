@@ -56,7 +56,7 @@ Test(buf, nothing_can_be_appended)
     buf_free(&buf);
 }
 
-Test(buf, text_is_formatted_behind_what_is_there)
+Test(buf, text_is_formatted_after_what_is_there)
 {
     struct buf buf = {0};
     buf_printf(&buf, "%d-", 42);

@@ -261,7 +261,7 @@ Test(dc09_frame, content_has_data_fields_and_time)
     buf_printf(&many, "_21:15:00,12-01-2018");
     cr_assert(dc09_content_parse(buf_str(&many), &content));
     cr_expect_eq(content.n_fields, (size_t)DC09_FIELDS_MAX);
-    cr_expect_eq(content.time_us, 1543698900 * CLOCK_SECOND, "the time behind them is found all the same");
+    cr_expect_eq(content.time_us, 1543698900 * CLOCK_SECOND, "the time after them is found all the same");
     buf_free(&many);
 }
 

@@ -115,7 +115,7 @@ Test(dc09_robust, a_frame_cut_off_anywhere_is_incomplete_and_the_next_one_is_fou
     free_frames(all);
 }
 
-Test(dc09_robust, bodies_of_any_kind_behind_a_good_crc_are_stored_or_not_understood)
+Test(dc09_robust, bodies_of_any_kind_after_a_good_crc_are_stored_or_not_understood)
 {
     struct frame_cases *all = load_frames();
     struct dc09_keys *keys = load_keys();

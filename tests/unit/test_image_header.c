@@ -23,10 +23,10 @@ struct sample {
 };
 
 static const struct sample samples[] = {
-    {"JPEG, baseline, behind JFIF",
+    {"JPEG, baseline, after JFIF",
      BYTES("\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xc0\0\x11\x08\x02\xd0\x05\x00\x03"), IMAGE_JPEG, 1280,
      720},
-    {"JPEG, progressive, behind fill bytes", BYTES("\xff\xd8\xff\xff\xff\xc2\0\x0b\x08\0\x01\0\x02\1"), IMAGE_JPEG, 2,
+    {"JPEG, progressive, after fill bytes", BYTES("\xff\xd8\xff\xff\xff\xc2\0\x0b\x08\0\x01\0\x02\1"), IMAGE_JPEG, 2,
      1},
     {"JPEG, Huffman table first", BYTES("\xff\xd8\xff\xc4\0\x03\0\xff\xc0\0\x0b\x08\0\x03\0\x04\1"), IMAGE_JPEG, 4, 3},
     {"JPEG, the size cut off", BYTES("\xff\xd8\xff\xc0\0\x11\x08\x02\xd0\x05"), IMAGE_JPEG, 0, 0},

@@ -170,7 +170,7 @@ Test(journal_damage, a_torn_frame_never_costs_what_was_synced_before)
     }
 }
 
-Test(journal_damage, stale_frames_of_another_segment_behind_the_tail_are_not_taken_for_ours)
+Test(journal_damage, stale_frames_of_another_segment_after_the_tail_are_not_taken_for_ours)
 {
     static char stale[IMAGE_BYTES];
     make_image(6, false);

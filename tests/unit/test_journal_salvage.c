@@ -1,6 +1,6 @@
 /*
  * Segments that the disk cannot read, while the journal is open and when it is opened: what still checks is delivered,
- * the rest comes as unreadable, and what is behind it goes on. The doubles are pread() and openat().
+ * the rest comes as unreadable, and what comes after it goes on. The doubles are pread() and openat().
  */
 #include "test_journal_support.h"
 
