@@ -68,7 +68,7 @@ struct encoded_batch {
 void encoded_batch_begin(struct encoded_batch *encoded, struct batch *batch, const char *instance,
                          const uint8_t *rules);
 
-/* Encodes at most so many rows more. Returns whether the batch is complete. */
+/* Encodes at most this many more rows. Returns whether the batch is complete. */
 bool encoded_batch_step(struct encoded_batch *encoded, size_t rows);
 
 /* Empties it; the memory is kept. */

@@ -21,7 +21,7 @@
 /* The database measures the silence of an endpoint from its first report, which is later than the daemon does. */
 #define RUN_SOON_US CLOCK_SECOND
 
-/* An hourly job that failed is retried after so many cycles. */
+/* An hourly job that failed is retried after this many cycles. */
 #define RETRY_CYCLES 15
 
 /* The daemon whose session leads does the jobs. Another daemon takes over when that session ends. */

@@ -21,9 +21,9 @@
 #define RETRY_US (5 * CLOCK_SECOND)
 /* People's changes are numbered this often: their own transactions must not hold the counter. */
 #define NUMBER_EVERY_US CLOCK_SECOND
-/* A task waits so long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
+/* A task waits this long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
 #define LOCK_TIMEOUT "1s"
-/* And is then tried again after so long: a batch or a person holds it. Logged after so many times in a row. */
+/* Delay before it is tried again: a batch or a person holds the lock. Logged after this many times in a row. */
 #define LOCKED_RETRY_US    CLOCK_SECOND
 #define LOCKED_LOG         10
 #define LOCK_NOT_AVAILABLE "55P03"
@@ -219,7 +219,7 @@ static void begin_next(struct post_commit *p)
         buf_free(&values[i]);
 }
 
-/* What waits has its turn after so long, or sooner. */
+/* What waits has its turn after this time, or sooner. */
 static void run_within(struct post_commit *p, int64_t us)
 {
     if (p->state == POST_COMMIT_IDLE)
