@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/unix_socket.h"
 #include "board/board_peer.h"
 #include "board/request_identity.h"
 #include "board/wire_watch.h"
@@ -322,29 +323,15 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
 
 /* ---- listening ---- */
 
-/* A socket that a killed board left behind is in the way; one that somebody listens on is not removed. */
-static int remove_stale(const struct sockaddr_un *address, struct err *err)
-{
-    struct stat st;
-    if (lstat(address->sun_path, &st) != 0)
-        return errno == ENOENT ? 0 : err_set(err, "listen: %s: %s", address->sun_path, strerror(errno));
-    if (!S_ISSOCK(st.st_mode))
-        return err_set(err, "listen: %s is not a socket", address->sun_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int rc = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-    close(fd);
-    if (rc == 0)
-        return err_set(err, "listen: %s is in use by another process", address->sun_path);
-    return unlink(address->sun_path) == 0 ? 0 : err_set(err, "listen: %s: %s", address->sun_path, strerror(errno));
-}
-
 /* Who may connect is a matter of the folder and of identity.peers: see on_evhttp_request(). */
 static struct evconnlistener *listen_unix(struct board_http *http, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", http->conf->socket_path);
-    if (remove_stale(&address, err) != 0)
+    if (unix_socket_claim(address.sun_path) != 0) {
+        err_set(err, "listen: %s: %s", address.sun_path, errno == EEXIST ? "is not a socket" : strerror(errno));
         return NULL;
+    }
     mode_t mask = umask(0111);
     struct evconnlistener *listener =
         evconnlistener_new_bind(loop_base(http->loop), NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,

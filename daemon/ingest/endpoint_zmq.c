@@ -3,9 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/event_struct.h>
@@ -14,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/unix_socket.h"
 #include "ingest/connections.h"
 #include "ingest/endpoint_transport.h"
 #include "ingest/peer_address.h"
@@ -137,28 +136,6 @@ static int set_options(struct endpoint_zmq *z)
     return 0;
 }
 
-/* libzmq removes any file at the path before it binds. This keeps a file that is not a socket, and a socket that has a
- * listener. */
-static int claim_ipc(const char *path)
-{
-    struct stat st;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (lstat(path, &st) != 0)
-        return 0;
-    if (!S_ISSOCK(st.st_mode)) {
-        errno = EEXIST;
-        return -1;
-    }
-    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof(address));
-    if (fd >= 0)
-        close(fd);
-    if (rc == 0)
-        errno = EADDRINUSE;
-    return rc == 0 ? -1 : 0;
-}
-
 /* The path of an ipc:// address; NULL for others and for abstract ones. */
 static const char *ipc_path(const char *address)
 {
@@ -167,11 +144,12 @@ static const char *ipc_path(const char *address)
     return strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' ? path : NULL;
 }
 
-/* Lets the socket's group connect: the umask, meant for the journal's files, would exclude it. */
+/* libzmq removes any file at the path before it binds, so the path is claimed first. The socket's group may connect:
+ * the umask, meant for the journal's files, would exclude it. */
 static int bind_once(struct endpoint_zmq *z)
 {
     const char *path = ipc_path(z->endpoint->conf->address);
-    if (path && claim_ipc(path) != 0)
+    if (path && unix_socket_claim(path) != 0)
         return -1;
     if (zmq_bind(z->socket, z->endpoint->conf->address) != 0)
         return -1;
