@@ -141,6 +141,7 @@ static void start_work(struct reference_data *a)
     a->job = (struct area_job){.reference = a, .set = a->old, .rows = builds ? a->rows : NULL};
     if (worker_run(a->worker, builds ? build_area_set : free_area_set, builds ? on_area_set_built : on_area_set_freed,
                    &a->job, &err) != 0) {
+        a->job = (struct area_job){0};
         log_limited(&a->limiter, loop_mono_us(a->loop), LOG_LEVEL_ERROR, AREAS, "%s; trying again", err.text);
         loop_arm(&a->work_due, WORKER_AGAIN_US);
         return;
