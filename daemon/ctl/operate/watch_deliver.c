@@ -186,40 +186,60 @@ static void run_command(const char *command, int in)
     _exit(127);
 }
 
-/* A command need not read the event, so a closed pipe is not an error. */
-static void write_event(int fd, struct str event)
+/* 0, or why no more of the event is to be written. */
+static int write_some(int fd, struct str *event)
 {
-    for (size_t at = 0; at < event.len;) {
-        ssize_t n = write(fd, event.p + at, event.len - at);
-        if (n < 0 && errno != EINTR)
-            return;
-        at += n > 0 ? (size_t)n : 0;
-    }
+    ssize_t n = write(fd, event->p, event->len);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : errno;
+    *event = (struct str){event->p + n, event->len - (size_t)n};
+    return 0;
 }
 
-static enum delivery_result wait_for(pid_t pid, int timeout_s, struct err *err)
+/* Writes the event, of which the pipe may hold only a part, and waits. A command need not read it: it may close the
+ * pipe, or end. Closes `in`. 0: it has ended; ETIMEDOUT: not in time; or why it cannot get the event. */
+static int feed_command(int pid_fd, int in, struct str event, int timeout_s)
+{
+    struct pollfd fds[] = {{.fd = pid_fd, .events = POLLIN}, {.fd = in, .events = POLLOUT}};
+    int64_t now_us = clock_mono_us(), end_us = now_us + timeout_s * CLOCK_SECOND;
+    int why = 0;
+    for (; why == 0 && now_us < end_us; now_us = clock_mono_us()) {
+        if (poll(fds, 2, (int)((end_us - now_us) / CLOCK_MS) + 1) <= 0)
+            continue;
+        if (fds[0].revents)
+            break;
+        why = write_some(in, &event);
+        if (event.len == 0 || why == EPIPE) {
+            why = 0;
+            close(in);
+            fds[1].fd = -1;
+        }
+    }
+    if (fds[1].fd >= 0)
+        close(in);
+    return why == 0 && !fds[0].revents ? ETIMEDOUT : why;
+}
+
+static enum delivery_result wait_for(pid_t pid, int in, struct str event, int timeout_s, struct err *err)
 {
     int status = 0, fd = pidfd_open(pid, 0);
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    int64_t end_us = clock_mono_us() + timeout_s * CLOCK_SECOND;
-    bool ended = false;
-    while (fd >= 0 && !ended && clock_mono_us() < end_us)
-        ended = poll(&poll_fd, 1, (int)((end_us - clock_mono_us()) / CLOCK_MS) + 1) > 0;
-    if (!ended)
+    int why = fd < 0 ? errno : feed_command(fd, in, event, timeout_s);
+    close(fd < 0 ? in : fd);
+    if (why != 0)
         kill(-pid, SIGKILL);
-    if (fd >= 0)
-        close(fd);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (!ended)
+    if (why == ETIMEDOUT)
         err_set(err, "the command took longer than %d s", timeout_s);
+    else if (why != 0)
+        err_set(err, "command: %s", strerror(why));
     else if (WIFSIGNALED(status))
         err_set(err, "the command was terminated by signal %d", WTERMSIG(status));
     else if (WEXITSTATUS(status) != 0)
         err_set(err, "the command exited with status %d (expected 0)", WEXITSTATUS(status));
     else
         return DELIVERY_TAKEN;
-    return ended ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
+    return why == 0 ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
 }
 
 static enum delivery_result send_command(const struct delivery *delivery, struct str event, int timeout_s,
@@ -230,18 +250,18 @@ static enum delivery_result send_command(const struct delivery *delivery, struct
         err_set(err, "command: %s", strerror(errno));
         return DELIVERY_UNANSWERED;
     }
-    /* An event fits into the pipe, so that writing it does not block. */
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     pid_t pid = fork();
     if (pid == 0)
         run_command(delivery->command, ends[0]);
+    int why = errno;
     close(ends[0]);
-    if (pid > 0)
-        write_event(ends[1], event);
+    if (pid > 0) {
+        setpgid(pid, pid); /* here too: the group exists before it is killed */
+        return wait_for(pid, ends[1], event, timeout_s, err);
+    }
     close(ends[1]);
-    if (pid > 0)
-        return wait_for(pid, timeout_s, err);
-    err_set(err, "command: %s", strerror(errno));
+    err_set(err, "command: %s", strerror(why));
     return DELIVERY_UNANSWERED;
 }
 
