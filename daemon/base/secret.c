@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 static bool is_credential(const char *source)
 {
     return strncmp(source, SECRET_CREDENTIAL, sizeof(SECRET_CREDENTIAL) - 1) == 0;
@@ -41,15 +43,6 @@ static int check_rights(const char *source, const struct stat *st, struct err *e
     return 0;
 }
 
-static int read_all(const char *source, int fd, size_t size, struct buf *ret, struct err *err)
-{
-    char *data = buf_reserve(ret, size + 1);
-    ssize_t got = 0;
-    while (ret->len < size && (got = read(fd, data + ret->len, size - ret->len)) > 0)
-        ret->len += (size_t)got;
-    return got < 0 ? err_set(err, "%s: %s", source, strerror(errno)) : 0;
-}
-
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err)
 {
     char path[PATH_MAX];
@@ -67,7 +60,7 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
     else if ((size_t)st.st_size > max_bytes)
         err_set(err, "%s: is too large (expected at most %zu bytes)", source, max_bytes);
     else if (check_rights(source, &st, err) == 0)
-        rc = read_all(source, fd, (size_t)st.st_size, ret, err);
+        rc = file_read(fd, max_bytes, ret) == 0 ? 0 : err_set(err, "%s: %s", source, strerror(errno));
     close(fd);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
@@ -38,12 +39,9 @@ int setup_read(const char *path, struct buf *ret)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : (fail_file(path, errno), -1);
-    ssize_t got = read(fd, buf_reserve(ret, FILE_MAX), FILE_MAX);
+    int why = file_read(fd, FILE_MAX, ret) == 0 ? 0 : errno;
     close(fd);
-    if (got < 0)
-        return fail_file(path, errno), -1;
-    ret->len = (size_t)got;
-    return 1;
+    return why == 0 ? 1 : (fail_file(path, why), -1);
 }
 
 static bool hand_over(int fd, const char *name, bool secret)
