@@ -1,5 +1,6 @@
 /* The hash table, against a plain array. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -56,4 +57,11 @@ Test(hash, what_is_in_it_is_found_and_nothing_else)
 Test(hash, also_where_all_want_the_same_slot)
 {
     exercise(crowded, 5000);
+}
+
+Test(hash, to_remove_what_is_not_in_it_is_fatal, .signal = SIGABRT, .timeout = 60)
+{
+    struct hash table = {0};
+    hash_add(&table, 1, &items[0]);
+    hash_remove(&table, 1, &items[1]);
 }
