@@ -184,21 +184,27 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
 
 /* ---- accepting ---- */
 
+static void log_too_many(struct board_peers *peers, const char *what)
+{
+    log_limited(&peers->too_many, loop_mono_us(peers->loop), LOG_LEVEL_WARNING, "board",
+                "more than %zu connections; %s", peers->most, what);
+}
+
 /* Makes room for one more connection, if there is one that waits for its next request. */
 static bool make_room(struct board_peers *peers)
 {
     struct board_peer *peer;
     if (peers->n < peers->most)
         return true;
-    log_limited(&peers->too_many, loop_mono_us(peers->loop), LOG_LEVEL_WARNING, "board",
-                "more than %zu connections; closed the one that was idle longest", peers->most);
     TAILQ_FOREACH(peer, &peers->list, by_use)
     {
         if (peer->request || evbuffer_get_length(bufferevent_get_output(peer->bev)) > 0)
             continue;
         close_peer(peer);
+        log_too_many(peers, "closed the one that was idle longest");
         return true;
     }
+    log_too_many(peers, "all are being answered; closed the new one");
     return false;
 }
 
