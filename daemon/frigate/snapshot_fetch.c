@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "model/image.h"
+#include "ingest/image_header.h"
 
 #define AT_ONCE      2
 #define DELAY_MIN_US CLOCK_SECOND
@@ -101,18 +101,6 @@ static void give_up_large(struct snapshot_request *request)
     give_up(request);
 }
 
-static bool is_image(struct str body)
-{
-    static const struct {
-        const char *bytes;
-        size_t len;
-    } starts[] = {{"\xff\xd8\xff", 3}, {"\x89PNG\r\n\x1a\n", 8}, {"RIFF", 4}};
-    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
-        if (body.len > starts[i].len && memcmp(body.p, starts[i].bytes, starts[i].len) == 0)
-            return true;
-    return false;
-}
-
 /* Asks again later, or gives up. While Frigate does not answer at all, its time does not count. */
 static void ask_again(struct snapshot_request *request, const struct rest_answer *answer)
 {
@@ -149,13 +137,14 @@ static void on_answer(void *ctx, const struct rest_answer *answer)
 {
     struct snapshot_request *request = ctx;
     struct snapshot_fetch *fetch = request->fetch;
+    struct image image;
     request->asked = false;
     fetch->asked--;
     if (answer->too_large && request->height / 2 >= HEIGHT_MIN)
         request->height /= 2;
     else if (answer->too_large)
         give_up_large(request);
-    else if (!answer->why && is_image(answer->body))
+    else if (!answer->why && image_read(answer->body, &image))
         hand_on(request, answer->body);
     else
         ask_again(request, answer);

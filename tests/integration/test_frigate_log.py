@@ -170,14 +170,14 @@ def test_that_mqtt_says_offline_is_logged(bridge, broker, tmp_path):
 # Images.
 
 def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, frigate, broker, tmp_path):
-    """One that Frigate never has, one that is too large at every height, one that is none."""
-    missing, large, odd = event(1, end=time.time()), event(2, end=time.time()), event(3, end=time.time())
-    frigate.images.update({large["id"]: JPEG + b"x" * 1_500_000, odd["id"]: b"<html>"})
+    """One that Frigate never has, one that is too large at every height, two that are none."""
+    missing, large, odd, film = (event(n, end=time.time()) for n in range(1, 5))
+    frigate.images.update({large["id"]: JPEG + b"x" * 1_500_000, odd["id"]: b"<html>", film["id"]: b"RIFF\x20\0\0\0AVI LIST"})
     bridge = bridges(images={"height": 360, "retry_for": "1s"}).start()
     bridge.wait_following()
-    for one in (missing, large, odd):
+    for one in (missing, large, odd, film):
         broker.tell("new", one)
-    bridge.wait_metric("images_missing_total", 2)
+    bridge.wait_metric("images_missing_total", 3)
     bridge.wait_metric("images_too_large_total", 1)
     said = bridge.doctor(tmp_path)
     assert "Frigate noord has had no image of any event" in said and "1 image of noord dropped: larger than 1,000,000 bytes" in said
