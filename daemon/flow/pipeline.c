@@ -1,6 +1,7 @@
 #include "flow/pipeline.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <event2/event_struct.h>
@@ -136,8 +137,12 @@ static int open_journal(struct pipeline *p, struct err *err)
     return 0;
 }
 
+/* setenv() is not safe while threads read the environment, so a reload that changes nothing leaves it. */
 static void apply_timezone(const struct conf *conf)
 {
+    const char *now = getenv("TZ");
+    if (now && strcmp(now, conf->timezone) == 0)
+        return;
     setenv("TZ", conf->timezone, 1);
     tzset();
 }
