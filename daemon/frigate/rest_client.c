@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ctl/lib/json.h"
 #include "frigate/frigate_event.h"
 #include "frigate/header_field.h"
@@ -193,7 +194,7 @@ static void add_headers(struct rest_call *call)
         buf_printf(&line, "Authorization: Bearer %s%c", client->token, '\0');
         call->headers = curl_slist_append(call->headers, line.data);
     }
-    buf_free(&line);
+    secret_free(&line);
 }
 
 static void set_options(struct rest_call *call)
@@ -334,14 +335,15 @@ static void ensure_login(struct rest_client *client)
     }
     client->login_us = now_us;
     client->cookie[0] = '\0';
+    /* Growing would leave copies of the password. A byte takes at most six in JSON. */
+    buf_reserve(&body, 6 * (strlen(login->user) + strlen(login->password)) + 64);
     buf_append_str(&body, STR("{"));
     ctl_json_text(&body, "user", str_from(login->user));
     ctl_json_text(&body, "password", str_from(login->password));
     buf_append_str(&body, STR("}"));
     struct rest_call *call = call_new(client, "/api/login", 65536, on_login, client);
     call->post = mem_strndup(body.data, body.len);
-    explicit_bzero(body.data, body.len);
-    buf_free(&body);
+    secret_free(&body);
     client->login = call;
     start_call(call);
 }
