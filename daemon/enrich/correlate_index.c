@@ -12,11 +12,10 @@ static uint64_t word_at(const uint8_t *bytes)
     return w;
 }
 
-/* The slot where the search in a table begins. The ids are good hashes already; the product mixes those that are not.
- */
+/* The slot where the search in a table begins: which ids share one depends on the odd factor, which no sender knows. */
 static size_t first_slot(const struct correlate_index *index, uint64_t hash)
 {
-    return (size_t)((hash * UINT64_C(0x9E3779B97F4A7C15)) >> index->shift);
+    return (size_t)((hash * index->factor) >> index->shift);
 }
 
 static uint64_t hash_of(const uint8_t id[INCIDENT_KEY_BYTES])
@@ -63,6 +62,8 @@ void index_open(struct correlate_index *index, struct incident_set *set, size_t 
     while (((size_t)1 << bits) < 2 * incidents || ((size_t)1 << bits) < 2 * conditions) /* at most half full */
         bits++;
     *index = (struct correlate_index){.set = set, .shift = 64 - bits, .mask = ((size_t)1 << bits) - 1};
+    arc4random_buf(&index->factor, sizeof(index->factor));
+    index->factor |= 1;
     index->conditions = mem_zalloc((index->mask + 1) * sizeof(*index->conditions));
     index->senders = mem_zalloc((index->mask + 1) * sizeof(*index->senders));
     index->keys = mem_zalloc((index->mask + 1) * sizeof(*index->keys));

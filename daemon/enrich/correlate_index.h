@@ -34,7 +34,8 @@ struct source_conditions {
 
 struct correlate_index {
     struct incident_set *set;
-    unsigned shift; /* from a 64-bit hash to a slot of the tables */
+    uint64_t factor; /* random: senders cannot choose ids that collide */
+    unsigned shift;  /* from a 64-bit hash to a slot of the tables */
     size_t mask;
     incident_link *conditions;
     struct source_conditions *senders;

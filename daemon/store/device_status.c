@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <event2/util.h>
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -56,12 +59,14 @@ struct device_status {
     struct device_update *sent[UPDATES_MAX]; /* what was encoded last */
     size_t n_sent;
     struct hash by_device;
+    uint64_t seed; /* random: senders cannot choose names that collide */
 };
 
 struct device_status *device_status_new(void)
 {
     struct device_status *devices = mem_zalloc(sizeof(*devices));
     TAILQ_INIT(&devices->updates);
+    evutil_secure_rng_get_bytes(&devices->seed, sizeof(devices->seed));
     return devices;
 }
 
@@ -91,13 +96,9 @@ static struct str device_of(const struct device_update *update)
     return (struct str){update->text.data, update->device_len};
 }
 
-/* FNV-1a: names are short, and devices that could make them collide are registered or limited in number. */
-static uint64_t hash_of(struct str device)
+static uint64_t hash_of(const struct device_status *d, struct str device)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < device.len; i++)
-        hash = (hash ^ (uint8_t)device.p[i]) * UINT64_C(0x100000001b3);
-    return hash ^ hash >> 32;
+    return XXH3_64bits_withSeed(device.p, device.len, d->seed);
 }
 
 static bool is_of_device(const void *item, const void *key)
@@ -107,7 +108,7 @@ static bool is_of_device(const void *item, const void *key)
 
 static struct device_update *find_update(const struct device_status *d, struct str device)
 {
-    return hash_find(&d->by_device, hash_of(device), is_of_device, &device);
+    return hash_find(&d->by_device, hash_of(d, device), is_of_device, &device);
 }
 
 /* NULL: there are too many. The text is still to be set. */
@@ -117,7 +118,7 @@ static struct device_update *add_update(struct device_status *d, struct str devi
         return NULL;
     struct device_update *update = mem_zalloc(sizeof(*update));
     TAILQ_INSERT_HEAD(&d->updates, update, entry);
-    hash_add(&d->by_device, hash_of(device), update);
+    hash_add(&d->by_device, hash_of(d, device), update);
     d->n++;
     return update;
 }
@@ -223,7 +224,7 @@ bool device_status_due(struct device_status *d, int64_t mono_us)
         if (update->changed)
             return true;
         TAILQ_REMOVE(&d->updates, update, entry);
-        hash_remove(&d->by_device, hash_of(device_of(update)), update);
+        hash_remove(&d->by_device, hash_of(d, device_of(update)), update);
         update_free(update);
         d->n--;
     }
