@@ -1,9 +1,21 @@
 #include "store/param.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/alert.h"
+
+void params_set(struct params *ret, const struct buf *values, size_t n)
+{
+    if (n > STATEMENT_PARAMS_MAX)
+        abort(); /* a statement in the code */
+    for (size_t i = 0; i < n; i++) {
+        ret->data[i] = values[i].len > 0 ? values[i].data : NULL;
+        ret->lengths[i] = (int)values[i].len;
+        ret->formats[i] = 1;
+    }
+}
 
 void param_array(struct buf *out, uint32_t element_type, size_t n)
 {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/param.h"
 #include "store/pgtarget.h"
 #include "store/resolve.h"
 #include "store/transition.h"
@@ -450,17 +451,11 @@ void pgconn_query(struct pgconn *c, const char *sql)
 
 static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    enum { PARAMS_MAX = 80 };
-    const char *data[PARAMS_MAX];
-    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
-    assert(c->stage == STAGE_OPEN && !c->querying && n <= PARAMS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        data[i] = values[i].data;
-        lengths[i] = (int)values[i].len;
-        formats[i] = 1;
-    }
+    struct params params;
+    assert(c->stage == STAGE_OPEN && !c->querying);
+    params_set(&params, values, n);
     c->querying = true;
-    return PQsendQueryParams(c->pq, sql, (int)n, types, data, lengths, formats, 1) == 1;
+    return PQsendQueryParams(c->pq, sql, (int)n, types, params.data, params.lengths, params.formats, 1) == 1;
 }
 
 void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "model/record.h"
 #include "store/column.h"
+#include "store/param.h"
 #include "store/post_commit_queue.h"
 #include "store/session.h"
 #include "store/transaction.h"
@@ -40,23 +41,12 @@ static void send_sql(void *ctx, const char *sql)
     r->pending = PQsendQuery(r->conn, sql) == 1;
 }
 
-/* Values and result are binary; a value without bytes is null. */
-static void prepare_params(const struct buf *values, size_t n, const char **data, int *lengths, int *formats)
-{
-    for (size_t i = 0; i < n; i++) {
-        data[i] = values[i].len > 0 ? values[i].data : NULL;
-        lengths[i] = (int)values[i].len;
-        formats[i] = 1;
-    }
-}
-
 static void send_params(void *ctx, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
     struct quarantine_retry *r = ctx;
-    const char *data[INCIDENT_STORE_PARAMS];
-    int lengths[INCIDENT_STORE_PARAMS], formats[INCIDENT_STORE_PARAMS];
-    prepare_params(values, n, data, lengths, formats);
-    r->pending = PQsendQueryParams(r->conn, sql, (int)n, types, data, lengths, formats, 1) == 1;
+    struct params params;
+    params_set(&params, values, n);
+    r->pending = PQsendQueryParams(r->conn, sql, (int)n, types, params.data, params.lengths, params.formats, 1) == 1;
 }
 
 static void correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
@@ -122,10 +112,9 @@ static void run_transaction(struct quarantine_retry *r, struct encoded_batch *en
 
 static void execute(PGconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    const char *data[POST_COMMIT_VERIFY_PARAMS];
-    int lengths[POST_COMMIT_VERIFY_PARAMS], formats[POST_COMMIT_VERIFY_PARAMS];
-    prepare_params(values, n, data, lengths, formats);
-    PQclear(PQexecParams(conn, sql, (int)n, types, data, lengths, formats, 1));
+    struct params params;
+    params_set(&params, values, n);
+    PQclear(PQexecParams(conn, sql, (int)n, types, params.data, params.lengths, params.formats, 1));
 }
 
 /* Verification and hints, as after a batch: they may fail, and nothing is lost by that. */

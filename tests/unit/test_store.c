@@ -1,6 +1,7 @@
 /* The writer's parts that need no database. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "store/copyrow.h"
 #include "store/encoded_batch.h"
 #include "store/identity.h"
+#include "store/param.h"
 #include "store/pgconn.h"
 #include "store/pgtarget.h"
 #include "store/sqlstate.h"
@@ -408,4 +410,29 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
     encoded_batch_free(&encoded);
     batch_free(&batch);
     free(big);
+}
+
+/* Whether its buffer was used before makes no difference. */
+Test(store, an_empty_parameter_is_null)
+{
+    struct params sent;
+    struct buf values[3] = {{0}, {0}, {0}};
+    buf_append(&values[1], "before", 6);
+    values[1].len = 0;
+    buf_append(&values[2], "text", 4);
+    params_set(&sent, values, 3);
+    cr_expect_null(sent.data[0]);
+    cr_expect_null(sent.data[1]);
+    cr_expect_eq(sent.data[2], values[2].data);
+    cr_expect_eq(sent.lengths[2], 4);
+    cr_expect_eq(sent.formats[0] + sent.formats[1] + sent.formats[2], 3, "all are binary");
+    for (size_t i = 0; i < 3; i++)
+        buf_free(&values[i]);
+}
+
+Test(store, a_statement_with_too_many_parameters_is_fatal, .signal = SIGABRT)
+{
+    static const struct buf values[STATEMENT_PARAMS_MAX + 1];
+    struct params sent;
+    params_set(&sent, values, STATEMENT_PARAMS_MAX + 1);
 }
