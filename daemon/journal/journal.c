@@ -63,11 +63,10 @@ static int create_journal(struct journal *journal, int64_t wall_us, struct err *
     return rc == JOURNAL_FULL ? err_prefix(err, "no space for the first segment") : rc;
 }
 
-static int recover_journal(struct journal *journal, const char *directory, int64_t wall_us,
-                           struct journal_recovery *report, struct err *err)
+static int recover_journal(struct journal *journal, int64_t wall_us, struct journal_recovery *report, struct err *err)
 {
     struct recovered found;
-    int rc = recovery_run(journal->dir_fd, directory, wall_us, &found, report, err);
+    int rc = recovery_run(journal->dir_fd, wall_us, &found, report, err);
     journal->chain = found.chain;
     journal->fd = found.fd;
     if (rc != 0)
@@ -100,7 +99,7 @@ static int open_and_recover(struct journal *journal, const char *directory, int6
     if (journal->lock_fd < 0)
         return -1;
     journal->reader.dir_fd = journal->dir_fd;
-    if (recover_journal(journal, directory, wall_us, report, err) != 0)
+    if (recover_journal(journal, wall_us, report, err) != 0)
         return -1;
     lock_write(journal->lock_fd, journal->chain.origin);
     return 0;

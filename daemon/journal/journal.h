@@ -41,7 +41,7 @@ struct journal_recovery {
                              * but for what the two headers of a gap replace */
     bool fresh;             /* the journal was created */
     bool clean;             /* the last writer closed the journal */
-    char salvaged[256];     /* path of the salvage folder; empty: nothing was salvaged */
+    bool salvaged;          /* something was copied or moved to the salvage folder */
 };
 
 /*

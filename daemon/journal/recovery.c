@@ -112,7 +112,7 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
         rc = 0;
     }
     if (salvager.salvage.fd >= 0) {
-        snprintf(report->salvaged, sizeof(report->salvaged), SALVAGE_FOLDER);
+        report->salvaged = true;
         close(salvager.salvage.fd);
     }
     return rc;
@@ -127,8 +127,7 @@ static void count_records(const struct chain *chain, struct journal_recovery *re
     }
 }
 
-int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
-                 struct journal_recovery *report, struct err *err)
+int recovery_run(int dir_fd, int64_t wall_us, struct recovered *ret, struct journal_recovery *report, struct err *err)
 {
     uint8_t origin[16];
     uint64_t owned_seq = 0;
@@ -153,7 +152,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     count_records(&ret->chain, report);
     report->clean = check.tail.flags & FRAME_CLEAN && report->torn_bytes == 0;
     if (salvager.salvage.fd >= 0) {
-        snprintf(report->salvaged, sizeof(report->salvaged), "%s/" SALVAGE_FOLDER, directory);
+        report->salvaged = true;
         close(salvager.salvage.fd);
     }
     return rc;

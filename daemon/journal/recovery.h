@@ -20,9 +20,8 @@ struct recovered {
     int fd; /* of the last segment, for writing; -1: there is none */
 };
 
-/* The caller has locked the directory. `directory` is its path, for report->salvaged. -1 with err. */
-int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
-                 struct journal_recovery *report, struct err *err);
+/* The caller has locked the directory. -1 with err. */
+int recovery_run(int dir_fd, int64_t wall_us, struct recovered *ret, struct journal_recovery *report, struct err *err);
 
 /* Checks a segment of the open journal that could not be read: copies of damaged bytes are salvaged and counted in
  * `report`; the segment is not changed. If the disk cannot open the file, everything from from_seq on counts as

@@ -176,7 +176,7 @@ Test(journal_calls, a_last_segment_that_cannot_be_read_is_reported_as_lost)
         cr_expect_eq(found.lost_segments, 1);
         cr_expect_eq(found.foreign + found.damaged + found.missing, 0);
         cr_expect_eq(journal_next_seq(journal), begins, "what comes before it is kept");
-        cr_expect_neq(found.salvaged[0], '\0');
+        cr_expect(found.salvaged);
         sim.broken = NULL;
         cr_expect_neq(access(in_dir("journal/%s", last), F_OK), 0, "it is moved away");
         cr_expect(append_group(journal, &life), "%s", life.err.text);
