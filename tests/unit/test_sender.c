@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ctl/lib/sender.h"
 
 #define ALERTS      40 /* with more frames of replies than libzmq receives between two looks at its commands (100) */
@@ -31,14 +32,26 @@ static zmq_pollitem_t monitor_of(const struct rig *rig)
     return items[1];
 }
 
-static void listen_at(struct rig *rig, const char *address)
+/* secret_key: of a router that requires CURVE; NULL: of one that does not. */
+static void listen_with(struct rig *rig, const char *address, const char *secret_key)
 {
-    int patience_ms = PATIENCE_MS, all = -1;
+    int patience_ms = PATIENCE_MS, all = -1, yes = 1;
     rig->router = zmq_socket(rig->context, ZMQ_ROUTER);
+    if (secret_key) {
+        zmq_setsockopt(rig->router, ZMQ_CURVE_SERVER, &yes, sizeof(yes));
+        zmq_setsockopt(rig->router, ZMQ_CURVE_SECRETKEY, secret_key, CONF_KEY_LEN);
+    }
     zmq_setsockopt(rig->router, ZMQ_RCVTIMEO, &patience_ms, sizeof(patience_ms));
     zmq_setsockopt(rig->router, ZMQ_LINGER, &all, sizeof(all));
     while (zmq_bind(rig->router, address) != 0)
         cr_assert_eq(errno, EADDRINUSE, "%s: %s", address, zmq_strerror(errno));
+    size_t size = sizeof(rig->address);
+    zmq_getsockopt(rig->router, ZMQ_LAST_ENDPOINT, rig->address, &size);
+}
+
+static void listen_at(struct rig *rig, const char *address)
+{
+    listen_with(rig, address, NULL);
 }
 
 /* Takes events from the sender until this one comes. */
@@ -63,9 +76,11 @@ static void on_rejected(void *ctx, uint64_t number, struct str why)
     struct rig *rig = ctx;
     if (rig->rejected++ > 0)
         return;
+    char address[sizeof(rig->address)];
+    snprintf(address, sizeof(address), "%s", rig->address);
     zmq_close(rig->router);
     wait_for_event(rig, ZMQ_EVENT_DISCONNECTED);
-    listen_at(rig, rig->address);
+    listen_at(rig, address);
     wait_for_event(rig, ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
 }
 
@@ -100,9 +115,7 @@ static void reject_one(struct rig *rig, unsigned more)
 static void lose_the_daemon(unsigned more)
 {
     struct rig rig = {.context = zmq_ctx_new()};
-    size_t size = sizeof(rig.address);
     listen_at(&rig, "tcp://127.0.0.1:*");
-    zmq_getsockopt(rig.router, ZMQ_LAST_ENDPOINT, rig.address, &size);
     struct sender_endpoint endpoint = {.to = rig.address};
     struct sender_options options = {.endpoints = &endpoint, .n_endpoints = 1, .rejected = on_rejected, .ctx = &rig};
     struct err err;
@@ -130,4 +143,53 @@ Test(sender, survives_a_daemon_that_dies_while_its_replies_are_read)
 {
     for (unsigned more = 0; more < 3; more++)
         lose_the_daemon(more);
+}
+
+/* As its owners do: steps where something comes or is due, and only then. */
+static void step_until_connected(struct rig *rig)
+{
+    while (sender_link(rig->sender) != SENDER_CONNECTED) {
+        zmq_pollitem_t items[SENDER_POLL_ITEMS];
+        int64_t due_us = sender_due_us(rig->sender), left_us = due_us - clock_mono_us();
+        bool timed = due_us != INT64_MAX;
+        sender_poll_items(rig->sender, items);
+        int n = zmq_poll(items, SENDER_POLL_ITEMS, !timed ? PATIENCE_MS : left_us > 0 ? left_us / CLOCK_MS + 1 : 0);
+        cr_assert(n > 0 || timed, "it waits for nothing, and is not connected");
+        step(rig);
+    }
+}
+
+/* The daemon speaks CURVE and the sender does not, or the reverse, until the daemon is configured as the sender is.
+ * Nothing is held: that it connects is seen by those who watch it. */
+static void correct_the_daemon(bool curve)
+{
+    struct rig rig = {.context = zmq_ctx_new()};
+    struct curve own;
+    char public_key[CONF_KEY_LEN + 1], secret_key[CONF_KEY_LEN + 1], address[sizeof(rig.address)];
+    zmq_curve_keypair(own.public_key, own.secret_key);
+    zmq_curve_keypair(public_key, secret_key);
+    listen_with(&rig, "tcp://127.0.0.1:*", curve ? NULL : secret_key);
+    snprintf(address, sizeof(address), "%s", rig.address);
+    struct sender_endpoint endpoint = {.to = address, .server_key = curve ? public_key : NULL};
+    struct sender_options options = {.endpoints = &endpoint, .n_endpoints = 1, .curve = &own};
+    struct err err;
+    rig.sender = sender_new(&options, &err);
+    cr_assert_not_null(rig.sender);
+    wait_for_event(&rig, ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL); /* after which libzmq makes no other attempt */
+    zmq_close(rig.router);
+    listen_with(&rig, address, curve ? secret_key : NULL);
+    step_until_connected(&rig);
+    sender_free(&rig.sender);
+    zmq_close(rig.router);
+    zmq_ctx_term(rig.context);
+}
+
+Test(sender, connects_once_the_daemon_speaks_curve_as_it_does)
+{
+    correct_the_daemon(true);
+}
+
+Test(sender, connects_once_the_daemon_requires_no_curve_as_it_does)
+{
+    correct_the_daemon(false);
 }

@@ -18,7 +18,7 @@
 #define RETRY_MAX_MS     60000
 #define REPLY_FRAMES     3
 #define REPLY_FRAMES_MAX 4
-#define CONNECT_US       (2 * CLOCK_SECOND)  /* how long a connection may take if there is another endpoint */
+#define CONNECT_US       (2 * CLOCK_SECOND)  /* how long a connection may take before another socket tries */
 #define RESEND_US        (10 * CLOCK_SECOND) /* where the sender never gives up */
 
 /* An alert without a final answer: in `due` until it is sent, then in `sent`. */
@@ -344,11 +344,18 @@ static bool has_another(const struct sender *s)
     return s->options->n_endpoints > 1;
 }
 
+/* When to try with another socket; INT64_MAX: not, since libzmq itself tries the only endpoint again. */
+static int64_t reconnect_us(const struct sender *s)
+{
+    bool tries = !has_another(s) && !s->socket.dropped;
+    return s->socket.connected || tries ? INT64_MAX : s->opened_us + CONNECT_US;
+}
+
 static int64_t next_timer_us(const struct sender *s)
 {
     int64_t next = s->options->timeout_us > 0 ? s->quiet_since_us + s->options->timeout_us : INT64_MAX;
-    if (has_another(s) && !s->socket.connected && s->opened_us + CONNECT_US < next)
-        next = s->opened_us + CONNECT_US;
+    if (reconnect_us(s) < next)
+        next = reconnect_us(s);
     const struct sender_item *item = TAILQ_FIRST(&s->sent);
     if (item && item->at_us + resend_after_us(s) < next)
         next = item->at_us + resend_after_us(s);
@@ -380,8 +387,8 @@ static int check_times(struct sender *s, struct err *err)
         s->quiet_since_us = s->now_us;
     if (s->options->timeout_us > 0 && s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
-    bool away = !oldest && s->turned_away, late = !s->socket.connected && s->now_us - s->opened_us >= CONNECT_US;
-    if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || (has_another(s) && (away || late)))
+    bool late = s->now_us >= reconnect_us(s), away = !oldest && s->turned_away && has_another(s);
+    if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || away || late)
         return resend_on_new_socket(s, err);
     return 0;
 }
@@ -404,7 +411,7 @@ int sender_step(struct sender *s, struct err *err)
 
 int64_t sender_due_us(const struct sender *s)
 {
-    return s->held > 0 ? next_timer_us(s) : INT64_MAX;
+    return s->held > 0 ? next_timer_us(s) : reconnect_us(s);
 }
 
 void sender_poll_items(const struct sender *s, zmq_pollitem_t ret[SENDER_POLL_ITEMS])

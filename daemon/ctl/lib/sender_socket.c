@@ -47,7 +47,7 @@ int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *en
                        struct err *err)
 {
     sender_socket_close(s);
-    s->connected = s->reached = false;
+    s->connected = s->reached = s->dropped = false;
     s->dealer = zmq_socket(s->context, ZMQ_DEALER);
     if (!s->dealer)
         return err_set(err, "zmq_socket: %s", zmq_strerror(errno));
@@ -84,7 +84,7 @@ bool sender_socket_read_monitor(struct sender_socket *s)
         else if (event == ZMQ_EVENT_CONNECTED)
             s->reached = true;
         else if (event == ZMQ_EVENT_DISCONNECTED)
-            lost = lost || s->connected;
+            s->dropped = true, lost = lost || s->connected;
         else
             s->handshake_failed = true;
     }

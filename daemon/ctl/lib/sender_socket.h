@@ -15,6 +15,7 @@ struct sender_socket {
     void *dealer, *monitor;
     unsigned opened;       /* sockets so far */
     bool reached;          /* a peer has accepted a connection of this socket */
+    bool dropped;          /* such a connection has ended; after some errors libzmq makes no other attempt */
     bool connected;        /* the handshake of this socket has succeeded */
     bool handshake_failed; /* a peer answered, but the handshake failed; of any socket since the last that succeeded */
 };
