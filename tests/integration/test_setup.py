@@ -161,6 +161,28 @@ def test_a_file_that_was_changed_says_which_database_it_is(server, place, name):
     assert done.returncode == 0 and not does(done.stdout), done.stdout + done.stderr
 
 
+def use_server(server, place):
+    """The daemon's connection is by the socket of this server, which is not that of Debian's first cluster."""
+    file = place / "mobeyed.yaml"
+    port = psycopg.conninfo.conninfo_to_dict(server.conninfo)["port"]
+    mine = f"host={server.data.parent} port={port}"
+    file.write_text(file.read_text().replace("host=/run/postgresql", mine).replace(f"host=127.0.0.1 port={port}", mine))
+    assert mine in file.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as the superuser postgres")
+def test_the_superuser_is_that_of_the_server_of_the_daemon(server, place, name):
+    """There may be another cluster at port 5432."""
+    ready(server, place, name)
+    use_server(server, place)
+    done = mobeyectl("setup", "--dry-run", "-c", place / "mobeyed.yaml")
+    assert done.returncode == 0 and f"unchanged:     the database {name} exists" in done.stdout, done.stdout + done.stderr
+    # Also where the connection string is not that of the file.
+    conninfo = f"host={server.data.parent} port={psycopg.conninfo.conninfo_to_dict(server.conninfo)['port']} dbname={name} user=mobeye_ingest"
+    done = mobeyectl("setup", "--dry-run", "-c", place / "new.yaml", "--database", name, "--conninfo", conninfo)
+    assert f"unchanged:     the database {name} exists" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_database_elsewhere_is_not_made_here(place):
     file = place / "mobeyed.yaml"
     file.write_text((ROOT / "config/mobeyed.yaml").read_text().replace("host=/run/postgresql", "host=192.0.2.1"))

@@ -30,7 +30,7 @@ struct setup_program {
 
 struct setup {
     struct setup_program daemon;
-    const char *admin; /* conninfo of a superuser, without a database; NULL: user postgres of this machine */
+    const char *admin; /* conninfo of a superuser, without a database; NULL: that of the daemon's server here */
     char *database;    /* its name */
     char *instance;    /* NULL: that of the file */
     bool dry_run, yes; /* yes: do not ask */

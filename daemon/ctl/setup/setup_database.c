@@ -10,9 +10,22 @@
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
 
+/* What the daemon connects with, or will; NULL: nothing says. */
+static const char *daemon_conninfo(const struct setup *s)
+{
+    return s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
+}
+
+/* By default on the server of the daemon, of which this machine may have several. */
 static PGconn *connect_admin(const struct setup *s, const char *database)
 {
-    return connect_open(SETUP_VERB, s->admin ? s->admin : "host=/run/postgresql user=postgres", database);
+    struct buf own = {0};
+    if (s->admin)
+        return connect_open(SETUP_VERB, s->admin, database);
+    bool known = daemon_conninfo(s) && connect_own(&own, daemon_conninfo(s));
+    PGconn *conn = connect_open(SETUP_VERB, known ? own.data : "host=/run/postgresql user=postgres", database);
+    buf_free(&own);
+    return conn;
 }
 
 bool setup_run(PGconn *conn, const char *what, const char *sql)
@@ -95,10 +108,10 @@ static int refuse_server(const struct setup *s)
 
 static int connect_server(struct setup *s)
 {
-    if (!s->admin && s->daemon.file_conninfo && !connect_is_local(s->daemon.file_conninfo))
+    if (!s->admin && daemon_conninfo(s) && !connect_is_local(daemon_conninfo(s)))
         return ctl_fail(SETUP_VERB,
                         "the database of %s is on another machine (expected --admin with a superuser there)",
-                        s->daemon.file);
+                        s->daemon.conninfo ? "--conninfo" : s->daemon.file);
     s->conn = connect_admin(s, "postgres");
     if (PQstatus(s->conn) != CONNECTION_OK)
         return refuse_server(s);
