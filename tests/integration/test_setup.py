@@ -155,6 +155,35 @@ def test_what_setup_wrote_itself_it_changes_and_keeps(server, place, name):
     assert refused.returncode == 1 and "left unchanged" in refused.stderr and "# ours" in file.read_text()
 
 
+def write_conninfo(place, conninfo):
+    file = place / "mobeyed.yaml"
+    text, n = re.subn('conninfo: ".*"', f'conninfo: "{conninfo}"', file.read_text())
+    assert n == 1
+    file.write_text(text)
+    return text
+
+
+def test_a_connection_string_of_somebodys_own_is_left_alone(server, place, name):
+    ready(server, place, name)
+    file = place / "mobeyed.yaml"
+    setups = re.search('conninfo: "(.*)"', file.read_text())[1]
+    mine = write_conninfo(place, f"{setups} application_name=hand connect_timeout=5")
+    # As the guide has a password changed: it works again with the new one.
+    (place / "pgpass").unlink()
+    assert does(ready(server, place, name)) == [f"set the password of mobeye_ingest and write it to {place}/pgpass"]
+    assert file.read_text() == mine
+    # One that does not work whatever the password is.
+    mine = write_conninfo(place, f"{setups} application_name=hand".replace("127.0.0.1", "127.0.0.9"))
+    assert "mobeyed.yaml (requires --replace)" in set_up(server, place, name, "--dry-run").stdout
+    refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "left unchanged" in refused.stderr, refused.stderr
+    assert file.read_text() == mine
+    # What setup itself may have written is changed.
+    write_conninfo(place, setups.replace("127.0.0.1", "127.0.0.9"))
+    assert f"change {file}; " in does(ready(server, place, name))[0]
+    assert f'conninfo: "{setups}"' in file.read_text()
+
+
 def test_a_file_that_was_changed_says_which_database_it_is(server, place, name):
     ready(server, place, name)
     done = mobeyectl("setup", "--admin", server.conninfo, "--yes", "-c", place / "mobeyed.yaml", "--no-drill")

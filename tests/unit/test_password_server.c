@@ -59,3 +59,23 @@ Test(password_server, the_environment_counts_where_the_conninfo_says_nothing)
     password_server_free(&server);
     PQfinish(conn);
 }
+
+Test(password_server, knows_the_conninfo_that_it_wrote)
+{
+    static const char *const own[] = {
+        "host=127.0.0.1 port=5432 dbname=d user=r passfile=/p",
+        "host=db.invalid port=5432 dbname='a b' user=r passfile=/p sslmode=verify-full sslrootcert=/ca",
+    };
+    static const char *const others[] = {
+        "host=127.0.0.1 dbname=d user=r passfile=/p",
+        "host=127.0.0.1 port=5432 dbname=d user=r passfile=/p connect_timeout=5",
+        "host=127.0.0.1 port=5432 user=r dbname=d passfile=/p",
+        "postgresql://r@127.0.0.1:5432/d?passfile=/p",
+        "d",
+        "host=",
+    };
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        cr_expect(password_server_wrote(own[i]), "%s", own[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        cr_expect_not(password_server_wrote(others[i]), "%s", others[i]);
+}

@@ -47,6 +47,24 @@ void password_server_conninfo(const struct password_server *server, const char *
     buf_append(out, "", 1);
 }
 
+bool password_server_wrote(const char *conninfo)
+{
+    static const char *const keywords[] = {"host", "port", "dbname", "user", "passfile", "sslmode", "sslrootcert"};
+    enum { REQUIRED = 5 };
+    struct buf same = {0};
+    bool complete = true;
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        char *value = conninfo_value(conninfo, keywords[i]);
+        if (value)
+            conninfo_append(&same, keywords[i], value);
+        complete &= value || i >= REQUIRED;
+        free(value);
+    }
+    bool is = complete && str_eq(buf_str(&same), str_from(conninfo));
+    buf_free(&same);
+    return is;
+}
+
 void password_server_line(const struct password_server *server, const char *role, struct buf *out)
 {
     for (const char *c = server->host; *c; c++)

@@ -1,9 +1,11 @@
 /* mobeyectl setup: the configuration files, in which it sets a few lines. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/setup/password_server.h"
 #include "ctl/setup/setup.h"
 #include "ctl/setup/setup_sample.h"
 
@@ -18,6 +20,7 @@ struct config_edit {
     size_t indent, indent_max; /* allowed indentation */
     const char *value;         /* NULL: the line ends after the key */
     bool wanted, found;
+    bool (*wrote)(const char *value); /* whether setup may have written this value; NULL: any */
 };
 
 /* The edit for the line; NULL: none. */
@@ -77,7 +80,21 @@ static struct str take_line(struct str *text)
     return line;
 }
 
-/* Whether the line is what the edit makes of the sample's, with any value. */
+/* Whether the edit leaves the line as it is, or replaces a value that setup may have written. */
+static bool may_change(const struct config_edit *setting, struct str line, struct str value)
+{
+    if (!setting->wanted || !setting->wrote)
+        return true;
+    struct buf edited = {0};
+    append_edit(&edited, line, setting);
+    char *old = strndup(value.p, value.len);
+    bool may = old && (str_eq(buf_str(&edited), line) || setting->wrote(old));
+    buf_free(&edited);
+    free(old);
+    return may;
+}
+
+/* Whether the line is what an edit makes of the sample's. */
 static bool is_edited(const struct config_edit *setting, struct str sample, struct str line)
 {
     struct buf start = {0};
@@ -85,7 +102,10 @@ static bool is_edited(const struct config_edit *setting, struct str sample, stru
     bool is = line.len >= start.len && memcmp(line.p, start.data, start.len) == 0;
     struct str value = {line.p + start.len, is ? line.len - start.len : 0};
     buf_free(&start);
-    return is && (value.len == 0 || (value.len > 2 && memcmp(value.p, " \"", 2) == 0 && value.p[value.len - 1] == '"'));
+    if (!is || value.len == 0)
+        return is;
+    return value.len > 2 && memcmp(value.p, " \"", 2) == 0 && value.p[value.len - 1] == '"' &&
+           may_change(setting, line, (struct str){value.p + 2, value.len - 3});
 }
 
 /* Whether the text is the sample with nothing but such edits. */
@@ -146,11 +166,11 @@ int setup_configuration(struct setup *s)
     int there = read_or_sample(daemon, sample, &old), status = CTL_FAILED;
     bool curve = s->curve && !is_secured(buf_str(&old));
     struct config_edit edits[] = {
-        {"instance:", 0, 0, s->instance, s->instance != NULL, false},
-        {"conninfo:", 1, 8, daemon->conninfo, daemon->conninfo != NULL, false},
-        {"#security:", 0, 0, NULL, curve, false},
-        {"#server_key:", 2, 2, s->server_key, curve, false},
-        {"#clients:", 2, 2, s->clients, curve, false},
+        {"instance:", 0, 0, s->instance, s->instance != NULL, false, NULL},
+        {"conninfo:", 1, 8, daemon->conninfo, daemon->conninfo != NULL, false, password_server_wrote},
+        {"#security:", 0, 0, NULL, curve, false, NULL},
+        {"#server_key:", 2, 2, s->server_key, curve, false, NULL},
+        {"#clients:", 2, 2, s->clients, curve, false, NULL},
     };
     const size_t n = sizeof(edits) / sizeof(edits[0]);
     const struct setup_file file = {.path = daemon->file,
@@ -181,7 +201,8 @@ int setup_board_configuration(struct setup *s, const struct setup_program *board
     const struct str sample = {setup_board_sample, setup_board_sample_len};
     struct buf old = {0}, text = {0};
     int there = read_or_sample(board, sample, &old), status = CTL_FAILED;
-    struct config_edit edit = {"conninfo:", 1, 8, board->conninfo, board->conninfo != NULL, false};
+    struct config_edit edit = {"conninfo:",          1, 8, board->conninfo, board->conninfo != NULL, false,
+                               password_server_wrote};
     const struct setup_file file = {.path = board->file,
                                     .user = board->user,
                                     .old = there ? &old : NULL,

@@ -186,6 +186,17 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
     return status;
 }
 
+/* Leaves the conninfo of the file, where the password was all that it lacked. */
+static void keep_working(const struct setup *s, struct setup_program *program)
+{
+    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo) : mem_strdup("");
+    if (!why) {
+        free(program->conninfo);
+        program->conninfo = NULL;
+    }
+    free(why);
+}
+
 int setup_login(struct setup *s, struct setup_program *program)
 {
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
@@ -200,6 +211,8 @@ int setup_login(struct setup *s, struct setup_program *program)
         find_password(s, program, &login);
         program->conninfo = conninfo_of(s, program, &login);
         status = set_up_password(s, program, &login);
+        if (status == CTL_OK && !s->dry_run)
+            keep_working(s, program);
         password_server_free(&login.server);
         free(login.passfile);
         free(login.start);
