@@ -102,6 +102,7 @@ Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
         {"lon=5;lat=52;placed_from=2026-01-01T00:00:00Z;placed_until=2026-01-01T01:00:00+01:00",
          "placed_until: must be after"},
         {"placed_from=2026-01-01T00:00:00Z", "placed_from: has no meaning without a place"},
+        {"secret=yes", "secret: has no meaning without a place"},
         {"secret=maybe", "secret: \"maybe\" is not a valid value (expected yes or no)"},
         {"account=1,23E+11", "account: \"1,23E+11\" was rounded by a spreadsheet"},
     };

@@ -57,24 +57,26 @@ static const struct row_format format = {.columns = {names, DEVICE_COLUMNS, UINT
 
 const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
 
-/* Cells that have no meaning without a place. */
+/* Cells that have no meaning without a place; with `secret` a home that is meant to be secret would not be. */
 static const struct {
     enum device_column cell;
     bool warning;
 } of_a_place[] = {
     {DEVICE_PLACED_FROM, false}, {DEVICE_PLACED_UNTIL, false}, {DEVICE_ADDRESS, true},
-    {DEVICE_TEAM, true},         {DEVICE_INSTRUCTIONS, true},
+    {DEVICE_TEAM, true},         {DEVICE_SECRET, false},       {DEVICE_INSTRUCTIONS, true},
 };
 
 #define N_OF_A_PLACE (sizeof(of_a_place) / sizeof(of_a_place[0]))
 
-static bool check_place(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
+static bool check_place(uint64_t line, const struct str *cells, const struct str *values,
+                        struct line_diagnostics *line_diagnostics)
 {
     bool good = true;
     if (cells[DEVICE_LON].len || cells[DEVICE_LAT].len || cells[DEVICE_RD_X].len || cells[DEVICE_RD_Y].len)
         return true;
     for (size_t i = 0; i < N_OF_A_PLACE; i++) {
-        if (cells[of_a_place[i].cell].len == 0)
+        struct str value = values[of_a_place[i].cell];
+        if (value.len == 0 || (of_a_place[i].cell == DEVICE_SECRET && str_is(value, "f")))
             continue;
         line_diagnostics_add(line_diagnostics, line, of_a_place[i].warning,
                              "%s: has no meaning without a place (expected lon and lat, or rd_x and rd_y)",
@@ -88,5 +90,5 @@ bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics 
                 struct str ret_values[DEVICE_COLUMNS])
 {
     bool good = row_read(&format, line, cells, line_diagnostics, text, ret_values);
-    return check_place(line, cells, line_diagnostics) && good;
+    return check_place(line, cells, ret_values, line_diagnostics) && good;
 }
