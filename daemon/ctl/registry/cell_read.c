@@ -81,7 +81,8 @@ static bool read_time_of_day(const char *text, struct tm *tm)
     if ((*text != ' ' && *text != 'T') ||
         (sscanf(text + 1, "%2d:%2d%n:%2d%n", &tm->tm_hour, &tm->tm_min, &end, &tm->tm_sec, &end) < 2))
         return false;
-    return text[1 + end] == '\0' && tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec < 60;
+    return text[1 + end] == '\0' && tm->tm_hour >= 0 && tm->tm_hour < 24 && tm->tm_min >= 0 && tm->tm_min < 60 &&
+           tm->tm_sec >= 0 && tm->tm_sec < 60;
 }
 
 static bool read_local(struct str text, struct tm *ret)
@@ -95,7 +96,7 @@ static bool read_local(struct str text, struct tm *ret)
     bool iso = sscanf(copy, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) == 3 && tm.tm_year > 99;
     if (!iso && sscanf(copy, "%2d-%2d-%4d%n", &tm.tm_mday, &tm.tm_mon, &tm.tm_year, &end) != 3)
         return false;
-    if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour < 0 ||
+    if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
         !read_time_of_day(copy + end, &tm))
         return false;
     tm.tm_year -= 1900;
