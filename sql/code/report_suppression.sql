@@ -175,7 +175,8 @@ as $$
 declare
     thin constant text[] := array(select c from unnest(codes) as c
                                    where coalesce((counts -> c ->> 'placements')::bigint, 0) < min_cell
-                                     and counts -> c ?| array['placements', 'alarms', 'set_nights']);
+                                     and greatest((counts -> c ->> 'placements')::bigint, (counts -> c ->> 'alarms')::bigint,
+                                                  (counts -> c ->> 'set_nights')::bigint) > 0);
     alarms text[] := mobeye.hide_figure(codes, counts, 'alarms', thin, min_cell);
 begin
     return query select c, 'alarms' from unnest(alarms) as c;

@@ -47,7 +47,8 @@ class Suppression(SchemaTest):
             row["verified"] = chance.randint(0, row["alarms"])
             row["placements"] = chance.choice([0, chance.randint(1, 8), 30])
             row["set_nights"] = row["placements"] * chance.randint(1, 30)
-            counts[area] = {name: n for name, n in row.items() if n}
+            zero = chance.random() < 0.3  # what is none may be counted as such, or not at all
+            counts[area] = {name: n for name, n in row.items() if n or zero}
         names = {name for row in counts.values() for name in row}
         counts["*"] = {name: sum(row.get(name, 0) for row in counts.values()) for name in names}
         return {code: row for code, row in counts.items() if row or code == "*"}
@@ -169,6 +170,12 @@ class Suppression(SchemaTest):
         shown = self.published(counts, 5)
         self.assertEqual([shown[code]["alarms"] for code in ("WK1", "WK2", "WK3", "WK4", "*")], [None, None, 40, 0, 120])
         self.assertEqual(shown["WK1"]["set_nights"], None)
+
+    def test_where_no_set_stood_nothing_is_left_out(self):
+        none = {"placements": 0, "alarms": 0, "set_nights": 0}
+        for counts in ({"*": {"placements": 0}}, {"WK1": none, "WK2": none | {"burglaries": 9}, "*": none | {"burglaries": 9}}):
+            for code, shown in self.published(counts, 5).items():
+                self.assertEqual([shown["alarms"], shown["set_nights"], shown["verified"], set(shown["hour_of_week"])], [0, 0, 0, {0}], code)
 
     def test_five_of_one_each_are_not_told_by_what_occurs(self):
         row = {"alarms": 5, "placements": 30, "set_nights": 90}

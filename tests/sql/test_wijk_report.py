@@ -235,6 +235,13 @@ class Report(SchemaTest):
             compare(seen | {"min_cell": 0}, real, [begin, end])
             self.assertGreater(len(equal), least)
 
+    def test_a_half_year_without_sets_takes_nothing_from_the_next(self):
+        self.assertEqual(self.report("2023-07-01", "2024-01-01", 5)["total"]["alarms"], 0)
+        for begin in ("2023-07-01", "2022-01-01"):
+            seen, real = self.report(begin, "2025-01-01", 5, "t_analist"), self.report(begin, "2025-01-01")
+            for figure in ("alarms", "set_nights"):
+                self.assertEqual(seen["total"][figure], real["total"][figure], begin)
+
     def test_an_analyst_has_whole_months_and_a_minimum(self):
         for begin, end, min_cell in (("2026-01-02", "2026-07-01", 5), ("2026-01-01", "2026-06-30", 5), ("2026-01-01", "2026-07-01", 4)):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
