@@ -29,7 +29,7 @@ as $$
 $$;
 comment on function mobeye.stage_devices() is 'Creates the temporary table device_import for one transaction.';
 
-create or replace function mobeye.locate_devices() returns void
+create or replace function mobeye.locate_devices(columns text[]) returns void
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -40,28 +40,34 @@ begin
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end
      where lon is not null or rd_x is not null;
-    -- Without a start: the start of the current placement if that is the same place, else now.
+    -- Without a start: the start of the current placement if that is the same place, else now. Without a column of ends: the end
+    -- of the stored placement.
     update pg_temp.device_import i
-       set during = tstzrange(
-               coalesce(i.placed_from,
-                        (select lower(p.during) from mobeye.placement p
-                          where p.device_id = i.device_id and lower(p.during) <= now() and p.during @> now()
-                            and p.geom = i.geom),
-                        now()),
-               i.placed_until)
-     where i.geom is not null and (i.placed_until is null or i.placed_until > coalesce(i.placed_from, now()));
+       set during = tstzrange(s.start,
+               case when 'placed_until' = any (columns) then i.placed_until
+                    else (select upper(p.during) from mobeye.placement p
+                           where p.device_id = i.device_id and lower(p.during) = s.start) end)
+      from (select f.line, coalesce(f.placed_from,
+                                    (select lower(p.during) from mobeye.placement p
+                                      where p.device_id = f.device_id and lower(p.during) <= now() and p.during @> now()
+                                        and p.geom = f.geom),
+                                    now()) as start
+              from pg_temp.device_import f) s
+     where s.line = i.line and i.geom is not null
+       and (i.placed_until is null or i.placed_until > coalesce(i.placed_from, now()));
     analyze pg_temp.device_import;
 end
 $$;
-comment on function mobeye.locate_devices() is 'Sets the place and the period of the placements in device_import.';
+comment on function mobeye.locate_devices(text[]) is
+    'Sets the place and the period of the placements in device_import, if the file has these columns.';
 
-create or replace function mobeye.check_devices(bounds float8[] default null)
+create or replace function mobeye.check_devices(bounds float8[], columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
 begin
-    perform mobeye.locate_devices();
+    perform mobeye.locate_devices(columns);
 
     return query -- the rows of a device agree
     select r.line, false, r.name, format('device %s has "%s" on line %s and "%s" here (expected the same in all rows of a device)',
@@ -102,8 +108,12 @@ begin
      order by i.line limit 1;
 
     return query -- a device is in one place at a time
-    select r.line, false, 'placed_from'::text, format('device %s has an overlapping placement on line %s', r.device_id, r.other)
+    select r.line, false, 'placed_from'::text,
+           format('device %s has an overlapping placement on line %s%s', r.device_id, r.other,
+                  case when r.endless then ' (expected placed_until there, not after '
+                                           || to_char(lower(r.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ')' end)
       from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
+                   lag(upper_inf(i.during)) over w and lag(lower(i.during)) over w < lower(i.during) as endless,
                    max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
               from pg_temp.device_import i where i.during is not null
             window w as (partition by i.device_id order by lower(i.during), i.line)) r
@@ -152,7 +162,7 @@ begin
                    mobeye.implausible(i.geom, bounds) as why from pg_temp.device_import i) p where p.why is not null;
 end
 $$;
-comment on function mobeye.check_devices(float8[]) is
+comment on function mobeye.check_devices(float8[], text[]) is
     'Checks device_import; merge_devices() accepts it if there are only warnings.';
 
 create or replace function mobeye.merge_devices(columns text[])

@@ -196,6 +196,31 @@ def test_a_moved_device_leaves_where_it_stood_and_a_missing_column_leaves_what_w
     assert rows == [(True, "here", True), (None, None, False)]
 
 
+def test_without_a_column_of_ends_placements_end_when_they_did(registry):
+    registry.done("devices", "import", "-", stdin="device_id,placed_from,placed_until,lon,lat\n"
+                                                  "back,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z,5,52\n"
+                                                  "back,2026-02-01T00:00:00Z,2026-03-01T00:00:00Z,6,52\n"
+                                                  "loan,2026-01-01T00:00:00Z,2099-01-01T00:00:00Z,5,52\n"
+                                                  "open,2026-01-01T00:00:00Z,,5,52\n")
+    ends = "select device_id, upper(during)::text from mobeye.placement order by device_id, during"
+    before = registry.query(ends)
+    again = ("device_id,placed_from,lon,lat,instructions\nback,2026-01-01T00:00:00Z,5,52,achterom\nback,2026-02-01T00:00:00Z,6,52,bel\n"
+             "loan,,5,52,bel\nopen,,5,52,bel\n")
+    counts, _ = registry.done("devices", "import", "-", stdin=again)
+    assert registry.query(ends) == before
+    assert (counts[0]["placements_added"], counts[0]["placements_changed"]) == (0, 4)
+    # With the column, an empty cell is a value.
+    registry.done("devices", "import", "-", stdin="device_id,placed_until,lon,lat\nloan,,5,52\n")
+    assert registry.query("select upper_inf(during) from mobeye.placement where device_id = 'loan'") == [(True,)]
+
+
+def test_two_placements_of_a_file_need_an_end_between_them(registry):
+    file = "device_id,placed_from,lon,lat\na,2026-01-01T00:00:00Z,5,52\na,2026-02-01T00:00:00Z,6,52\n"
+    line = registry.refused("devices", "import", "-", stdin=file)[0]
+    assert line == ("-:3: placed_from: device a has an overlapping placement on line 2 (expected placed_until there, not after "
+                    "2026-02-01T00:00:00Z)")
+
+
 def test_without_a_start_it_stands_there_since_it_does(registry):
     text = "device_id,lon,lat\na,5,52\n"
     registry.done("devices", "import", "-", stdin=text)

@@ -365,7 +365,7 @@ class Rights(RegistryTest):
         "implausible(geometry,float8[])": {"mobeye_registry"},
         "whereabouts(geometry,timestamptz)": {"mobeye_registry"},
         "merge_areas(text,integer)": {"mobeye_registry"},
-        "check_devices(float8[])": {"mobeye_registry"},
+        "check_devices(float8[],text[])": {"mobeye_registry"},
         "merge_devices(text[])": {"mobeye_registry"},
         "unknown_teams(text[])": {"mobeye_registry"},
         "refresh_states(text[])": {"mobeye_registry", "mobeye_ingest"},

@@ -29,8 +29,9 @@ static const char help[] =
     "configuration\n"
     "(with --db alone: of the database). heartbeat and grace are durations such as 26h or 7d; secret is yes or no.\n"
     "Columns in the file replace the stored values, also with empty cells; columns that are missing change nothing. A\n"
-    "later placement ends one without an end. Importing the same file twice changes nothing. The wijk and the RD New\n"
-    "coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n" CSV_HELP "\n"
+    "later placement ends a stored one without an end. Importing the same file twice changes nothing. The wijk and the\n"
+    "RD New coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n"
+    CSV_HELP "\n"
     "list prints each device with its state, its place and its last message. export prints all devices and placements\n"
     "as CSV, which import accepts. unknown lists senders that have reported but are not registered; the column near "
     "names a registered device with\n"
@@ -106,7 +107,7 @@ static int store_devices(struct device_import *devices, const char *bounds)
     struct buf header = {0};
     import_header(&device_columns, columns, &header);
     const char *values[] = {header.data};
-    snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s)",
+    snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s, $1)",
              bounds);
     status = import_finish(&devices->import, check, "select * from mobeye.merge_devices($1)", 1, values);
     buf_free(&header);
@@ -125,6 +126,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
                                                .first = first_sql,
                                                .dry_run = dry_run,
                                                .before_check = warn_of_case,
+                                               .check_values = true,
                                                .local_times = true}};
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)
