@@ -94,7 +94,7 @@ comment on function mobeye.device_retrieve(text, timestamptz) is
     'Ends the placement of a device at a time; returns its number.';
 
 create or replace function mobeye.device_undo(device text)
-returns table (removed bigint, open_again bigint)
+returns table (removed bigint, placed_from timestamptz, placed_until timestamptz, address text, open_again bigint)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -112,9 +112,12 @@ begin
      where p.placement_id = newest.moved_from and upper(p.during) = lower(newest.during) and p.erased is null
     returning p.placement_id into open_again;
     removed := newest.placement_id;
+    placed_from := lower(newest.during);
+    placed_until := upper(newest.during);
+    address := newest.address;
     return next;
 end
 $$;
 comment on function mobeye.device_undo(text) is
     'Deletes the newest placement of a device; the one that it ended is open-ended again, unless it has been erased. Returns the '
-    'numbers of both.';
+    'numbers of both, and what was deleted.';

@@ -250,7 +250,8 @@ begin
       from pg_temp.device_import i
      where i.during is not null
        and not exists (select from mobeye.placement p
-                        where p.device_id = i.device_id and lower(p.during) = lower(i.during));
+                        where p.device_id = i.device_id and lower(p.during) = lower(i.during))
+     order by lower(i.during); -- device_undo() takes back the latest first
     get diagnostics placements_added = row_count;
     drop table pg_temp.device_merge, pg_temp.placement_ended;
     return next;

@@ -150,6 +150,7 @@ def test_the_last_placement_is_undone(filled):
     assert placements() == [("Straat 1, achter", False), ("Straat 2", False), ("wrong", True)]
     undone = filled.done("device", "undo", "NL-1")[0]
     assert placements() == stood and undone[0]["open_again"] is not None
+    assert (undone[0]["address"], undone[0]["placed_until"]) == ("wrong", None) and undone[0]["placed_from"]
     filled.done("devices", "import", "-", stdin="device_id,lon,lat,placed_from\nNL-1,5.5,52.3,2026-05-01T00:00:00Z\n")
     filled.done("device", "undo", "NL-1")
     assert placements() == stood
@@ -157,6 +158,14 @@ def test_the_last_placement_is_undone(filled):
     assert undone[0]["open_again"] is None and placements() == [("Straat 1, achter", False)]
     filled.done("device", "undo", "NL-1")
     assert 'device "NL-1" has no placement' in filled.refused("device", "undo", "NL-1")[0]
+
+
+def test_of_a_file_the_latest_placement_is_undone_first(filled):
+    filled.done("devices", "import", "-", stdin="device_id,placed_from,placed_until,address,lon,lat\n"
+                                                "NL-3,2026-05-01T00:00:00Z,,now,5.4,52.2\nNL-3,2025-01-01T00:00:00Z,2025-02-01T00:00:00Z,then,5.5,52.2\n")
+    undone = filled.done("device", "undo", "NL-3")[0][0]
+    assert undone["address"] == "now" and undone["placed_from"].startswith("2026-05-01")
+    assert filled.query("select address from mobeye.placement where device_id = 'NL-3'") == [("then",)]
 
 
 def test_a_device_goes_to_repair_and_comes_back(filled):
