@@ -140,6 +140,17 @@ def test_a_device_is_placed_at_an_address_or_an_incident(filled, database):
     assert "incident 2026-000010 does not exist" in filled.refused("device", "place", "NL-1", "--at", "2026-10")[0]
 
 
+def test_the_address_of_a_secret_home_stays_secret(filled):
+    placed = "select team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)"
+    _, said = filled.done("device", "place", "NL-2", "--at", "straat 1 achter")
+    assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+    assert filled.query(placed) == [("noord", True)]
+    filled.done("device", "place", "NL-2", "--at", "straat 1 achter", "--team", "zuid")
+    assert filled.query(placed) == [("zuid", True)]
+    _, said = filled.done("device", "place", "NL-2", "--at", "straat 2")
+    assert "secret" not in said and filled.query(placed) == [(None, False)]
+
+
 def test_the_last_placement_is_undone(filled):
     def placements():
         return filled.query("select address, upper_inf(during) from mobeye.placement where device_id = 'NL-1'"
@@ -212,6 +223,10 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
     assert "is not a reference" in filled.run("explain", "-c", daemon.file, "--reference", "x").stderr
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert f"{reference} is 5.4,52.2, the place of its device NL-1" in said
+    filled.query("update mobeye.placement set secret = true where device_id = 'NL-1' returning 1")
+    filled.done("device", "place", "NL-2", "--at", reference)
+    assert filled.query("select address, team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)") == [
+        ("Straat 2", "noord", True)]
 
 
 PEOPLE = "login,name,team\nlotte,Lotte,noord\nkarel,Karel,*\n"

@@ -26,10 +26,12 @@ static const char help[] =
     "Places, retrieves, shows or removes one device.\n\n"
     "DEVICE is its id in any case, or the account of its DC-09 messages, with or without the input: 3071/1.\n"
     "place records where a device stands from now on, or during a period, and ends its open placement; one with the\n"
-    "same start it corrects, keeping its address, team, secrecy and instructions where they are not given. It prints\n"
-    "the wijk and the RD New coordinates of the place. retrieve ends the current placement. undo removes the newest\n"
-    "placement and reopens the one that it ended. show prints everything that is registered about a\n"
-    "device, and its last message. repair and retire exclude a device from being placed, stock allows it again; the\n"
+    "same start it corrects, keeping its address, team, secrecy and instructions where they are not given. At the\n"
+    "address of a secret placement, or at the incident of one, it is secret too, with its team. It prints the wijk "
+    "and\n"
+    "the RD New coordinates of the place. retrieve ends the current placement. undo removes the newest placement,\n"
+    "prints it and reopens the one that it ended. show prints everything that is registered about a device, and its\n"
+    "last message. repair and retire exclude a device from being placed, stock allows it again; the\n"
     "device must have been retrieved. remove deletes a device that was registered by mistake; one that incidents "
     "refer\n"
     "to is kept, and one with a placement that was erased at a person's request and that alerts may follow.\n\n"
@@ -114,6 +116,16 @@ static int check_place(const struct device_request *request, const char *lon, co
     return status;
 }
 
+/* A secret home stays one: also under another device. */
+static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at)
+{
+    if (!at->secret || (request->secret && request->team))
+        return request->team;
+    fprintf(stderr, "mobeyectl " VERB ": note: --at: the placement there is secret%s%s; this one is too\n",
+            at->team ? ", of team " : "", at->team ? at->team : "");
+    return request->team ? request->team : at->team;
+}
+
 static int place_device(const struct device_request *request)
 {
     struct found_place at;
@@ -129,14 +141,15 @@ static int place_device(const struct device_request *request)
     if (status == CTL_OK)
         status = check_place(request, at.lon, at.lat);
     if (status == CTL_OK) {
+        const char *team = take_over_secrecy(request, &at);
         const char *values[] = {request->device.text,
                                 at.lon,
                                 at.lat,
                                 from,
                                 until,
                                 request->address ? request->address : at.address,
-                                request->team,
-                                request->secret ? "t" : NULL,
+                                team,
+                                request->secret || at.secret ? "t" : NULL,
                                 request->instructions};
         status = change_device(
             request, "place",
@@ -147,6 +160,7 @@ static int place_device(const struct device_request *request)
             9, values);
     }
     free(at.address);
+    free(at.team);
     return status;
 }
 

@@ -29,9 +29,10 @@ static const char help[] =
     "configuration\n"
     "(with --db alone: of the database). heartbeat and grace are durations such as 26h or 7d; secret is yes or no.\n"
     "Columns in the file replace the stored values, also with empty cells; columns that are missing change nothing. A\n"
-    "later placement ends a stored one without an end. Importing the same file twice changes nothing. The wijk and the\n"
-    "RD New coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n"
-    CSV_HELP "\n"
+    "later placement ends a stored one without an end. Importing the same file twice changes nothing. The wijk and "
+    "the\n"
+    "RD New coordinates of each place are printed; a place outside the bounds of the configuration is "
+    "refused.\n" CSV_HELP "\n"
     "list prints each device with its state, its place and its last message. export prints all devices and placements\n"
     "as CSV, which import accepts. unknown lists senders that have reported but are not registered; the column near "
     "names a registered device with\n"
@@ -107,8 +108,8 @@ static int store_devices(struct device_import *devices, const char *bounds)
     struct buf header = {0};
     import_header(&device_columns, columns, &header);
     const char *values[] = {header.data};
-    snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s, $1)",
-             bounds);
+    snprintf(check, sizeof(check),
+             "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s, $1)", bounds);
     status = import_finish(&devices->import, check, "select * from mobeye.merge_devices($1)", 1, values);
     buf_free(&header);
     return status;

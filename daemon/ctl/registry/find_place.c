@@ -9,33 +9,41 @@
 #include "ctl/registry/cell_read.h"
 
 static const char rd_sql[] =
-    "select public.st_x(g), public.st_y(g), null, null from public.st_transform(public.st_setsrid("
+    "select public.st_x(g), public.st_y(g), null, null, false, null from public.st_transform(public.st_setsrid("
     "public.st_makepoint($1::float8, $2::float8), 28992), 4326) as g";
 
 /* Addresses are compared without case, commas and repeated spaces. The newest placement there comes first; another
  * place of the same address, at more than 50 m, is a second row. */
 #define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
 static const char address_sql[] =
-    "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since from mobeye.placement p"
+    "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since, p.secret, p.team from "
+    "mobeye.placement p"
     "   where " NORMAL("p.address") " = " NORMAL(
         "$1::text") " order by lower(p.during) desc),"
                     " newest as (select * from same limit 1)"
                     " select public.st_x(s.geom), public.st_y(s.geom), s.address, format('where %s was placed on %s', "
                     "s.device_id,"
-                    "   to_char(s.since, 'YYYY-MM-DD')) from same s, newest n where s.since = n.since and s.device_id "
-                    "= n.device_id"
-                    " union all (select public.st_x(s.geom), public.st_y(s.geom), s.address, null from same s, newest n"
+                    "   to_char(s.since, 'YYYY-MM-DD')), s.secret, s.team from same s, newest n where s.since = "
+                    "n.since and "
+                    "s.device_id = n.device_id"
+                    " union all (select public.st_x(s.geom), public.st_y(s.geom), s.address, null, null, null"
+                    "   from same s, newest n"
                     "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
 static const char reference_sql[] =
-    "select public.st_x(geom), public.st_y(geom), address, format('the place of its device %s', device_id)"
-    " from patrol.incidents where reference = $1";
+    "select public.st_x(i.geom), public.st_y(i.geom), i.address, format('the place of its device %s', i.device_id),"
+    "   coalesce(p.secret, false), p.team"
+    " from patrol.incidents i"
+    " left join mobeye.placement p on p.device_id = i.device_id and p.during @> i.first_seen"
+    " where i.reference = $1";
 
 static void copy_place(const PGresult *rows, struct found_place *ret)
 {
     snprintf(ret->lon, sizeof(ret->lon), "%s", PQgetvalue(rows, 0, 0));
     snprintf(ret->lat, sizeof(ret->lat), "%s", PQgetvalue(rows, 0, 1));
     ret->address = PQgetisnull(rows, 0, 2) ? NULL : mem_strdup(PQgetvalue(rows, 0, 2));
+    ret->secret = *PQgetvalue(rows, 0, 4) == 't';
+    ret->team = PQgetisnull(rows, 0, 5) ? NULL : mem_strdup(PQgetvalue(rows, 0, 5));
 }
 
 static int convert_rd(const char *verb, PGconn *conn, double x, double y, struct found_place *ret)

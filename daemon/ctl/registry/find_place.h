@@ -5,10 +5,13 @@
 #define MOBEYE_CTL_REGISTRY_FIND_PLACE_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 
 struct found_place {
     char lon[32], lat[32];
-    char *address; /* of the place, if it was found by that or by an incident; NULL: unknown. free() it */
+    /* Of the placement there, if it was found by its address or by an incident; NULL: unknown. free() them. */
+    char *address, *team;
+    bool secret;
 };
 
 /* Finds "5.38421,52.19634" (degrees), "155990.61 464256.19" (RD New), an address where a device stands or stood, or the
