@@ -167,19 +167,32 @@ $$;
 comment on function mobeye.check_report(date, date, text, integer) is
     'Refuses arguments of a report that the caller may not use; returns whether the caller is bound to whole months.';
 
+create or replace function mobeye.vintage_before(layer text, day date) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select a.vintage from mobeye.area a
+     where a.layer = vintage_before.layer and a.valid @> (mobeye.day_start(day) - interval '1 microsecond')
+     order by a.vintage desc nulls last limit 1
+$$;
+comment on function mobeye.vintage_before(text, date) is
+    'The newest vintage of a layer that holds just before a day; null: areas without one.';
+
 create or replace function mobeye.report_areas(layer text, from_day date, until_day date)
-returns table (code text, name text, homes integer, in_period boolean)
+returns table (code text, name text, homes integer, in_period boolean, at_end boolean)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select distinct on (a.code) a.code, a.name, a.homes,
-           a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day))
+           a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)),
+           a.vintage is not distinct from (select mobeye.vintage_before(report_areas.layer, until_day))
       from mobeye.area a
      where a.layer = report_areas.layer and not a.valid >> tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day))
      order by a.code, a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)) desc, a.vintage desc nulls last
 $$;
 comment on function mobeye.report_areas(text, date, date) is
-    'The areas of a layer, with the name and homes of the newest vintage of the period; in_period: whether there is one.';
+    'The areas of a layer, with the name and homes of the newest vintage of the period; in_period: whether there is one; at_end: '
+    'whether it is of the division in which the period ends.';
 
 create or replace function mobeye.wijk_report(from_day date, until_day date, layer text, min_cell integer, bound boolean)
 returns jsonb
@@ -204,7 +217,7 @@ begin
       from mobeye.report_areas(layer, from_day, until_day) a;
     homes := homes || null::bigint
              || (select case when bool_and(a.homes is not null) then sum(a.homes) end
-                   from mobeye.report_areas(layer, from_day, until_day) a where a.in_period);
+                   from mobeye.report_areas(layer, from_day, until_day) a where a.at_end);
     codes := codes || array['', '*'];
     select jsonb_object_agg(t.code, t.figures || jsonb_build_object('previous', p.figures,
                                                                     'year_before', case when one_year then p.figures else y.figures end,

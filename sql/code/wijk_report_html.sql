@@ -107,8 +107,7 @@ as $$
           from jsonb_array_elements(report -> 'areas') with ordinality as r (figures, i)
           join lateral (select st_transform(a.geom, 28992) as geom from mobeye.area a
                          where a.layer = report ->> 'layer' and a.code = r.figures ->> 'code'
-                           and a.valid && tstzrange(mobeye.day_start((report ->> 'from')::date), mobeye.day_start((report ->> 'until')::date))
-                         order by a.vintage desc nulls last limit 1) g on true
+                           and a.vintage is not distinct from (select mobeye.vintage_before(report ->> 'layer', (report ->> 'until')::date))) g on true
     ), extent as ( -- drawn at most 800 units wide and 410 high
         select st_xmin(e) - 16 * u as x, -st_ymax(e) - 16 * u as y, st_xmax(e) - st_xmin(e) + 32 * u as width,
                st_ymax(e) - st_ymin(e) + 32 * u as height, u as unit

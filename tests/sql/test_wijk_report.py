@@ -212,6 +212,20 @@ class Report(SchemaTest):
             report = self.superuser.execute("select patrol.wijk_report('2025-01-01', '2025-07-01', 'wijk', 0)").fetchone()[0]
         self.assertEqual([a["measures"]["letter"] for a in report["areas"]], [0, 250])
 
+    def test_all_areas_together_are_those_at_the_end_of_the_period(self):
+        for first in (None, 2024):
+            with self.subTest(first), self.superuser.transaction(force_rollback=True):
+                for vintage, code, west, east, homes in ((first, "W1", 5.3, 5.35, 1000), (first, "W2", 5.35, 5.45, 1000),
+                                                         (2026, "W1", 5.3, 5.35, 1000), (2026, "W3", 5.35, 5.4, 500), (2026, "W4", 5.4, 5.45, 500)):
+                    self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, homes, geom) values ('deling', %s, %s, %s, %s,"
+                                           " st_multi(st_makeenvelope(%s, 52.1, %s, 52.2, 4326)))", [code, "In " + code, vintage, homes, west, east])
+                for begin, end, drawn in (("2025-07-01", "2026-07-01", ["W1", "W3", "W4"]), ("2025-07-01", "2026-01-01", ["W1", "W2"])):
+                    report, drawing = self.superuser.execute(
+                        "select r, mobeye.html_map(r)::text from patrol.wijk_report(%s, %s, 'deling', 0) as r", [begin, end]).fetchone()
+                    self.assertEqual(report["total"]["homes"], 2000)
+                    self.assertAlmostEqual(float(report["total"]["burglaries_per_1000_homes"]), report["total"]["burglaries"] / 2, delta=0.051)
+                    self.assertEqual([code for code in ("W1", "W2", "W3", "W4") if f"<title>In {code}: " in drawing], drawn)
+
     def test_the_year_before_ends_with_the_same_day(self):
         for begin, end, before in (("2024-02-01", "2024-02-29", ["2023-02-01", "2023-03-01"]), ("2024-02-01", "2024-03-01", ["2023-02-01", "2023-03-01"]),
                                    ("2025-02-01", "2025-03-01", ["2024-02-01", "2024-03-01"]), ("2024-02-29", "2024-03-01", ["2023-02-28", "2023-03-01"])):
