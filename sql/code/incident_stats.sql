@@ -5,8 +5,9 @@ select date_trunc('month', first_seen at time zone 'Europe/Amsterdam')::date as 
        coalesce(mobeye.area_code(areas, 'wijk'), '') as wijk_code, category, kind, coalesce(outcome, '') as outcome,
        incident_id, alert_count
   from mobeye.incident
- where not drill;
-comment on view mobeye.live_incident_stats is 'How each stored incident counts in the statistics. Drills do not count.';
+ where not drill and coalesce(outcome, '') not in ('drill', 'merged');
+comment on view mobeye.live_incident_stats is
+    'How each stored incident counts in the statistics. Drills, and what was merged into another incident, do not count.';
 
 create or replace view patrol.figures with (security_barrier) as
 with closed as (
@@ -30,8 +31,9 @@ select month, nullif(wijk_code, '') as wijk_code, category, kind, nullif(outcome
        incidents::bigint as incidents, alerts::bigint as alerts
   from without_kind where incidents >= 5;
 comment on view patrol.figures is
-    'Incidents of past months by month, district, kind and outcome, erased incidents included, drills excluded. Cells of '
-    'fewer than 5 are merged: first without their district, then as kind other without outcome, else left out.';
+    'Incidents of past months by month, district, kind and outcome, erased incidents included, drills and those merged into '
+    'another excluded. Cells of fewer than 5 are merged: first without their district, then as kind other without outcome, '
+    'else left out.';
 comment on column patrol.figures.month is 'First day of the month in which the incident began, local time.';
 comment on column patrol.figures.wijk_code is 'District; null if unknown, or if there were fewer than 5.';
 comment on column patrol.figures.category is 'alarm or service.';

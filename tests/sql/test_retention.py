@@ -402,6 +402,8 @@ class Figures(RetentionTest):
             self.incident()
             self.incident(outcome="unattended")
             self.incident(outcome="unattended", areas=[])
+            self.incident(outcome="drill")  # found out when it was closed
+            self.incident(outcome="merged")
         self.incident(drill=True)
         before = self.figures()
         self.assertEqual(
