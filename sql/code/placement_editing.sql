@@ -9,7 +9,7 @@ comment on view mobeye.placement_edit is
     'here is so in mobeye.placement.';
 comment on column mobeye.placement_edit.placement_id is 'Its number; given by the database.';
 comment on column mobeye.placement_edit.device_id is 'The device.';
-comment on column mobeye.placement_edit.placed_from is 'Its begin; empty in a new one: now.';
+comment on column mobeye.placement_edit.placed_from is 'Its begin; empty in a new one: now, else as it was.';
 comment on column mobeye.placement_edit.placed_until is 'Its end, excluded; empty: open-ended.';
 comment on column mobeye.placement_edit.address is 'The address.';
 comment on column mobeye.placement_edit.team is 'The team whose placement it is.';
@@ -27,7 +27,7 @@ begin
         delete from mobeye.placement p where p.placement_id = old.placement_id;
         return old;
     end if;
-    new.placed_from := coalesce(new.placed_from, now());
+    new.placed_from := coalesce(new.placed_from, old.placed_from, now());
     if new.placed_until <= new.placed_from then
         raise exception 'placed_until: is not after placed_from' using errcode = 'invalid_parameter_value',
             hint = 'Expected a time after ' || new.placed_from || ', or nothing for an open-ended placement.';

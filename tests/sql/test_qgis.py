@@ -159,6 +159,9 @@ class Projects(SchemaTest):
         self.assertEqual(manager.execute(row, [number]).fetchone(), (True, None, "Plein 1", False))
         manager.execute("update mobeye.placement_edit set placed_until = now() + interval '2 days', secret = true where placement_id = %s", [number])
         self.assertEqual(manager.execute("select upper(during) - now(), secret from mobeye.placement where placement_id = %s", [number]).fetchone()[0].days, 2)
+        manager.execute("update mobeye.placement set during = '[2026-01-01Z,2099-01-01Z)' where placement_id = %s", [number])
+        manager.execute("update mobeye.placement_edit set placed_from = null where placement_id = %s", [number])
+        self.assertEqual(manager.execute("select lower(during) = '2026-01-01Z' from mobeye.placement where placement_id = %s", [number]).fetchone(), (True,))
         with self.assertRaisesRegex(psycopg.errors.InvalidParameterValue, "placed_until: is not after placed_from"), manager.transaction():
             manager.execute("update mobeye.placement_edit set placed_until = placed_from where placement_id = %s", [number])
         with self.assertRaisesRegex(psycopg.Error, "NL-2"), manager.transaction():  # one place at a time
