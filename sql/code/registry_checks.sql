@@ -233,11 +233,11 @@ create or replace trigger record_rename after update of device_id on mobeye.devi
     for each row when (old.device_id <> new.device_id) execute function mobeye.record_rename();
 
 create or replace view mobeye.address_holder as
-select ltrim(a.account, '0') as account, a.input, a.device_id, timestamptz 'infinity' as until from mobeye.device_address a
+select ltrim(a.account, '0') as account, a.input, a.device_id, timestamptz 'infinity' as until, a.since from mobeye.device_address a
 union all
-select ltrim(e.account, '0'), e.input, e.device_id, e.until from mobeye.earlier_address e;
+select ltrim(e.account, '0'), e.input, e.device_id, e.until, e.since from mobeye.earlier_address e;
 comment on view mobeye.address_holder is
-    'Which devices have or had an account, and until when: infinity for those that have it. Accounts are without leading zeros.';
+    'Which devices have or had an account, since and until when: infinity for those that have it. Accounts are without leading zeros.';
 
 -- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the zeros
 -- that the panel sends. Which names there are is looked up in the index of the alerts, from one to the next.
@@ -284,10 +284,9 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into mobeye.earlier_address (account, input, device_id)
-    select old.account, old.input, d.device_id from mobeye.device d
-     where d.device_id = old.device_id -- not where it was deleted or renamed: this is its cascade
-        on conflict (device_id, account, input) do update set until = excluded.until;
+    insert into mobeye.earlier_address (account, input, device_id, since)
+    select old.account, old.input, d.device_id, old.since from mobeye.device d
+     where d.device_id = old.device_id; -- not where it was deleted or renamed: this is its cascade
     return null;
 end
 $$;
@@ -295,6 +294,23 @@ comment on function mobeye.record_addressed() is 'Records the DC-09 address that
 
 create or replace trigger record_delete after delete on mobeye.device_address
     for each row execute function mobeye.record_addressed();
+
+create or replace function mobeye.begin_address() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (select from mobeye.device d where d.device_id = old.device_id) then -- else it was renamed: it has had it since then
+        new.since := now();
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.begin_address() is 'Sets since when a device has the DC-09 address that it is given instead of another.';
+
+create or replace trigger begin_address before update of account, input, device_id on mobeye.device_address
+    for each row when ((old.account, old.input, old.device_id) is distinct from (new.account, new.input, new.device_id))
+    execute function mobeye.begin_address();
 
 create or replace trigger record_update after update on mobeye.device_address
     for each row when (old.* is distinct from new.*) execute function mobeye.record_addressed();
@@ -311,8 +327,9 @@ as $$
 $$;
 comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses, also the earlier ones.';
 
--- Whoever has the account now, even if another one had it first: it may have been mistyped there. What came after the last one
--- had lost it is of nobody.
+-- Whoever had the account at that time. What came before anyone had it is of the next one to have it that stood somewhere by then.
+-- One that had it for less than a week is passed over for a later one: it was mistyped there. What came after the last one had
+-- lost it is of nobody.
 create or replace function mobeye.account_holder(name text, at timestamptz) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -323,11 +340,13 @@ as $$
       join mobeye.address_holder h on h.account = n.account and (h.input is null or h.input::text = n.input)
      where not exists (select from mobeye.device d where d.device_id = name)
        and not exists (select from mobeye.device_renamed r where r.earlier_id = name)
-     order by h.until > account_holder.at desc, isfinite(h.until), h.input nulls last, h.until, h.device_id limit 1
+     order by h.until > account_holder.at desc, h.since <= account_holder.at desc, h.input nulls last,
+              exists (select from mobeye.placement p where p.device_id = h.device_id and p.during @> account_holder.at) desc,
+              h.until >= h.since + interval '7 days' desc, h.since, h.device_id limit 1
 $$;
 comment on function mobeye.account_holder(text, timestamptz) is
-    'The device that is meant by the name of an account: the one that has it, else the first one that lost it after that time, else '
-    'the name itself. Null if no device has or had it, or one was registered under the name.';
+    'The device that is meant by the name of an account at a time: the one that had it then, else one that got it later, else the name '
+    'itself. Null if no device has or had it, or one was registered under the name.';
 
 -- Of the name of an account the account tells: a placement there is but the one for which it was hidden. Of another name, where it
 -- was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after that,

@@ -80,6 +80,7 @@ comment on column mobeye.device_address.account is
 comment on column mobeye.device_address.input is
     'Input (zone); null: every input of the account that has no address of its own.';
 comment on column mobeye.device_address.device_id is 'The device that has this address.';
+comment on column mobeye.device_address.since is 'Since when it has it; set by a trigger when the address changes.';
 comment on table mobeye.device_input is 'What is connected to the inputs of a device.';
 comment on column mobeye.device_input.device_id is 'The device.';
 comment on column mobeye.device_input.input is 'Number of the input.';
@@ -218,6 +219,7 @@ comment on table mobeye.earlier_address is 'DC-09 addresses that devices had; wr
 comment on column mobeye.earlier_address.account is 'The account.';
 comment on column mobeye.earlier_address.input is 'The input; null: those that no other device had.';
 comment on column mobeye.earlier_address.device_id is 'The device that had it.';
+comment on column mobeye.earlier_address.since is 'When it got it.';
 comment on column mobeye.earlier_address.until is 'When it lost it.';
 comment on type mobeye.subject_scope is
     'The scope of a person''s request: a device and a period, its names, its placements within the period, the incidents that '

@@ -314,7 +314,8 @@ create table if not exists mobeye.device (
 create table if not exists mobeye.device_address (
     account text not null check (account ~ '^[0-9A-F]{1,16}$'),
     input integer check (input between 0 and 65535),
-    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade
+    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
+    since timestamptz not null default now()
 );
 -- Accounts are compared without leading zeros: a spreadsheet turns 0371 into 371.
 create unique index if not exists device_address_account on mobeye.device_address (ltrim(account, '0'), input)
@@ -342,9 +343,10 @@ create table if not exists mobeye.earlier_address (
     account text not null,
     input integer,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
-    until timestamptz not null default now(),
-    unique nulls not distinct (device_id, account, input)
+    since timestamptz not null,
+    until timestamptz not null default now()
 );
+create index if not exists earlier_address_device on mobeye.earlier_address (device_id);
 create index if not exists earlier_address_account on mobeye.earlier_address (ltrim(account, '0'));
 
 create table if not exists mobeye.placement (

@@ -173,8 +173,8 @@ class MistypedAccount(ErasureTest):
         self.assertEqual(self.events(), ["e's"])
 
     def test_of_several_that_lost_it_the_first_one_had_it(self):
-        self.superuser.execute("insert into mobeye.earlier_address (account, device_id, until) values ('0D371', 'neighbour', %s)",
-                               [self.ago("1 day")])
+        self.superuser.execute("insert into mobeye.earlier_address (account, device_id, since, until) values ('0D371', 'neighbour', %s, %s)",
+                               [self.ago("4 days"), self.ago("1 day")])
         self.assertEqual(self.export("Kerkstraat 1"), [])
         self.superuser.execute("update mobeye.earlier_address set until = %s where device_id = 'neighbour'", [self.ago("3 days")])
         self.assertEqual(self.export("Kerkstraat 1"), ["e's"])
@@ -254,7 +254,8 @@ class NameOfAnother(ErasureTest):
 
     def rename(self, earlier, later, days):
         self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
-        self.superuser.execute("update mobeye.device_renamed set at = %s where earlier_id = %s", [self.ago(f"{days} days"), earlier])
+        self.superuser.execute("update mobeye.device_renamed set at = %s where earlier_id = %s and device_id = %s",
+                               [self.ago(f"{days} days"), earlier, later])
 
     def others(self, device="d"):
         """Everything that is stored of the other device, within the time of the first; gives its incident."""
