@@ -222,8 +222,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into mobeye.device_renamed (earlier_id, device_id) values (old.device_id, new.device_id)
-        on conflict (device_id, earlier_id) do update set at = excluded.at;
+    insert into mobeye.device_renamed (earlier_id, device_id) values (old.device_id, new.device_id) on conflict do nothing;
     return null;
 end
 $$;

@@ -10,7 +10,7 @@ as $$
                     -- A name may have been given to another device since: the one that had more of the names.
                     (select d.device_id from mobeye.device d
                       where d.device_id = any (names)
-                      order by (select count(*) from mobeye.device_renamed r
+                      order by (select count(distinct r.earlier_id) from mobeye.device_renamed r
                                  where r.device_id = d.device_id and r.earlier_id = any (names)) desc, d.device_id limit 1),
                     device)
 $$;

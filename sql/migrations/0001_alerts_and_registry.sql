@@ -334,7 +334,7 @@ create table if not exists mobeye.device_renamed (
     earlier_id text collate "C" not null,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
     at timestamptz not null default now(),
-    primary key (device_id, earlier_id)
+    primary key (device_id, earlier_id, at)
 );
 create index if not exists device_renamed_earlier on mobeye.device_renamed (earlier_id);
 

@@ -257,6 +257,16 @@ class NameOfAnother(ErasureTest):
         self.superuser.execute("update mobeye.device_renamed set at = %s where earlier_id = %s and device_id = %s",
                                [self.ago(f"{days} days"), earlier, later])
 
+    def test_a_name_that_a_device_had_twice(self):
+        self.rename("d", "other", 40)
+        self.rename("d2", "d", 30)
+        self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.device_renamed where earlier_id = 'd' and device_id = 'd2'"), 2)
+        self.erase("Elders 5")
+        self.assertEqual(self.events(), ["as d", "as d, of no placement"])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), [])
+
     def others(self, device="d"):
         """Everything that is stored of the other device, within the time of the first; gives its incident."""
         incident = self.incident(ended="30 days", device_id=device, placement_id=self.other)
