@@ -16,14 +16,13 @@ static struct str account_of(struct str device)
     return !str_is(account, "0") ? account : (struct str){0};
 }
 
+/* By the time of receipt: the clock of a panel decides nothing. */
 static const struct device *find_by_address(const struct registry *registry, const struct alert *alert)
 {
     struct dc09_address address;
     if (!address_make(&address, account_of(alert->device), alert->input))
         return NULL;
-    const struct device *device = registry_find_address(registry, &address);
-    address.input = ALERT_NO_INT;
-    return device ? device : registry_find_address(registry, &address);
+    return registry_find_address(registry, &address, alert->received_us);
 }
 
 const struct device *device_identify(const struct registry *registry, struct batch *batch, struct alert *alert)

@@ -8,14 +8,17 @@
 #include <xxhash.h>
 
 #include "base/mem.h"
+#include "model/alert.h"
 #include "model/distance.h"
 
 #define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
-/* An address in the list of its device, and in the table of all. */
+/* An address in the list of its device, and in the table of all: there is one item for each address, and the devices
+ * that have or had it follow each other. */
 struct device_address {
-    struct dc09_address address;
-    struct device_address *next;
+    struct address_holding holding;
+    struct device_address *next; /* of the device */
+    struct device_address *also; /* of the address */
     struct device *device;
 };
 
@@ -41,7 +44,7 @@ static bool device_is(const void *item, const void *key)
 
 static bool address_is(const void *item, const void *key)
 {
-    return memcmp(&((const struct device_address *)item)->address, key, sizeof(struct dc09_address)) == 0;
+    return memcmp(&((const struct device_address *)item)->holding.address, key, sizeof(struct dc09_address)) == 0;
 }
 
 static bool word_is(const void *item, const void *key)
@@ -93,10 +96,40 @@ static struct device_address *find_address(const struct registry *registry, cons
     return hash_find(&registry->addresses, hash_address(registry, address), address_is, address);
 }
 
-struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address)
+/* While changes are read, two devices may seem to have it: the one that got it last does. */
+static struct device *held_at(const struct registry *registry, const struct dc09_address *address, int64_t at_us)
 {
-    struct device_address *found = find_address(registry, address);
+    const struct device_address *found = NULL;
+    for (const struct device_address *a = find_address(registry, address); a; a = a->also)
+        if (a->holding.from_us <= at_us && at_us < a->holding.until_us &&
+            (!found || a->holding.from_us > found->holding.from_us))
+            found = a;
     return found ? found->device : NULL;
+}
+
+/* Whether any device got it later; *ret: which one, NULL if several did. */
+static bool held_later(const struct registry *registry, const struct dc09_address *address, int64_t at_us,
+                       struct device **ret)
+{
+    bool any = false;
+    for (const struct device_address *a = find_address(registry, address); a; a = a->also)
+        if (a->holding.from_us > at_us) {
+            *ret = !any || *ret == a->device ? a->device : NULL;
+            any = true;
+        }
+    return any;
+}
+
+struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address, int64_t at_us)
+{
+    struct dc09_address account = *address;
+    account.input = ALERT_NO_INT;
+    struct device *found = held_at(registry, address, at_us);
+    if (!found)
+        found = held_at(registry, &account, at_us);
+    if (!found && !held_later(registry, address, at_us, &found))
+        held_later(registry, &account, at_us, &found);
+    return found;
 }
 
 static const struct fix no_fix = {.at_us = INT64_MIN, .accuracy_m = NAN};
@@ -116,25 +149,36 @@ static struct device *add_device(struct registry *registry, struct str id)
 /* The one that *at points to: device->addresses, or the next of another. */
 static void drop_address(struct registry *registry, struct device_address **at)
 {
-    struct device_address *address = *at;
+    struct device_address *address = *at, *first = find_address(registry, &address->holding.address);
     *at = address->next;
-    hash_remove(&registry->addresses, hash_address(registry, &address->address), address);
+    if (first == address) {
+        uint64_t hash = hash_address(registry, &address->holding.address);
+        hash_remove(&registry->addresses, hash, address);
+        if (address->also)
+            hash_add(&registry->addresses, hash, address->also);
+    } else {
+        while (first->also != address)
+            first = first->also;
+        first->also = address->also;
+    }
     free(address);
 }
 
-static void add_address(struct registry *registry, struct device *device, const struct dc09_address *wanted)
+static void add_address(struct registry *registry, struct device *device, const struct address_holding *holding)
 {
-    struct device_address *address = find_address(registry, wanted);
-    if (address) {
-        struct device_address **at = &address->device->addresses;
-        while (*at != address)
-            at = &(*at)->next;
-        drop_address(registry, at);
-    }
-    address = mem_zalloc(sizeof(*address));
-    *address = (struct device_address){*wanted, device->addresses, device};
+    struct device_address *first = find_address(registry, &holding->address);
+    struct device_address *address = mem_zalloc(sizeof(*address));
+    *address = (struct device_address){*holding, .next = device->addresses, .device = device};
     device->addresses = address;
-    hash_add(&registry->addresses, hash_address(registry, wanted), address);
+    for (struct device_address *a = holding->until_us == INT64_MAX ? first : NULL; a; a = a->also)
+        if (a->holding.until_us == INT64_MAX)
+            a->holding.until_us = holding->from_us;
+    if (first) {
+        address->also = first->also;
+        first->also = address;
+    } else {
+        hash_add(&registry->addresses, hash_address(registry, &holding->address), address);
+    }
 }
 
 /* Drops everything but the fix, which the device itself reported. */

@@ -46,6 +46,12 @@ struct dc09_address {
 /* false: the account is empty or too long. */
 bool address_make(struct dc09_address *ret, struct str account, int32_t input);
 
+/* A device has the address, or had it. */
+struct address_holding {
+    struct dc09_address address;
+    int64_t from_us, until_us; /* wall time, until excluded; INT64_MAX: until further notice */
+};
+
 struct device {
     struct str id;
     bool registered;                 /* else only its fix is known */
@@ -82,7 +88,7 @@ struct registry_entry {
     struct str group;                   /* from registry_word(), like the teams */
     const struct placement *placements; /* by time, not overlapping */
     size_t n_placements;
-    const struct dc09_address *addresses; /* an address that another device has moves to this one */
+    const struct address_holding *addresses; /* an address that another device has moves to this one when this begins */
     size_t n_addresses;
 };
 
@@ -109,8 +115,11 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
 /* NULL: unknown. A known device need not be registered. */
 struct device *registry_find(const struct registry *registry, struct str id);
 
-/* The device with exactly this address, or NULL. */
-struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address);
+/* The device that had this address at that time, else the one that had its whole account; if none had either by then, the
+ * one that got it later. NULL: none, or several got it later, and the database decides which one is meant (by
+ * mobeye.account_holder(), which has the same rule). */
+struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address,
+                                     int64_t at_us);
 
 /* Approximate memory in use, in bytes. */
 size_t registry_bytes(const struct registry *registry);

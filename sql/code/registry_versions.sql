@@ -153,7 +153,7 @@ $$;
 -- The changes since a version, or everything: if the version is 0, later than that of the database (which was restored),
 -- or older than the log. Stable, so that it reads one snapshot. The first row is a head: name is 'everything' or
 -- 'changes'. The rows of one device follow each other, its placements by time. "what" is 'device' (name: its group),
--- 'gone', 'address' (name: account), 'placement' (name: team; input: 1 if it is secret), 'forget' (the last fixes of that
+-- 'gone', 'address' (name: account; also one that it had), 'placement' (name: team; input: 1 if it is secret), 'forget' (the last fixes of that
 -- period) or, when everything is returned, 'fix'.
 create or replace function mobeye.registry_since(known bigint)
 returns table (version bigint, device_id text, what text, name text, input integer, id bigint,
@@ -181,8 +181,12 @@ begin
             from unnest(changed) c (device_id)
             where not exists (select from mobeye.device d where d.device_id = c.device_id)
         union all
-        select a.device_id, 'address', a.account, a.input, null, null, null, null, null, null
+        select a.device_id, 'address', a.account, a.input, null, a.since, null, null, null, null
             from mobeye.device_address a where everything or a.device_id = any (changed)
+        union all -- an alert may be a month late, and wait in a journal for another
+        select e.device_id, 'address', e.account, e.input, null, e.since, e.until, null, null, null
+            from mobeye.earlier_address e
+            where (everything or e.device_id = any (changed)) and e.until > now() - interval '62 days'
         union all
         select p.device_id, 'placement', p.team, p.secret::integer, p.placement_id, lower(p.during), upper(p.during),
             st_x(p.geom), st_y(p.geom), null
@@ -197,7 +201,7 @@ begin
 end
 $$;
 comment on function mobeye.registry_since(bigint) is
-    'For the daemon: the devices, addresses and placements that changed since a version; 0: all, with last fixes.';
+    'For the daemon: the devices, addresses (also earlier ones) and placements that changed since a version; 0: all, with last fixes.';
 
 -- If there are no areas, one row with the version and nulls.
 create or replace function mobeye.areas_now()

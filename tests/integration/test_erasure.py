@@ -181,6 +181,28 @@ def test_what_a_set_sent_before_it_was_registered_is_hidden_and_erased_too(datab
     assert database.rows(named) == [("dc09:3710/1", False)]
 
 
+def test_what_waits_while_a_secret_set_is_replaced_is_stored_as_that_of_the_earlier_one(database, daemons):
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[endpoint()], more=RULES)
+    daemon.start()
+    database.execute(SECRET + "insert into mobeye.device_address (account, device_id) values ('D371', 'NL-home');")
+    version = database.value("select value from mobeye.counter where name = 'registry'")
+    daemon.wait_metric("registry_version", lambda known: known >= version)
+    database.execute(f"revoke connect on database {database.name} from public")
+    database.disconnect_all()
+    with Portal(daemon.address("portal")) as portal:
+        assert portal.ask(build(f'"SIA-DCS"0001L0#D371[#D371|Nri1/BA001]{stamp(-900)}')) == ack(1, "D371")
+    assert database.stored() == 0
+
+    database.execute("delete from mobeye.device_address; insert into mobeye.device (device_id) values ('NL-new');"
+                     "insert into mobeye.device_address (account, device_id) values ('D371', 'NL-new');")
+    database.execute("select mobeye.device_place('NL-new', 5.36, 52.16, address => 'Dorpsweg 2')")
+    database.execute(f"grant connect on database {database.name} to public")
+    database.wait_stored(1)
+    assert database.rows("select device_id, secret, team, placement_id is not null from mobeye.alert") == [
+        ("NL-home", True, "zuid", True)]
+
+
 def test_an_erased_alert_of_the_quarantine_comes_back_neither_from_the_journal_nor_from_its_sender(database, daemons, context):
     database.execute("insert into mobeye.device (device_id) values ('d');"
                      " alter table mobeye.alert add constraint refuse check (event_id <> 'refused')")

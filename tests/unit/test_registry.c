@@ -37,11 +37,16 @@ static void put(const char *id, const char *group)
                                                     .group = registry_word(registry, str_from(group))});
 }
 
-static void put_address(const char *id, const char *account, int32_t input)
+static void put_holding(const char *id, const char *account, int32_t input, int64_t from_us, int64_t until_us)
 {
-    struct dc09_address one = address(account, input);
+    struct address_holding one = {address(account, input), from_us, until_us};
     registry_put(registry,
                  &(struct registry_entry){.id = str_from(id), .registered = true, .addresses = &one, .n_addresses = 1});
+}
+
+static void put_address(const char *id, const char *account, int32_t input)
+{
+    put_holding(id, account, input, INT64_MIN, INT64_MAX);
 }
 
 static void put_gone(const char *id)
@@ -54,13 +59,18 @@ static void fix(const char *id, int64_t at_us, double lon)
     registry_put_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10});
 }
 
-static const char *at_address(const char *account, int32_t input)
+static const char *at_address_then(const char *account, int32_t input, int64_t at_us)
 {
     static char id[80];
     struct dc09_address wanted = address(account, input);
-    struct device *device = registry_find_address(registry, &wanted);
+    struct device *device = registry_find_address(registry, &wanted, at_us);
     snprintf(id, sizeof(id), "%.*s", device ? (int)device->id.len : 1, device ? device->id.p : "-");
     return id;
+}
+
+static const char *at_address(const char *account, int32_t input)
+{
+    return at_address_then(account, input, 0);
 }
 
 Test(registry, a_device_is_what_it_was_last_said_to_be)
@@ -151,6 +161,44 @@ Test(registry, an_address_is_of_one_device)
     cr_expect_str_eq(at_address("12AB", 2), "-");
     put("a", "");
     cr_expect_eq(registry->addresses.n, 0);
+}
+
+Test(registry, an_address_is_of_the_device_that_had_it_then)
+{
+    put_holding("a", "12AB", 1, 100, 200);
+    put_holding("b", "12AB", 1, 300, INT64_MAX);
+    static const struct {
+        int64_t at_us;
+        const char *id;
+    } cases[] = {{99, "-"}, {100, "a"}, {199, "a"}, {200, "b"}, {300, "b"}, {INT64_MAX - 1, "b"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        cr_expect_str_eq(at_address_then("12AB", 1, cases[i].at_us), cases[i].id, "at %ld", (long)cases[i].at_us);
+    put_gone("a");
+    cr_expect_str_eq(at_address_then("12AB", 1, 99), "b", "one got it later");
+    put_holding("a", "12AB", 1, 100, 200);
+    put_gone("b");
+    cr_expect_str_eq(at_address_then("12AB", 1, 99), "a");
+    cr_expect_str_eq(at_address_then("12AB", 1, 200), "-");
+    put_gone("a");
+    cr_expect_eq(registry->addresses.n, 0);
+}
+
+Test(registry, an_address_that_another_device_has_is_its_own_until_then)
+{
+    put_holding("b", "12AB", 1, 100, INT64_MAX);
+    put_holding("a", "12AB", 1, 200, INT64_MAX);
+    cr_expect_str_eq(at_address_then("12AB", 1, 199), "b");
+    cr_expect_str_eq(at_address_then("12AB", 1, 200), "a");
+}
+
+Test(registry, who_had_the_account_comes_before_who_got_the_input_later)
+{
+    put_holding("all", "12AB", ALERT_NO_INT, 100, INT64_MAX);
+    put_holding("one", "12AB", 1, 200, INT64_MAX);
+    cr_expect_str_eq(at_address_then("12AB", 1, 99), "one");
+    cr_expect_str_eq(at_address_then("12AB", 1, 100), "all");
+    cr_expect_str_eq(at_address_then("12AB", 1, 200), "one");
+    cr_expect_str_eq(at_address_then("12AB", 2, 99), "all");
 }
 
 Test(registry, accounts_are_found_without_leading_zeros)

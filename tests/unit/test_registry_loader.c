@@ -64,12 +64,17 @@ static const struct device *find(const char *id)
     return registry_find(registry, str_from(id));
 }
 
-static void expect_address(const char *account, int32_t input, const char *id)
+static void expect_address_then(const char *account, int32_t input, int64_t at_us, const char *id)
 {
     struct dc09_address address;
     cr_assert(address_make(&address, str_from(account), input));
-    const struct device *device = registry_find_address(registry, &address);
+    const struct device *device = registry_find_address(registry, &address, at_us);
     cr_expect(device ? str_is(device->id, id) : id == NULL, "%s/%d", account, (int)input);
+}
+
+static void expect_address(const char *account, int32_t input, const char *id)
+{
+    expect_address_then(account, input, clock_wall_us(), id);
 }
 
 #define FILL                                                                                                           \
@@ -127,7 +132,8 @@ Test(registry_loader, a_change_is_told_and_only_that_is_read)
     rig_sql(&rig, "delete from mobeye.device where device_id = 'a'");
     wait_version();
     cr_expect_null(find("a"));
-    expect_address("12AB", 1, NULL);
+    expect_address("12AB", 1, "b");
+    expect_address("12AC", 1, NULL);
     rig_sql(&rig, "update mobeye.device set device_id = 'bb' where device_id = 'b'");
     wait_version();
     cr_expect_null(find("b"));
@@ -150,6 +156,25 @@ Test(registry_loader, an_address_that_goes_from_one_device_to_another_is_that_on
     wait_version();
     expect_address("12AB", ALERT_NO_INT, "c");
     expect_address("12AB", 1, "a");
+}
+
+Test(registry_loader, which_device_had_an_address_is_read_too)
+{
+    rig_sql(&rig, FILL);
+    rig_sql(&rig, "update mobeye.device_address set since = now() - interval '2 days'");
+    start();
+    int64_t before_us = clock_wall_us() - CLOCK_HOUR;
+    rig_sql(&rig, "update mobeye.device_address set device_id = 'c' where input = 1");
+    wait_version();
+    expect_address_then("12AB", 1, before_us, "a");
+    expect_address("12AB", 1, "c");
+    registry_loader_free(&loader);
+    registry_free(&registry);
+    registry = registry_new();
+    current = 0;
+    start();
+    expect_address_then("12AB", 1, before_us, "a");
+    expect_address("12AB", 1, "c");
 }
 
 Test(registry_loader, where_the_log_no_longer_reaches_everything_is_read)

@@ -131,7 +131,7 @@ static void register_devices(struct fixture *fixture)
     for (size_t i = 0; i < fixture->n_devices; i++) {
         const struct fixture_device *from = &fixture->devices[i];
         const struct scenario_device *device = from->device;
-        struct dc09_address address;
+        struct address_holding address = {.from_us = INT64_MIN, .until_us = INT64_MAX};
         struct registry_entry entry = {.id = str_from(device->id),
                                        .registered = true,
                                        .group = registry_word(fixture->registry, str_from(device->group)),
@@ -140,7 +140,7 @@ static void register_devices(struct fixture *fixture)
                                        .addresses = &address,
                                        .n_addresses = device->account != NULL};
         if (device->account)
-            address_make(&address, str_from(device->account), device->input);
+            address_make(&address.address, str_from(device->account), device->input);
         registry_put(fixture->registry, &entry);
     }
     registry_load_end(fixture->registry);
