@@ -27,7 +27,8 @@ begin
                (select p.cell from mobeye.placement p where p.placement_id = a.placement_id and i.secret) as cell
           into other from mobeye.alert_decoded a
          where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
-           and a.geom is not null and a.device_id <> all (s.names)
+           and a.geom is not null
+           and not (a.device_id = any (s.names) and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at))
          order by a.occurred_at limit 1;
         update mobeye.incident t
            set geom = other.geom, accuracy_m = other.accuracy_m,
@@ -38,7 +39,7 @@ begin
     update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
      where t.incident_id = i.incident_id;
     if i.device_id = any (s.names)
-       and mobeye.is_subject(s, i.device_id, i.placement_id, i.first_seen) then
+       and mobeye.is_subject(s, i.device_id, mobeye.stood_at(i), i.first_seen) then
         select o.* into other
           from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
@@ -49,7 +50,7 @@ begin
                   from mobeye.incident_condition c
                  where c.incident_id = i.incident_id
                    and not (c.device_id = any (s.names)
-                            and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen)))) o
+                            and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen)))) o
          order by o.at limit 1;
         if found then
             update mobeye.incident t
@@ -61,7 +62,7 @@ begin
         delete from mobeye.incident_condition c
          where c.incident_id = i.incident_id and c.device_id = any (s.names)
            and (c.since is null or s.during @> c.since)
-           and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))
+           and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen))
         returning c.active)
     select count(*) into n from gone where active;
     update mobeye.incident t set active = greatest(t.active - n, 0) where t.incident_id = i.incident_id and n > 0;

@@ -92,7 +92,7 @@ begin
                            where p.device_id = s.device_id and p.during <@ s.during);
     s.own := array(select i.incident_id from mobeye.incident i
                     where i.device_id = any (s.names)
-                      and mobeye.is_subject(s, i.device_id, i.placement_id, i.first_seen));
+                      and mobeye.is_subject(s, i.device_id, mobeye.stood_at(i), i.first_seen));
     s.joined := array(
         select a.incident_id from mobeye.subject_alerts(s) a where a.incident_id is not null
         union
@@ -103,7 +103,7 @@ begin
           join mobeye.incident i on i.incident_id = c.incident_id
          where c.device_id = any (s.names)
            and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
-           and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))
+           and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen))
         union
         select i.incident_id from mobeye.incident i
          where i.placement_id = any (s.placements)
@@ -119,7 +119,7 @@ begin
                                select from unnest(others || s) o
                                 where c.device_id = any (o.names)
                                   and (o.device_id = s.device_id or o.during @> coalesce(c.since, i.first_seen))
-                                  and mobeye.is_of(o.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))))
+                                  and mobeye.is_of(o.device_id, c.device_id, null, coalesce(c.since, i.first_seen))))
                 or exists (select from mobeye.alert a
                             where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
                               and not exists (

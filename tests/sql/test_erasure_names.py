@@ -357,6 +357,41 @@ class NameOfAnother(ErasureTest):
         self.assertEqual(self.superuser.execute(fixes).fetchall(), [("d",), ("stranger",)])
 
 
+class SharedIncident(ErasureTest):
+    """The names of two neighbours' sets were swapped; later both raised something in one incident."""
+
+    def setUp(self):
+        super().setUp()
+        self.home = self.place("d", 60, 1)
+        self.other = self.place("neighbour", 60, -10, "Kerkstraat 3", geom="st_setsrid(st_point(5.42, 52.12), 4326)")
+        for earlier, later in (("d", "tmp"), ("neighbour", "d"), ("tmp", "neighbour")):
+            self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
+        self.superuser.execute("update mobeye.device_renamed set at = %s", [self.ago("50 days")])
+        geom = self.value(self.superuser, "select geom from mobeye.placement where placement_id = %s", self.other)
+        self.shared = self.incident(ended="8 days", device_id="neighbour", placement_id=self.home, device_placement_id=self.home,
+                                    geom=self.point(), location_source="placement", active=2)
+        self.superuser.execute("update mobeye.incident set first_seen = %s", [self.ago("10 days")])
+        self.alert("motion", "10 days", "home's", device_id="neighbour", placement_id=self.home, incident_id=self.shared,
+                   geom=self.point(), location_source="placement")
+        self.alert("panic", "9 days", "other's", device_id="d", placement_id=self.other, incident_id=self.shared,
+                   geom=geom, location_source="placement")
+        self.thread(self.shared, "neighbour", 10)
+        self.thread(self.shared, "d", 9)
+
+    def test_what_is_of_the_neighbour_stays(self):
+        self.assertEqual(self.erase("Kerkstraat 1")[1], [])
+        self.assertEqual(self.events(), ["other's"])
+        self.assertEqual(self.incident_row(self.shared, "device_id, kind, placement_id, active, location_source"),
+                         ("d", "panic", self.other, 1, "placement"))
+        self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_condition").fetchall(), [("d",)])
+
+    def test_an_incident_of_the_neighbour_alone_at_the_place_of_the_home_is_not_the_homes(self):
+        self.superuser.execute("delete from mobeye.alert; delete from mobeye.incident_condition")
+        self.superuser.execute("update mobeye.incident set device_id = 'd', device_placement_id = %s", [self.other])
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.incidents(), [self.shared])
+
+
 class AfterARestore(ErasureTest):
     """The log names the device as it was called when it was erased; a backup may know it by another name."""
 
