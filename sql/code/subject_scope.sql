@@ -44,7 +44,8 @@ create or replace function mobeye.is_subject(s mobeye.subject_scope, name text, 
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-    select is_subject.placement_id = any (s.placements) and not starts_with(name, 'dc09:')
+    select is_subject.placement_id = any (s.placements)
+           and (not starts_with(name, 'dc09:') or name = s.device_id or mobeye.account_holder(name, is_subject.at) is null)
         or s.during @> at and mobeye.is_of(s.device_id, name, is_subject.placement_id, at)
 $$;
 comment on function mobeye.is_subject(mobeye.subject_scope, text, bigint, timestamptz) is

@@ -40,6 +40,16 @@ class Addresses(ErasureTest):
         self.superuser.execute("insert into mobeye.device (device_id) values ('dc09:371')")
         self.assertEqual(self.names(), ["d", "dc09:0371", "dc09:371/1"])
 
+    def test_a_device_that_is_registered_under_the_name_of_an_account_is_found_by_its_placement(self):
+        self.superuser.execute("delete from mobeye.alert; insert into mobeye.device (device_id) values ('dc09:371')")
+        for name in ("dc09:371", "renamed"):
+            self.superuser.execute("delete from mobeye.placement")
+            self.superuser.execute("update mobeye.device set device_id = %s where device_id = 'dc09:371'", [name])
+            home = self.place(name, 3, 1)
+            self.alert("motion", "5 days", "before the period was corrected", device_id="dc09:371", placement_id=home)
+            self.assertEqual(self.erase("Kerkstraat 1")[1], [])
+            self.assertEqual(self.events(), [])
+
     def test_no_account_is_nobodys(self):
         self.alert("motion", "2 days", "none", device_id="dc09:0")
         self.alert("motion", "2 days", "zeros", device_id="dc09:0000")
