@@ -198,19 +198,28 @@ as $$
                       where t.device_id = s.device_id and s.during @> t.fix_at),
         'placements', (select coalesce(jsonb_agg(to_jsonb(p) order by p.during), '[]') from mobeye.placement p
                         where p.device_id = s.device_id and p.during && s.during),
-        'mutes', (select coalesce(jsonb_agg(to_jsonb(m) order by m.mute_id), '[]') from mobeye.subject_mutes(s) m),
+        -- Of what was hidden under the name of an account, not whose home that was for: it may have been mistyped there.
+        'mutes', (select coalesce(jsonb_agg(to_jsonb(m) - case when m.secret and starts_with(m.device_id, 'dc09:') then '{team}'::text[]
+                                                               else '{}' end order by m.mute_id), '[]')
+                    from mobeye.subject_mutes(s) m),
         'quarantine', (select coalesce(jsonb_agg(to_jsonb(q) order by q.id), '[]') from mobeye.quarantine q
                         where q.id = any (mobeye.subject_quarantine(s))),
-        'alerts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at), '[]') from mobeye.subject_alerts(s) a),
+        'alerts', (select coalesce(jsonb_agg(to_jsonb(a) - case when starts_with(a.device_id, 'dc09:') and a.placement_id <> all (own.placements)
+                                                                then '{team,placement_id,areas,wijk_code,buurt_code}'::text[]
+                                                                else '{}' end order by a.occurred_at), '[]')
+                     from mobeye.subject_alerts(s) a),
         'images', (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at), '[]') from mobeye.subject_images(s) m),
         'joined_incidents', s.joined,
         -- Not where other devices raised something in it, nor what hides the home of one.
-        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) - '{extent,cell,secret_team}'::text[] || jsonb_build_object('history',
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) - '{extent,cell,secret_team}'::text[]
+                        - case when i.secret and starts_with(i.device_id, 'dc09:') and (i.placement_id = any (own.placements)) is not true
+                               then '{areas}'::text[] else '{}' end || jsonb_build_object('history',
                         (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
                           where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')
       from wanted w
      cross join lateral mobeye.subject_scope(w.device_id, w.during, '{}', array(select o.scope from wanted o)) s
+     cross join lateral (select array(select p.placement_id from mobeye.placement p where p.device_id = s.device_id) as placements) own
      -- What an erasure leaves of a placement is no reason: nothing is known of the home.
      where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))

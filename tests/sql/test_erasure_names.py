@@ -136,6 +136,8 @@ class MistypedAccount(ErasureTest):
         self.home = self.place("d", 10, 1, team="noord", secret=self.SECRET)
         self.incident_id = self.incident(ended="2 days", device_id="dc09:D371/1")
         self.alert("panic", "2 days", "e's", device_id="dc09:D371/1", incident_id=self.incident_id)
+        self.superuser.execute("insert into mobeye.mute (device_id, at, until, reason, muted_by) values"
+                               " ('dc09:D371/1', now() - interval '2 days', now() - interval '1 day', 'feest', 'jan')")
         self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('D371', 'd')")
         self.superuser.execute("update mobeye.device_address set account = 'D317'")
 
@@ -201,7 +203,10 @@ class MistypedAccountOfSecretHome(MistypedAccount):
         self.register()
         (found,) = self.value(self.superuser, "select mobeye.subject_export('Dorpsweg 2', null, null, null)")
         self.assertEqual([incident["incident_id"] for incident in found["incidents"]], [self.incident_id])
-        self.assertFalse({"extent", "cell", "secret_team"} & set(found["incidents"][0]))
+        self.assertFalse({"extent", "cell", "secret_team", "areas"} & set(found["incidents"][0]))
+        self.assertEqual(found["alerts"][0]["event_id"], "e's")
+        self.assertFalse({"team", "placement_id", "areas", "wijk_code", "buurt_code"} & set(found["alerts"][0]))
+        self.assertNotIn("noord", json.dumps([found[key] for key in ("alerts", "incidents", "mutes")]))
 
 
 class LateFrame(ErasureTest):
