@@ -23,7 +23,7 @@ $$;
 comment on function mobeye.stood_at(mobeye.incident) is 'The placement of the device with which an incident began; null if it stood nowhere.';
 
 -- Of where each stood then; a mute ends with its placement.
-create or replace function mobeye.devices_muted(i mobeye.incident, at timestamptz) returns boolean
+create or replace function mobeye.devices_muted(i mobeye.incident, from_at timestamptz, until_at timestamptz) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -36,11 +36,11 @@ as $$
                       where c.incident_id = i.incident_id and c.device_id <> i.device_id) as d
          where not exists (select from mobeye.mute m
                             where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
-                              and devices_muted.at between m.at and least(m.until, m.ended_at)
+                              and m.at <= from_at and until_at <= least(m.until, m.ended_at)
                               and (m.at > greatest(i.released_at, i.reopened_at)) is not false))
 $$;
-comment on function mobeye.devices_muted(mobeye.incident, timestamptz) is
-    'Whether each of the devices of an incident was muted at a time, by a mute that still applies to the incident.';
+comment on function mobeye.devices_muted(mobeye.incident, timestamptz, timestamptz) is
+    'Whether each of the devices of an incident was muted all the time between two, by one mute that still applies to the incident.';
 
 -- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
 -- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
@@ -50,6 +50,8 @@ create or replace function mobeye.mute_covers(m mobeye.mute, i mobeye.incident) 
 language plpgsql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    latest timestamptz := least(clock_timestamp(), m.until, m.ended_at);
 begin
     if not mobeye.is_mutable(i) or m.at <= greatest(i.released_at, i.reopened_at) then
         return false;
@@ -61,8 +63,9 @@ begin
                                                    where c.incident_id = i.incident_id and c.device_id = m.device_id) then
         return false;
     end if;
-    return mobeye.devices_muted(i, least(clock_timestamp(), m.until, m.ended_at))
-        or i.restored_at is not null and i.restore_received_at >= m.at and mobeye.devices_muted(i, i.restore_received_at);
+    return mobeye.devices_muted(i, latest, latest)
+        or i.restored_at is not null and i.restore_received_at >= m.at
+           and mobeye.devices_muted(i, i.restore_received_at, i.restore_received_at);
 end
 $$;
 comment on function mobeye.mute_covers(mobeye.mute, mobeye.incident) is
@@ -102,13 +105,15 @@ as $$
                       and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
                       and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i)
-                      and (m.area is not null or i.incident_id = m.incident_id or mobeye.devices_muted(i, i.first_received_at))
+                      and (m.area is not null
+                           or mobeye.devices_muted(i, case i.incident_id when m.incident_id then m.at else i.first_received_at end,
+                                                   i.restore_received_at))
                       and not exists (select from mobeye.incident_history h
                                        where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute', 'hold', 'release_hold', 'reveal')))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
-    'Whether an incident began and was restored while its devices or its area were muted, or was restored while it was muted '
-    'until then: it does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
+    'Whether an incident began and was restored while its devices or its area were muted all the time, or was restored while it '
+    'was muted until then: it does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
 
 create or replace view patrol.mutes with (security_barrier) as
 select m.mute_id, case when x.seen then m.device_id end as device_id,

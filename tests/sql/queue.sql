@@ -93,6 +93,18 @@ update mobeye.incident set created_at = '2026-01-01 10:30Z', first_received_at =
 select is(queued(), null, 'restored while each of them was muted');
 update mobeye.incident set restored_at = '2026-01-01 11:45Z', restore_received_at = '2026-01-01 11:45Z';
 select is(queued(), 'two', 'restored when one of them was not any more');
+update mobeye.incident set restored_at = '2026-01-01 11:00Z', restore_received_at = '2026-01-01 11:00Z';
+update mobeye.mute set until = '2026-01-01 10:40Z' where device_id = 'stock-1';
+insert into mobeye.mute (device_id, at, until, reason, muted_by) values ('stock-1', '2026-01-01 10:50Z', '2026-01-01 12:00Z', 'x', 'x');
+select is(queued(), 'two', 'muted at its beginning and at its end, but not in between');
+update mobeye.mute set until = '2026-01-01 11:01Z' where at = '2026-01-01 10:00Z' and device_id = 'stock-1';
+select is(queued(), null, 'muted in between');
+update mobeye.mute set at = '2026-01-01 10:40Z', incident_id = (select id from made) where device_id = 'open-1';
+select is(queued(), null, 'muted until it is restored, when the other device was muted already');
+delete from mobeye.mute where device_id = 'stock-1' and at < '2026-01-01 10:50Z';
+select is(queued(), 'two', 'before the other device was');
+update mobeye.mute set at = '2026-01-01 10:00Z', until = '2026-01-01 12:00Z', incident_id = null;
+update mobeye.incident set restored_at = '2026-01-01 11:45Z', restore_received_at = '2026-01-01 11:45Z';
 insert into mobeye.placement (device_id, during, geom) values ('stock-1', '[2025-01-01,2025-02-01)', 'SRID=4326;POINT(5.3601 52.1502)');
 update mobeye.mute set until = '2026-01-01 12:00Z';
 update mobeye.incident_condition set since = '2025-01-15' where device_id = 'stock-1';
