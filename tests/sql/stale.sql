@@ -111,6 +111,20 @@ update mobeye.incident set verified_by = 'person' from old where id = incident_i
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
 
+-- Nor what a mute has kept from all, before it was in the queue for as long.
+truncate old;
+update mobeye.incident set status = 'closed', accepting = false, closed_at = now() where status <> 'closed';
+insert into mobeye.device (device_id) select unnest(array['still-muted', 'muted-lately', 'muted-long-ago', 'unmuted-lately', 'joined', 'never-muted']);
+insert into mobeye.mute (device_id, at, until, reason, muted_by)
+select name, now() - interval '20 days', now() + until::interval, 'x', 'x'
+  from (values ('still-muted', '1 day'), ('muted-lately', '-6 days -23 hours'), ('muted-long-ago', '-7 days -1 hour'), ('unmuted-lately', '1 day'), ('joined', '-8 days')) as m (name, until);
+update mobeye.mute set ended_at = now() - interval '6 days', ended_by = 'x' where device_id = 'unmuted-lately';
+insert into old select device_id, make(jsonb_build_object('device_id', device_id, 'team', 'noord', 'areas', '{}'::text[], 'created_at', at, 'first_seen', at, 'last_seen', at, 'last_received_at', at))
+  from mobeye.device, (select now() - interval '10 days' as at) as t where device_id ~ 'muted|joined';
+insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'still-muted' from old where what = 'joined';
+select mobeye.close_unattended() \g /dev/null
+select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'joined, muted-long-ago, never-muted', 'nor what was muted until less than 7 days ago');
+
 -- One absurd value would end a job for all.
 select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, quote_nullable(replace(value, chr(10), ' '))))
   from (values ('heartbeat', '367 days'), ('heartbeat', '178000000 years'), ('grace', '367 days'), ('device_group', E'a\x01b'), ('model', E'a\nb')) as v(name, value);
