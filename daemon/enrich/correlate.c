@@ -258,6 +258,13 @@ static void update_secrecy(struct incident *incident, const struct alert *alert)
     }
 }
 
+/* None of its conditions is active: a mute until it is restored does not apply to what is received from then on. */
+static void end_mute(struct incident *incident, int64_t from_us)
+{
+    if (incident->unmuted_us == ALERT_NO_TIME)
+        incident->unmuted_us = from_us;
+}
+
 /* A restore that follows a raise in the same microsecond counts as later than the one before that raise. */
 static void become_inactive(struct incident *incident, const struct alert *restore)
 {
@@ -267,6 +274,7 @@ static void become_inactive(struct incident *incident, const struct alert *resto
         incident->inactive_us = restore->received_us;
     else
         incident->restore_received_us = max_i64(restore->received_us, incident->inactive_us + 1);
+    end_mute(incident, restore->received_us + 1);
 }
 
 static void end_condition(struct correlation *correlation, size_t t, const struct alert *restore)
@@ -350,6 +358,8 @@ static void move_condition(struct correlation *correlation, struct condition *co
     record_departure(correlation, condition->incident, alert, condition->since_us);
     before->active -= condition->active;
     before->changed = before->changed || condition->active;
+    if (condition->active && before->active == 0)
+        end_mute(before, alert->received_us);
     condition->active = false;
     condition->since_us = ALERT_NO_TIME;
     condition->incident = alert->incident;

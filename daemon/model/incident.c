@@ -32,6 +32,7 @@ size_t incident_set_add(struct incident_set *set)
         .restored_us = ALERT_NO_TIME,
         .inactive_us = ALERT_NO_TIME,
         .restore_received_us = ALERT_NO_TIME,
+        .unmuted_us = ALERT_NO_TIME,
         .cancelled_us = ALERT_NO_TIME,
         .place.accuracy_m = NAN,
         .extent = {INFINITY, INFINITY, -INFINITY, -INFINITY},

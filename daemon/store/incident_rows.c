@@ -92,7 +92,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_bool(values++, incident->accepting);
     param_bool(values++, incident->urgent);
     param_bool(values++, verified);
-    param_time(values++, incident->restored ? incident->closed_us : incident->inactive_us);
+    param_bool(values++, incident->restored);
     param_bool(values++, incident->secret_of_several);
     param_int4(values++, incident->priority);
     param_time(values++, incident->first_seen_us);
@@ -199,6 +199,7 @@ static void put_incidents(const struct incident_rows *rows, struct buf *values)
         if (incidents[i].changed) {
             param_int8(&values[STORE_old_id], (int64_t)incidents[i].id);
             put_state(&incidents[i], incidents[i].verified && !rows->was_verified[i], &values[STORE_old_accepting]);
+            param_time(&values[STORE_old_unmuted], incidents[i].unmuted_us);
         }
     for (size_t i = 0; i < rows->n_fresh; i++) {
         const struct incident *incident = &incidents[rows->fresh[i]];
@@ -264,7 +265,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
         rows->set.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
         buf_append(&values[STORE_rules], rules, ORIGIN_RULES_BYTES);
-    begin_arrays(values, STORE_old_id, STORE_old_extent, changed);
+    begin_arrays(values, STORE_old_id, STORE_old_unmuted, changed);
     begin_arrays(values, STORE_new_key, STORE_new_first_received, rows->n_fresh);
     begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);
     put_incidents(rows, values);

@@ -132,22 +132,22 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- The incidents that read_incidents() returned (old_...), new ones (new_...), and the conditions of both (condition_...;
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
--- ..._verified: by a second input, in this batch. ..._inactive: the receipt of the restore that first left none of its
--- conditions active in this batch, null if none did; a service incident is then closed. ..._secret: the first secret
--- placement among the alerts of this batch, null if there is none; ..._several_teams: there are more, of other teams. A null
--- geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of the places of the raises of this batch. areas are
+-- ..._verified: by a second input, in this batch. ..._closes: a service incident of which nothing is active any more.
+-- old_unmuted: when a mute until it is restored ended, since this batch left none of its conditions active; null if none did.
+-- ..._secret: the first secret placement among the alerts of this batch, null if there is none; ..._several_teams: there are
+-- more, of other teams. A null geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of the places of the raises of this batch. areas are
 -- 'layer:code', separated by U+001F. A condition that is "fresh" did not exist when it was read: if it exists by now, another
 -- daemon has inserted it, and that is a unique violation, as for an accepting key. A condition without an id is of a device that
 -- joined an incident that another one began, and has since joined a later one.
 -- The names and types of the parameters are in daemon/store/store_incidents.def too, from which the daemon calls it.
 create or replace function mobeye.store_incidents(
     rules uuid,
-    old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_inactive timestamptz[],
+    old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_closes boolean[],
     old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
     old_received timestamptz[], old_restored timestamptz[], old_restore_received timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
     old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
-    old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[], old_extent box[],
-    new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_inactive timestamptz[], new_several_teams boolean[],
+    old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[], old_extent box[], old_unmuted timestamptz[],
+    new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_closes boolean[], new_several_teams boolean[],
     new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
     new_restored timestamptz[], new_restore_received timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
@@ -198,24 +198,18 @@ begin
                cell = case when n.secret_placement_id is null or i.secret then i.cell
                            else (select p.cell from mobeye.placement p
                                   where p.placement_id = n.secret_placement_id) end
-          from unnest(old_id, old_accepting, old_urgent, old_verified, old_inactive, old_several_teams, old_priority,
+          from unnest(old_id, old_accepting, old_urgent, old_verified, old_closes, old_several_teams, old_priority,
                       old_first, old_last, old_received, old_restored, old_restore_received, old_cancelled, old_alerts, old_active,
                       old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_device_placement,
                       old_secret, old_extent)
-               as n (incident_id, accepting, urgent, verified, inactive, several_teams, priority, first_seen,
+               as n (incident_id, accepting, urgent, verified, closes, several_teams, priority, first_seen,
                      last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps, geom,
                      accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id,
                      extent)
          where i.incident_id = n.incident_id;
     end if;
-    -- What was received after that restore is not muted, however late it is stored. Whoever has locked a mute is about to end it.
-    if array_remove(old_inactive, null) <> '{}' then
-        update mobeye.mute m set until = greatest(n.inactive, m.at) + interval '1 microsecond'
-          from (select t.mute_id, o.inactive
-                  from unnest(old_id, old_inactive) as o (id, inactive)
-                  join mobeye.mute t on t.incident_id = o.id
-                 where t.until > o.inactive for update of t skip locked) as n
-         where m.mute_id = n.mute_id;
+    if array_remove(old_unmuted, null) <> '{}' then
+        perform mobeye.end_mutes_of(old_id, old_unmuted);
     end if;
 
     if cardinality(new_key) > 0 then
@@ -242,13 +236,13 @@ begin
                case when n.secret_placement_id is not null
                     then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
                n.restore_received_at, n.first_received_at
-          from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_inactive, new_several_teams,
+          from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_closes, new_several_teams,
                       new_priority, new_first, new_last, new_received, new_restored, new_restore_received, new_cancelled, new_alerts,
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
                       new_device_placement, new_secret, new_extent, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
                       new_verify_priority, new_previous, new_first_received, mobeye.teams_of(new_placement, new_areas))
-               as n (incident_id, incident_key, accepting, urgent, verified, inactive, several_teams, priority,
+               as n (incident_id, incident_key, accepting, urgent, verified, closes, several_teams, priority,
                      first_seen, last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps,
                      geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
                      secret_placement_id, extent, drill, category,
@@ -284,9 +278,9 @@ begin
     end if;
 
     perform mobeye.close_incident(i.incident_id, 'restored', add_change => false)
-       from unnest(old_id || new_id, old_inactive || new_inactive) as n (id, inactive)
+       from unnest(old_id || new_id, old_closes || new_closes) as n (id, closes)
        join mobeye.incident i on i.incident_id = n.id
-      where n.inactive is not null and i.category = 'service';
+      where n.closes;
     insert into mobeye.incident_history (incident_id, at, actor, action, note)
     select n.id, clock_timestamp(), 'mobeyed', 'verified', 'second_input'
       from unnest(old_id || new_id, old_verified || new_verified) as n (id, verified)

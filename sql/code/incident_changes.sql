@@ -160,6 +160,7 @@ begin
            restored_at = coalesce(i.restored_at, close_incident.restored_at),
            active = case when close_incident.outcome = 'restored' then 0 else i.active end
      where i.incident_id = close_incident.incident_id;
+    perform mobeye.end_mutes_of(array[close_incident.incident_id], array[clock_timestamp()]);
     perform mobeye.add_history(close_incident.incident_id, 'status', from_status => before, to_status => 'closed',
                                outcome => close_incident.outcome, actor => 'mobeyed');
     if close_incident.add_change then

@@ -346,9 +346,9 @@ begin
 end
 $$;
 comment on function patrol.mute_until_restored(bigint, timestamptz, text) is
-    'Mutes the device of an incident until every condition of that incident is restored, until at_most at the latest; an '
-    'incident still active then enters the queue again. Refused for panic and holdup, for verified or assigned '
-    'incidents, and where another device joined that is not muted. Returns the number of the mute.';
+    'Mutes the device of an incident until every condition of that incident is restored or has gone on to another incident, or '
+    'it is closed, until at_most at the latest; an incident still active then enters the queue again. Refused for panic and '
+    'holdup, for verified or assigned incidents, and where another device joined that is not muted. Returns the number of the mute.';
 
 create or replace function patrol.unmute(mute_id bigint) returns void
 language plpgsql security definer
@@ -369,6 +369,24 @@ end
 $$;
 comment on function patrol.unmute(bigint) is
     'Ends a mute before its time. Incidents that are still active appear in the queue, as when the time is over.';
+
+-- Whoever has locked a mute is about to end it.
+create or replace function mobeye.end_mutes_of(incidents bigint[], unmuted timestamptz[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update mobeye.mute m set until = greatest(n.ends, m.at + interval '1 microsecond')
+      from (select t.mute_id, o.ends
+              from unnest(incidents, unmuted) as o (id, ends)
+              join mobeye.mute t on t.incident_id = o.id
+             where t.until > o.ends for update of t skip locked) as n
+     where m.mute_id = n.mute_id;
+end
+$$;
+comment on function mobeye.end_mutes_of(bigint[], timestamptz[]) is
+    'Ends the mutes until incidents are restored, of each incident: what is received from unmuted on is not muted, whenever it '
+    'is stored.';
 
 create or replace function mobeye.end_mutes() returns bigint
 language plpgsql security definer

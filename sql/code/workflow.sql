@@ -119,6 +119,9 @@ begin
            released_at = case action when 'release' then at else t.released_at end,
            merged_into = null
      where t.incident_id = id;
+    if target = 'closed' then
+        perform mobeye.end_mutes_of(array[id], array[at]);
+    end if;
     perform mobeye.add_change(id, 'status', i);
     perform mobeye.add_history(id, 'status', note, i.status, target, outcome,
                             case action when 'assign' then officer end);

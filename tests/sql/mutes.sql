@@ -138,5 +138,26 @@ select is(queued('t_fee'), 'left released reopened', 'a mute from before does no
 select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
 select is(queued('t_fee'), null, 'a later one does');
 
+-- A mute until an incident is restored is over as soon as that is closed, whoever closes it.
+delete from mobeye.mute;
+delete from mobeye.incident;
+delete from made;
+create function blip(name text) returns void language sql as $$
+    select put(name, '{"device_id": "stock-1", "team": "noord"}');
+    update mobeye.incident set active = 0, restored_at = now(), restore_received_at = clock_timestamp() where incident_id = (select id from made where made.name = blip.name);
+$$;
+select put(name, '{"device_id": "stock-1", "team": "noord"}') from unnest(array['by hand', 'by the system']) as name \g /dev/null
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''x'')', id)) from made \g /dev/null
+select blip('blip 1') \g /dev/null
+select is(queued('t_fee'), null, 'what begins and is restored meanwhile is not in the queue');
+select mute('t_jan', format('close(%s, ''technical'')', id)) from made where name = 'by hand' \g /dev/null
+select blip('blip 2') \g /dev/null
+select is(queued('t_fee'), null, 'while the other mute goes on');
+select mobeye.close_incident(id, 'unattended') from made where name = 'by the system' \g /dev/null
+select blip('blip 3') \g /dev/null
+select is(queued('t_fee'), 'blip 3', 'what begins and is restored after both were closed is');
+select mobeye.end_mutes() \g /dev/null
+select is(queued('t_fee'), 'blip 3', 'and stays there');
+
 select * from finish();
 rollback;

@@ -109,7 +109,7 @@ static void model_put(struct model *model, struct incident *incident)
     }
     struct incident *row = &model->db.incidents[incident->id - 1];
     *row = *incident;
-    row->inactive_us = ALERT_NO_TIME;
+    row->inactive_us = row->unmuted_us = ALERT_NO_TIME;
     row->fresh = row->changed = row->joined = row->raised = row->restored = false;
 }
 

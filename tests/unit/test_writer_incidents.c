@@ -202,6 +202,32 @@ Test(incidents, a_mute_until_restored_ends_with_the_restore)
     owner_stop(&owner);
 }
 
+/* What comes after the gap belongs to the next incident, however soon it is restored. */
+Test(incidents, a_mute_until_restored_ends_when_the_condition_goes_on_to_another_incident)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {18300, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {18300, "NL-1", KIND_MOTION, PHASE_RESTORE, 1, &default_rule, 0, 0, 0},
+    };
+    struct owner owner = {.total = 1, .change = play_ours};
+    ours = steps;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    rig_sql(&rig, "insert into mobeye.mute (device_id, incident_id, at, until, reason, muted_by) "
+                  "select device_id, incident_id, last_received_at, last_received_at + interval '1 year', 'stuck', "
+                  "'jan' from mobeye.incident");
+    RIG_EXPECT(&rig, "select count(*) from patrol.queue", "0");
+    owner_more(&owner, 2);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    RIG_EXPECT(&rig,
+               "select string_agg(concat_ws(' ', incident_id, restored_at is null), ';' order by incident_id) "
+               "from patrol.queue",
+               "1 t;2 f");
+    RIG_EXPECT(&rig, "select string_agg(op, ' ' order by change_id) from mobeye.change where incident_id = 1", "new");
+    owner_stop(&owner);
+}
+
 /* The person's transaction is on its way when the daemon reads: it is waited for. */
 Test(incidents, a_person_who_is_closing_it_comes_first)
 {
