@@ -238,7 +238,6 @@ static size_t create_incident(struct correlation *correlation, const struct aler
     fresh->kind = alert->kind;
     fresh->device = alert->device;
     fresh->first_seen_us = fresh->last_seen_us = alert->occurred_us;
-    fresh->first_received_us = fresh->last_received_us = alert->received_us;
     fresh->previous_id = previous == NO_INCIDENT ? 0 : incident_at(correlation, previous)->id;
     fresh->fresh = true;
     index_add_incident(&correlation->index, i);
@@ -438,6 +437,8 @@ static void join_incident(struct correlation *correlation, const struct alert *a
 {
     struct incident *incident = incident_at(correlation, alert->incident);
     incident->joined = incident->changed = true;
+    if (incident->first_received_us == ALERT_NO_TIME || alert->received_us < incident->first_received_us)
+        incident->first_received_us = alert->received_us;
     incident->last_received_us = max_i64(incident->last_received_us, alert->received_us);
     index_extend(&correlation->index, alert->incident, alert->occurred_us);
     incident_take_place(incident, alert);

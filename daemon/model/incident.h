@@ -59,7 +59,7 @@ struct incident {
     enum alert_kind kind;
     struct str device;
     int64_t first_seen_us, last_seen_us; /* times of occurrence */
-    int64_t first_received_us;           /* receipt of its first alert; ALERT_NO_TIME: an incident from the database */
+    int64_t first_received_us;           /* the earliest receipt of this batch's alerts; ALERT_NO_TIME: none joined */
     int64_t last_received_us;
     int64_t closed_us;     /* ALERT_NO_TIME: not closed */
     int64_t restored_us;   /* when the last of its conditions was restored; ALERT_NO_TIME: some are active, or never */

@@ -97,6 +97,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_int4(values++, incident->priority);
     param_time(values++, incident->first_seen_us);
     param_time(values++, incident->last_seen_us);
+    param_time(values++, incident->first_received_us);
     param_time(values++, incident->last_received_us);
     param_time(values++, incident->restored_us);
     param_time(values++, incident->restore_received_us);
@@ -152,7 +153,6 @@ static void put_new(const struct incident *incident, struct buf *values)
     param_real(values++, terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);
     param_int4(values++, terms->verify_priority > 0 ? terms->verify_priority : ALERT_NO_INT);
     put_id_or_null(values++, incident->previous_id);
-    param_time(values++, incident->first_received_us);
 }
 
 static int compare_keys(const void *a, const void *b, void *arg)
@@ -266,7 +266,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
     if (rules)
         buf_append(&values[STORE_rules], rules, ORIGIN_RULES_BYTES);
     begin_arrays(values, STORE_old_id, STORE_old_unmuted, changed);
-    begin_arrays(values, STORE_new_key, STORE_new_first_received, rows->n_fresh);
+    begin_arrays(values, STORE_new_key, STORE_new_previous, rows->n_fresh);
     begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);
     put_incidents(rows, values);
     put_conditions(rows, lookup, batch, conditions, &values[STORE_condition_id]);

@@ -7,7 +7,7 @@
 
 #include "store/incident_lookup.h"
 
-enum { INCIDENT_STORE_PARAMS = 73 };
+enum { INCIDENT_STORE_PARAMS = 74 };
 
 extern const char incident_store_sql[];
 extern const Oid incident_store_types[INCIDENT_STORE_PARAMS];

@@ -144,17 +144,18 @@ create or replace function mobeye.store_incidents(
     rules uuid,
     old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_closes boolean[],
     old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
-    old_received timestamptz[], old_restored timestamptz[], old_restore_received timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
+    old_first_received timestamptz[], old_received timestamptz[], old_restored timestamptz[],
+    old_restore_received timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
     old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
     old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[], old_extent box[], old_unmuted timestamptz[],
     new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_closes boolean[], new_several_teams boolean[],
-    new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
-    new_restored timestamptz[], new_restore_received timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
+    new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_first_received timestamptz[],
+    new_received timestamptz[], new_restored timestamptz[], new_restore_received timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
     new_placement bigint[], new_device_placement bigint[], new_secret bigint[], new_extent box[], new_drill boolean[],
     new_category text[], new_kind text[], new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
     new_settle interval[], new_overdue text[], new_moved_over real[], new_verify_within interval[],
-    new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], new_first_received timestamptz[], condition_id uuid[],
+    new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], condition_id uuid[],
     condition_incident bigint[], condition_active boolean[], condition_since timestamptz[], condition_device text[],
     condition_input integer[], condition_fresh boolean[])
 returns bigint[]
@@ -178,6 +179,7 @@ begin
            set accepting = n.accepting and i.status <> 'closed', urgent = n.urgent, priority = n.priority,
                verified_by = coalesce(i.verified_by, case when n.verified then 'second_input' end),
                stored_at = now(), first_seen = n.first_seen, last_seen = n.last_seen,
+               first_received_at = least(i.first_received_at, n.first_received_at),
                last_received_at = n.last_received_at, restored_at = n.restored_at, cancelled_at = n.cancelled_at,
                restore_received_at = coalesce(n.restore_received_at, i.restore_received_at),
                alert_count = n.alert_count, active = n.active, flaps = n.flaps,
@@ -199,12 +201,12 @@ begin
                            else (select p.cell from mobeye.placement p
                                   where p.placement_id = n.secret_placement_id) end
           from unnest(old_id, old_accepting, old_urgent, old_verified, old_closes, old_several_teams, old_priority,
-                      old_first, old_last, old_received, old_restored, old_restore_received, old_cancelled, old_alerts, old_active,
-                      old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_device_placement,
+                      old_first, old_last, old_first_received, old_received, old_restored, old_restore_received, old_cancelled,
+                      old_alerts, old_active, old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_device_placement,
                       old_secret, old_extent)
                as n (incident_id, accepting, urgent, verified, closes, several_teams, priority, first_seen,
-                     last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps, geom,
-                     accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id,
+                     last_seen, first_received_at, last_received_at, restored_at, restore_received_at, cancelled_at,
+                     alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id,
                      extent)
          where i.incident_id = n.incident_id;
     end if;
@@ -237,17 +239,17 @@ begin
                     then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
                n.restore_received_at, n.first_received_at
           from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_closes, new_several_teams,
-                      new_priority, new_first, new_last, new_received, new_restored, new_restore_received, new_cancelled, new_alerts,
-                      new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
+                      new_priority, new_first, new_last, new_first_received, new_received, new_restored, new_restore_received,
+                      new_cancelled, new_alerts, new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
                       new_device_placement, new_secret, new_extent, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
-                      new_verify_priority, new_previous, new_first_received, mobeye.teams_of(new_placement, new_areas))
+                      new_verify_priority, new_previous, mobeye.teams_of(new_placement, new_areas))
                as n (incident_id, incident_key, accepting, urgent, verified, closes, several_teams, priority,
-                     first_seen, last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps,
-                     geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
+                     first_seen, last_seen, first_received_at, last_received_at, restored_at, restore_received_at,
+                     cancelled_at, alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
                      secret_placement_id, extent, drill, category,
                      kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
-                     verify_radius_m, verify_priority, previous_id, first_received_at, team_of_place);
+                     verify_radius_m, verify_priority, previous_id, team_of_place);
     end if;
 
     if cardinality(condition_id) > 0 then

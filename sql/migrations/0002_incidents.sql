@@ -47,7 +47,7 @@ create table if not exists mobeye.incident (
     stored_at timestamptz not null default now(), -- when the daemon last stored an alert that joined it
     first_seen timestamptz not null,
     last_seen timestamptz not null,
-    first_received_at timestamptz not null default now(), -- receipt of the alert that created it
+    first_received_at timestamptz not null default now(), -- earliest receipt of its alerts, in whatever order they were stored
     last_received_at timestamptz not null,
     restored_at timestamptz,
     restore_received_at timestamptz, -- when the daemon received the restore that last left no condition active

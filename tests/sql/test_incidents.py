@@ -17,7 +17,7 @@ CALLS = (
     "mobeye.notify_incidents('{}', '{}')",
     "mobeye.store_device_status('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     f"mobeye.store_ruleset('{KEY}1', 'rules: []', 'amersfoort-1')",
-    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 72 + ")",
+    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 73 + ")",
 )
 INSIDE = ("mobeye.close_incident(1, 'restored')", "mobeye.teams_of(null, null)")
 INCIDENT = (

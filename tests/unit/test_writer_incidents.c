@@ -228,6 +228,26 @@ Test(incidents, a_mute_until_restored_ends_when_the_condition_goes_on_to_another
     owner_stop(&owner);
 }
 
+/* Two daemons may store in another order than they received. */
+Test(incidents, the_first_receipt_is_the_earliest)
+{
+    static const struct step steps[] = {
+        {60, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {90, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {30, "NL-1", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+    };
+    struct owner owner = {.total = 2, .batch_rows = 1, .change = play_ours};
+    static const char received[] = "select concat_ws(' ', first_received_at, last_received_at) from mobeye.incident";
+    ours = steps;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    RIG_EXPECT(&rig, received, "2026-11-23 21:05:11+00 2026-11-23 21:05:41+00");
+    owner_more(&owner, 1);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    RIG_EXPECT(&rig, received, "2026-11-23 21:04:41+00 2026-11-23 21:05:41+00");
+    owner_stop(&owner);
+}
+
 /* The person's transaction is on its way when the daemon reads: it is waited for. */
 Test(incidents, a_person_who_is_closing_it_comes_first)
 {
