@@ -73,6 +73,11 @@ static bool free_space(struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
+static bool disk_is_full(const struct journal *journal)
+{
+    return journal->shortage == ENOSPC || journal->shortage == EDQUOT;
+}
+
 static struct frame_header header_of_pending(const struct journal *journal, uint16_t flags)
 {
     struct frame_header header = {
@@ -106,7 +111,6 @@ static int create_segment(struct journal *journal, struct frame_header *first, u
                           struct err *err)
 {
     int rc;
-    bool disk_full;
     char name[SEGMENT_NAME_SIZE];
     bool replaces = journal->chain.n > 0 && journal_last(journal)->seq == first->segment_seq;
     if (!replaces && faccessat(journal->dir_fd, segment_name(first->segment_seq, name), F_OK, 0) == 0)
@@ -118,8 +122,7 @@ static int create_segment(struct journal *journal, struct frame_header *first, u
         frame_seal(first, NULL);
         rc = segment_create(journal->dir_fd, first, ret_fd, err);
         journal->shortage = rc == SEGMENT_SHORT ? errno : 0;
-        disk_full = journal->shortage == ENOSPC || journal->shortage == EDQUOT;
-    } while (disk_full && (append_drop_stored(journal) || halve(first, least_bytes)));
+    } while (disk_is_full(journal) && (append_drop_stored(journal) || halve(first, least_bytes)));
     return rc;
 }
 
@@ -171,9 +174,34 @@ int append_failed(struct journal *journal, const struct err *err)
     return -1;
 }
 
-int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err)
+/* Creates the next segment, or replaces the last one, which is empty, and appends to it. */
+static int begin_segment(struct journal *journal, uint32_t bytes, uint32_t least_bytes, int64_t wall_us,
+                         struct err *err)
 {
     int fd = -1;
+    struct frame_header first = header_of_pending(journal, FRAME_OPEN);
+    first.segment_bytes = bytes;
+    first.segment_seq = first.first_seq;
+    first.wall_us = wall_us;
+    int rc = create_segment(journal, &first, least_bytes, &fd, err);
+    if (rc < 0)
+        return append_failed(journal, err);
+    journal->shortage_us = wall_us;
+    if (rc == SEGMENT_SHORT)
+        return JOURNAL_FULL;
+    append_to_segment(journal, &first, fd);
+    return JOURNAL_APPENDED;
+}
+
+/* Whether the last segment could be removed if there were another. */
+static bool last_is_in_the_way(const struct journal *journal)
+{
+    const struct segment *last = journal->chain.n > 0 ? journal_last(journal) : NULL;
+    return last && last->next_seq > last->seq && is_stored(journal, last);
+}
+
+int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err)
+{
     int64_t since_us = wall_us - journal->shortage_us;
     if (journal->shortage != 0 && !force && since_us >= 0 && since_us < SHORTAGE_PAUSE_US) {
         err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
@@ -189,18 +217,12 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
         err_set(err, "journal.max_size reached by alerts not yet in the database");
         return JOURNAL_FULL;
     }
-    struct frame_header first = header_of_pending(journal, FRAME_OPEN);
-    first.segment_bytes = bytes;
-    first.segment_seq = first.first_seq;
-    first.wall_us = wall_us;
-    int rc = create_segment(journal, &first, least_bytes, &fd, err);
-    if (rc < 0)
-        return append_failed(journal, err);
-    journal->shortage_us = wall_us;
-    if (rc == SEGMENT_SHORT)
-        return JOURNAL_FULL;
-    append_to_segment(journal, &first, fd);
-    return JOURNAL_APPENDED;
+    int rc = begin_segment(journal, bytes, least_bytes, wall_us, err);
+    if (rc != JOURNAL_FULL || !disk_is_full(journal) || least_bytes == SEGMENT_BYTES_LEAST ||
+        !last_is_in_the_way(journal))
+        return rc;
+    rc = begin_segment(journal, SEGMENT_BYTES_LEAST, SEGMENT_BYTES_LEAST, wall_us, err);
+    return rc == JOURNAL_APPENDED ? begin_segment(journal, bytes, least_bytes, wall_us, err) : rc;
 }
 
 /*
@@ -309,12 +331,17 @@ static bool could_free_space(const struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
-static int check_disk_space(const struct journal *journal, int64_t wall_us, struct err *err)
+static int check_shortage(const struct journal *journal, int64_t wall_us, struct err *err)
+{
+    int64_t since_us = wall_us - journal->shortage_us;
+    if (journal->shortage == 0 || since_us < 0 || since_us >= SHORTAGE_LASTS_US)
+        return 0;
+    return err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
+}
+
+static int check_disk_space(const struct journal *journal, struct err *err)
 {
     struct statvfs fs;
-    int64_t since_us = wall_us - journal->shortage_us;
-    if (journal->shortage != 0 && since_us >= 0 && since_us < SHORTAGE_LASTS_US)
-        return err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
     if (fstatvfs(journal->dir_fd, &fs) != 0)
         return err_set(err, "cannot read the free space of the file system: %s", strerror(errno));
     uint64_t blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
@@ -327,12 +354,12 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
     if (journal->failed)
         return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
     if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_PLAIN_MAX)))
-        return 0;
+        return check_shortage(journal, wall_us, err) == 0 ? 0 : err_prefix(err, "alerts with images get RETRY");
     if (!could_free_space(journal, bytes))
         return err_set(err, "journal.max_size reached by alerts not yet in the database");
     if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))
         return 0;
-    return check_disk_space(journal, wall_us, err);
+    return check_shortage(journal, wall_us, err) == 0 ? check_disk_space(journal, err) : -1;
 }
 
 _Static_assert(JOURNAL_MESSAGE_BYTES >= RECORD_MAX, "a record with the largest image is a message");

@@ -90,8 +90,9 @@ int journal_append_message(struct journal *journal, const struct journal_message
 /* A message of one record. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
-/* Whether the largest record without an image could be appended now, as far as can be determined without trying;
- * changes nothing. -1 with the reason in err: journal_append() would return JOURNAL_FULL. */
+/* Whether the largest record without an image could be appended now, as far as can be determined without trying, and no
+ * larger one has just found no space; changes nothing. -1 with the reason in err: journal_append() would return
+ * JOURNAL_FULL. */
 int journal_check_space(const struct journal *journal, int64_t wall_us, struct err *err);
 
 /* Writes what was appended as one frame and syncs it to stable storage. No-op if nothing was appended. -1: final. */

@@ -4,6 +4,7 @@
  */
 #include "test_journal_support.h"
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 
@@ -15,6 +16,7 @@ static struct {
     enum call call;
     int error;  /* that it fails with; 0: it does not */
     off_t room; /* up to so many bytes can be allocated nevertheless */
+    off_t disk; /* 0, or the same for all files of the journal together */
     unsigned failed;
 } shortage;
 
@@ -36,9 +38,24 @@ int openat(int dir, const char *path, int flags, ...)
     return flags & O_CREAT && fails(CALL_OPEN) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
 }
 
+/* Of all files of the journal. */
+static off_t bytes_on_disk(void)
+{
+    off_t bytes = 0;
+    struct stat st;
+    DIR *dir = opendir(in_dir("journal"));
+    cr_assert_not_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            bytes += st.st_size;
+    closedir(dir);
+    return bytes;
+}
+
 int fallocate(int fd, int mode, off_t offset, off_t len)
 {
-    return len > shortage.room && fails(CALL_ALLOCATE) ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
+    bool fits = shortage.disk > 0 ? bytes_on_disk() + len <= shortage.disk : len <= shortage.room;
+    return !fits && fails(CALL_ALLOCATE) ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
@@ -193,4 +210,60 @@ Test(journal_shortage, of_disk_space_is_met_by_a_smaller_segment)
     uint64_t kept = journal_synced_seq(journal) - journal_first_seq(journal) + 1;
     close_journal(&journal);
     assert_all_there(kept);
+}
+
+static int append_image_at(struct journal *journal, int64_t wall_us, struct err *err)
+{
+    static char record[1000000];
+    uint64_t seq;
+    make_record(journal_next_seq(journal), sizeof(record), record);
+    return journal_append(journal, (struct str){record, sizeof(record)}, wall_us, &seq, err);
+}
+
+/* Fills the disk with images, and has all of them stored. */
+static struct journal *full_of_images(off_t left)
+{
+    struct err err = {""};
+    struct journal *journal = open_journal(UINT64_C(64) << 20, NULL);
+    shortage.call = CALL_ALLOCATE;
+    shortage.error = ENOSPC;
+    shortage.disk = bytes_on_disk() + left;
+    int rc;
+    do
+        rc = append_image_at(journal, WALL, &err);
+    while (rc == JOURNAL_APPENDED);
+    cr_assert_eq(rc, JOURNAL_FULL, "%s", err.text);
+    sync_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal), WALL);
+    return journal;
+}
+
+/* The last segment can be removed only once there is another, for which a large record leaves no room. */
+Test(journal_shortage, of_disk_space_does_not_last_for_images_once_all_is_stored)
+{
+    struct err err = {""};
+    struct journal *journal = full_of_images(700 << 10);
+    for (int i = 1; i <= 20; i++) {
+        cr_assert_eq(append_image_at(journal, WALL + i * CLOCK_SECOND, &err), JOURNAL_APPENDED, "%d: %s", i, err.text);
+        sync_journal(journal);
+        journal_stored(journal, journal_synced_seq(journal), WALL + i * CLOCK_SECOND);
+    }
+    uint64_t kept = journal_synced_seq(journal) - journal_first_seq(journal) + 1;
+    close_journal(&journal);
+    assert_all_there(kept);
+}
+
+Test(journal_shortage, of_disk_space_for_images_alone_is_said)
+{
+    struct err err = {""};
+    struct journal *journal = full_of_images(700 << 10);
+    cr_assert_neq(journal_check_space(journal, WALL, &err), 0);
+    cr_assert(strstr(err.text, "image"), "%s", err.text);
+    cr_assert_eq(append_at(journal, WALL, &err), JOURNAL_APPENDED, "%s", err.text);
+    cr_assert_eq(journal_check_space(journal, WALL + 5 * CLOCK_SECOND, &err), 0, "no image since: %s", err.text);
+    shortage.disk = bytes_on_disk();
+    cr_assert_eq(append_image_at(journal, WALL + 5 * CLOCK_SECOND, &err), JOURNAL_FULL, "not for the smallest either");
+    cr_assert_neq(journal_check_space(journal, WALL + 5 * CLOCK_SECOND, &err), 0);
+    cr_assert_eq(append_at(journal, WALL + 5 * CLOCK_SECOND, &err), JOURNAL_APPENDED, "%s", err.text);
+    journal_free(&journal);
 }
