@@ -105,17 +105,39 @@ declare
     i mobeye.incident;
 begin
     select * into strict i from mobeye.incident t where t.incident_id = add_change.incident_id;
-    insert into mobeye.change (at, incident_id, op, status, priority, category, moved, team_before, assigned_before)
+    insert into mobeye.change (at, incident_id, op, status, priority, category, moved, team_before, areas_before, assigned_before)
     values (clock_timestamp(), i.incident_id, add_change.op, i.status, i.priority, i.category,
             before.incident_id is not null
             and (before.team, before.assigned_to) is distinct from (i.team, i.assigned_to),
-            before.team, before.assigned_to);
+            before.team, case when before.team is null then before.areas end, before.assigned_to);
     perform mobeye.notify_incidents(array[i.incident_id], array[add_change.op]);
 end
 $$;
 comment on function mobeye.add_change(bigint, text, mobeye.incident) is
     'Adds a change, which is numbered after the commit, and notifies listeners. If "before" is given, the change is also '
     'shown to those who could see the incident as it was then.';
+
+-- In a batch this is besides the change that the daemon adds, which does not know the areas from before.
+create or replace function mobeye.change_areas() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.areas = '{}' then -- its place was erased, and so is where it was before; no team loses sight of it
+        update mobeye.change c set areas_before = null where c.incident_id = new.incident_id and c.areas_before is not null;
+    else
+        insert into mobeye.change (at, incident_id, op, status, priority, category, moved, areas_before, assigned_before)
+        values (clock_timestamp(), new.incident_id, 'alert', new.status, new.priority, new.category, true, old.areas, old.assigned_to);
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.change_areas() is
+    'Adds a change where an incident without a team turns out to lie in other areas: a team may see it no longer.';
+
+create or replace trigger change_areas after update of areas on mobeye.incident
+    for each row when (old.team is null and new.team is null and old.areas is distinct from new.areas)
+    execute function mobeye.change_areas();
 
 create or replace function mobeye.add_history(
     incident_id bigint, action text, note text default null, from_status text default null,

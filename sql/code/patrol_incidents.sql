@@ -221,7 +221,7 @@ select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
    and ((select (mobeye.current_viewer()).all_teams)
         or c.category = 'service' and (select (mobeye.current_viewer()).is_registrar)
         or (select mobeye.can_see(i.team, i.areas, i.assigned_to, (select mobeye.current_viewer()))
-                   or c.moved and mobeye.can_see(c.team_before, i.areas, c.assigned_before, (select mobeye.current_viewer()))
+                   or c.moved and mobeye.can_see(c.team_before, c.areas_before, c.assigned_before, (select mobeye.current_viewer()))
               from mobeye.incident i where i.incident_id = c.incident_id))
  order by c.change_id;
 comment on view patrol.changes is

@@ -35,6 +35,7 @@ begin
                location_source = coalesce(other.location_source, 'none'), placement_id = other.placement_id,
                areas = coalesce(other.areas, '{}'), cell = other.cell
          where t.incident_id = i.incident_id;
+        update mobeye.change c set areas_before = null where c.incident_id = i.incident_id and c.areas_before is not null;
     end if;
     update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
      where t.incident_id = i.incident_id;

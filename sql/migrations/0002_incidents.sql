@@ -145,9 +145,11 @@ create table if not exists mobeye.change (
     priority smallint not null,
     category text not null,
     urgent boolean not null default false, -- a panic or holdup joined
-    -- The incident went from one team or officer to another: those who saw it before see this change too.
+    -- The incident went from one team or officer to another, or, of no team, from one area to another: those who saw it before see
+    -- this change too.
     moved boolean not null default false,
     team_before text,
+    areas_before text[], -- of one that had no team
     assigned_before text
 );
 create index if not exists change_incident on mobeye.change (incident_id, entry);

@@ -161,6 +161,25 @@ select put('muted', '{"team": "noord"}') \g /dev/null
 select patrol.mute('open-1', clock_timestamp() + interval '1 hour', 'op test') \g /dev/null
 select is(claim('t_jan', 'noord'), null, 'what is muted is not taken');
 
+-- An incident of no team whose next fix lies elsewhere: who saw it where it was hears of it too.
+delete from mobeye.change;
+select put('by a fix', '{"device_id": "stock-1", "areas": ["wijk:WK9"]}') \g /dev/null
+create function heard(login text) returns text language sql as $$
+    select as_login(login, 'select concat((select count(*) from patrol.changes join made on id = incident_id where name = ''by a fix''), '' of '',
+                                          (select count(*) from patrol.queue join made on id = incident_id where name = ''by a fix''))')
+$$;
+select is(heard(login), '0 of 1', login || ' sees what lies in no team''s area') from unnest(array['t_jan', 't_piet']) as login;
+update mobeye.incident set areas = '{wijk:WK1}' where incident_id = (select id from made where name = 'by a fix');
+select mobeye.number_changes() \g /dev/null
+select is(heard('t_jan'), '1 of 1', 'the team in whose area it lies sees it still');
+select is(heard('t_piet'), '1 of 0', 'another one does not, and reads that it has left its sight');
+update mobeye.incident set areas = '{wijk:WK2,buurt:BU2}' where incident_id = (select id from made where name = 'by a fix');
+update mobeye.incident set areas = areas, last_seen = now(), team = 'noord' where incident_id = (select id from made where name = 'by a fix');
+select mobeye.number_changes() \g /dev/null
+select is(heard('t_jan'), '2 of 1', 'a change of its areas is one, for each who saw it before or sees it after');
+select is(as_login('t_gast', 'select count(*) from patrol.changes'), '0', 'and for nobody else');
+delete from mobeye.incident where incident_id = (select id from made where name = 'by a fix');
+
 -- Places on the map: what no box or circle is, and both sides.
 select throws_ok(format('select patrol.incidents_geojson(%s)', box), '22023', null, 'no box: ' || box)
   from unnest(array['1, 1, 0, 2', '0, 2, 1, 1', '-180.1, 0, 0, 1', '0, 0, 180.1, 1', '0, -90.1, 1, 0', '0, 0, 1, 90.1', 'null, 0, 1, 1', '''nan'', 0, 1, 1']) as box;

@@ -318,6 +318,8 @@ class Everything(ErasureTest):
             self.incident_row(incident, "device_id, placement_id, areas, st_x(geom), location_source, accuracy_m, active"),
             ("neighbour", None, ["wijk:WKother"], 5.45, "message", 3, 1))
         self.assertEqual(self.incident_row(incident, "extent"), ("(5.45,52.15),(5.45,52.15)",))
+        changed = "select op, moved, areas_before from mobeye.change where incident_id = %s"
+        self.assertEqual(self.superuser.execute(changed, [incident]).fetchall(), [("alert", True, None)])
         self.assertEqual(self.notes(incident), ["bij de buren", None])
         self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_condition").fetchall(), [("neighbour",)])
 
@@ -410,6 +412,8 @@ class Everything(ErasureTest):
                                  areas=["wijk:WKhome"], extent="(5.41,52.17),(5.40,52.16)")
         joined = self.incident(ended="39 days 11 hours", device_id="neighbour", geom=self.point(), extent="(5.45,52.17),(5.40,52.16)")
         self.superuser.execute("update mobeye.incident set geom = 'srid=4326;point(5.45 52.17)' where incident_id = %s", [joined])
+        self.superuser.execute("insert into mobeye.change (incident_id, op, status, priority, category, moved, areas_before)"
+                               " values (%s, 'alert', 'new', 2, 'alarm', true, '{wijk:WKbefore}')", [incident])
         self.alert("motion", "39 days 11 hours", "joined another", device_id="d", geom=self.point(HOME), location_source="last_known",
                    incident_id=joined)
         for event, ago, source, geom in (
@@ -423,6 +427,7 @@ class Everything(ErasureTest):
         self.assertEqual(
             self.superuser.execute("select event_id from mobeye.alert where geom is null order by 1").fetchall(), [("in the van",), ("joined another",)])
         self.assertEqual(self.incident_row(incident, "geom, areas, location_source, extent"), (None, [], "none", None))
+        self.assertEqual(self.superuser.execute("select areas_before from mobeye.change").fetchall(), [(None,)])
         self.assertEqual(self.incident_row(joined, "st_x(geom), extent"), (5.45, "(5.45,52.17),(5.45,52.17)"))
 
     def test_last_fixes_here_and_in_daemons(self):
