@@ -115,7 +115,7 @@ comment on function mobeye.incident_detail(bigint, mobeye.viewer, jsonb) is
     'An incident as the viewer sees it, with its alerts, history and images and what happened within 100 m before; null if '
     'they do not see it.';
 
--- A page that is open reads its incident again with each change: that is one look.
+-- A page that is open reads its incident again with each change, and now and then while it is on the screen: that is one look.
 create or replace function mobeye.looked_lately(id bigint) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,10 @@
 """What the board shows when something is gone: the board, the database, the session."""
+import pytest
+
 from harness.board import Board
 from harness.wait import wait_until
+
+Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="Selenium is not installed (Debian: python3-selenium)").Keys
 
 
 def test_a_killed_board_and_a_stopped_database_are_said_and_nothing_is_missed(scene, tmp_path):
@@ -118,3 +122,83 @@ def test_pages_that_were_left_hold_no_connection(scene):
         screen.open(path)
         screen.wait_live()
     wait_until(lambda: scene.board.metric("streams") == 1, "only the page that is shown follows the changes")
+
+
+def test_what_no_change_tells_is_read_all_the_same(scene):
+    """A home that becomes secret or gets another address, a person who joins another team: all are changes of other tables."""
+    ours, secret = scene.incident(), scene.incident(device="NL-0307-00002", number=1, team="zuid")
+    wall = scene.screen("meldkamer", "/wall")
+    wall.wait_text(wall.row(secret), "Proefweg 2")
+    page = scene.screen("jansen", f"/incident/{ours}")
+    page.wait_text(".instructions", "achterom")
+    queue = scene.screen("jansen")
+    queue.wait_text(queue.row(ours), "Voorbeeldlaan 1")
+    marker = f'#map button[data-ids="{ours}"]'
+    queue.click(marker)
+    queue.wait_text(".popup-list", "Voorbeeldlaan 1")
+    queue.click("#settings")
+    queue.wait_text("dialog", "Noord")
+    queue.press(Keys.ESCAPE)
+    for screen in (wall, page, queue):
+        screen.wait_live()
+    scene.database.execute("update mobeye.placement set secret = true where device_id = 'NL-0307-00002'")
+    scene.database.execute("update mobeye.placement set address = 'Anderlaan 9', instructions = 'hond' where device_id = 'NL-0307-00001'")
+    wall.wait_text(wall.row(secret), "Plaats afgeschermd")
+    page.wait_text("h1", "Anderlaan 9")
+    page.wait_text(".instructions", "hond")
+    queue.wait_text(queue.row(ours), "Anderlaan 9")
+    queue.wait_text(".popup-list", "Anderlaan 9")
+    assert "Anderlaan 9" in queue.js("return document.querySelector(arguments[0]).ariaLabel", marker)
+    scene.database.execute("update mobeye.person set team = 'zuid' where login = 'jansen'")
+    queue.wait(queue.row(ours), absent=True)
+    queue.click("#settings")
+    queue.wait_text("dialog", "Zuid")
+    page.wait_text("#main", "niet van uw team")
+
+
+def test_a_reading_that_brings_nothing_new_disturbs_nobody(scene):
+    incident = scene.incident()
+    for n in range(8):
+        scene.incident(device=f"NL-0307-1000{n}", number=n + 2)
+    screen = scene.screen("jansen", height=500)
+    screen.wait_text(screen.row(incident), "Voorbeeldlaan 1")
+    screen.wait(f'#map [data-incident="{incident}"]')
+    screen.wait_live()
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.js("""scrollTo(0, 150); window.seen = [];
+        new MutationObserver(all => seen.push(...all.map(m => m.target.parentNode).filter(n => !n?.closest?.('time')))).observe(
+            document.getElementById('main'), {subtree: true, childList: true, attributes: true, characterData: true});
+        window.reads = 0; window.fetchBefore = fetch;
+        window.fetch = (path, o) => fetchBefore(path, o).finally(() => { reads += path === '/api/queue'; })""")
+    place = screen.js("return [scrollY, document.activeElement.ariaLabel]")
+    wait_until(lambda: screen.js("return reads"), "it is read again")
+    screen.js("document.dispatchEvent(new Event('visibilitychange'))")  # somebody comes back to the page
+    wait_until(lambda: screen.js("return reads") >= 2, "and at once")
+    screen.js("return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert screen.js("return seen.map(n => n.outerHTML)") == []
+    assert place[0] > 0 and place == screen.js("return [scrollY, document.activeElement.ariaLabel]")
+    assert screen.count("details.more[open]") == 1
+
+
+def test_a_person_who_has_no_rights_any_more_sees_nothing_any_more(scene):
+    incident = scene.incident()
+    scene.database.execute("do $$ begin create role invaller login in role mobeye_patrol; exception when duplicate_object then null; end $$;"
+                           "insert into mobeye.person values ('invaller', 'Invaller', 'noord', false)")
+    screens = [scene.screen("invaller", path) for path in ("/", f"/incident/{incident}")]
+    for screen in screens:
+        screen.wait_text("#main", "Voorbeeldlaan 1")
+        screen.wait_live()
+    scene.database.execute("revoke mobeye_patrol from invaller")
+    for screen in screens:
+        screen.wait('#connection[data-state="denied"]')
+        assert "Voorbeeldlaan" not in screen.js("return document.documentElement.innerHTML")
+        assert screen.count("[data-incident]") == 0 and screen.count("#top .number") == 0
+    screens[0].shot("denied")
+    scene.database.execute("grant mobeye_patrol to invaller")
+    for screen in screens:
+        screen.wait_text("#main", "Voorbeeldlaan 1")
+        screen.wait_live()
+    scene.database.execute("revoke mobeye_patrol from invaller; grant mobeye_registry to invaller")
+    for screen in screens:
+        screen.wait_text("h1", "Materieel")
+        assert "Wachtrij" not in screen.text("#top")

@@ -118,7 +118,7 @@ function onFailure(error, incident) {
 
 let readFailedListener = null;
 
-/** Called when a reading had no answer: without another one, the page would go on showing what it read before. */
+/** Called when a reading had no answer, or was refused: without another one, the page would go on showing what it read before. */
 export function onReadFailed(listener) {
     readFailedListener = listener;
 }
@@ -130,7 +130,7 @@ export function ignoreFailure(error) {
     }
     if (error.kind === 'ended') {
         sessionEnded();
-    } else if (error.kind === 'down') {
+    } else if (error.kind === 'down' || error.kind === 'denied') {
         readFailedListener?.();
     }
 }

@@ -79,7 +79,7 @@ async function read() {
         }
     } catch (error) {
         ignoreFailure(error);
-        if (mine === serial && (error.kind === 'missing' || !detail)) {
+        if (mine === serial && (error.kind === 'missing' || error.kind === 'denied' || !detail)) {
             detail = null;
             failure = error.kind;
         }

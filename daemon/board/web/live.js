@@ -162,6 +162,12 @@ export function sessionEnded() {
     aborter?.abort();
 }
 
+/** The person may see nothing any more, though the stream may go on. */
+export function accessDenied() {
+    enter('denied');
+    aborter?.abort();
+}
+
 /**
  * handlers: onChange(row of patrol.changes), onReset() (read everything again), onHeartbeat() (every 10 s), onOpen() (a stream
  * has begun; it is of the person who is signed in now), onState(state).

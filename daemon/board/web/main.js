@@ -7,7 +7,7 @@ import { equipmentView } from './equipment.js';
 import { refreshAges } from './format.js';
 import { incidentView } from './incident.js';
 import { listenToKeys } from './keys.js';
-import { connection, follow, sessionEnded } from './live.js';
+import { accessDenied, connection, follow } from './live.js';
 import { mapCommands } from './map.js';
 import { dismiss, undoLast } from './notice.js';
 import { queueView } from './queue.js';
@@ -19,6 +19,10 @@ import { languageCode, setLanguage, t } from './texts.js';
 import { wallView } from './wall.js';
 
 const READ_EVERY_MS = 1000; // at most: changes that come faster are read together
+// What no change tells is read at each third heartbeat: an address that was corrected, a home that became secret, what the person
+// may see. 200 pages ask for seven queues a second so, which may have 500 incidents; at each heartbeat it would be twenty.
+const READ_AT_BEAT = 3;
+const SPREAD_MS = 3000; // pages that came back together do not ask all at once
 const RETRY_MS = 3000; // after a reading that had no answer; up to twice as long, so that pages do not ask all at once
 
 let view = null;
@@ -34,6 +38,11 @@ function render() {
         return;
     }
     document.body.dataset.page = view.name;
+    if (connection.state === 'denied') {
+        morph(main, el('div', { class: 'page' }, el('p', { class: 'empty' }, t('nothing_to_see'))));
+        updateAttention(t('queue'));
+        return;
+    }
     const page = view.render();
     page.dataset.key = `${location.pathname} ${languageCode()}`; // nothing of one page becomes part of another
     morph(main, page);
@@ -214,10 +223,19 @@ async function readAsPerson() {
             location.reload();
             return;
         }
-        state.outdated = now.version !== state.me.version || now.api_version !== state.me.api_version;
+        const { version, api_version } = state.me; // of this page
+        state.outdated = now.version !== version || now.api_version !== api_version;
+        state.me = { ...now, version, api_version };
+        if (!mayLook() && view !== equipmentView) {
+            showPath(false);
+        }
         updated();
     } catch (error) {
-        ignoreFailure(error);
+        if (error.kind === 'denied') {
+            accessDenied();
+        } else {
+            ignoreFailure(error);
+        }
         return;
     }
     readQueue().catch(ignoreFailure);
@@ -240,8 +258,42 @@ function readAgain() {
     }, RETRY_MS * (1 + Math.random()));
 }
 
+let beats = Math.floor(Math.random() * READ_AT_BEAT);
+
+/** A page that is hidden shows nothing: it reads when it is looked at again. One of an incident would go on recording looks. */
+function onHeartbeat() {
+    beats++;
+    if (beats % READ_AT_BEAT === 0 && !document.hidden) {
+        setTimeout(readEverything, Math.random() * SPREAD_MS);
+    } else {
+        view.heartbeat?.();
+    }
+}
+
+function onVisibility() {
+    if (!document.hidden && connection.state === 'live') {
+        readEverything();
+    }
+}
+
+let forgotten = false;
+
+/** Nothing stays on the screen of a person who may not see it any more. */
+function forget() {
+    forgotten = true;
+    state.queue = null;
+    document.querySelectorAll('dialog[open]').forEach(dialog => dialog.close());
+    dismiss();
+}
+
 function onConnection(now) {
-    if (now === 'live') {
+    if (now === 'denied') {
+        forget();
+    } else if (now === 'live') {
+        if (forgotten) {
+            forgotten = false;
+            showPath(false);
+        }
         readEverything();
     }
     updated();
@@ -300,10 +352,11 @@ async function start() {
             view.missed?.();
             readEverything();
         },
-        onHeartbeat: () => view.heartbeat?.(),
+        onHeartbeat,
         onOpen: readEverything,
         onState: onConnection,
     });
+    document.addEventListener('visibilitychange', onVisibility);
     followPosition();
     setInterval(() => {
         refreshAges();

@@ -2,7 +2,7 @@
 // screen are one marker, in which each still has its element. The list says the same, for those who do not use the map.
 import { ignoreFailure } from './actions.js';
 import { get } from './api.js';
-import { el } from './dom.js';
+import { el, morph } from './dom.js';
 import { clock, kind, where } from './format.js';
 import { state, updated } from './state.js';
 import { t } from './texts.js';
@@ -160,7 +160,7 @@ function fit(made) {
 
 /** What made the map, of the incidents, look as it does: without a change it is not drawn again. */
 const looksOf = incidents => JSON.stringify([state.selected,
-    incidents.map(i => [i.incident_id, i.priority, Boolean(i.assigned_to), i.coarse, pointOf(i)])]);
+    incidents.map(i => [i.incident_id, i.priority, Boolean(i.assigned_to), where(i), pointOf(i)])]);
 
 /** Brings the map in host up to the queue; fetches Leaflet when it is needed first. */
 export async function updateMap(host) {
@@ -191,7 +191,13 @@ function showIncidents(made, incidents) {
         fit(made);
     }
     drawMarkers(made);
+    if (made.popup) {
+        morph(made.popup.list, popupItems(made, made.popup.ids));
+    }
 }
+
+const popupItems = (made, ids) => made.incidents.filter(i => ids.includes(i.incident_id)).map(i => el('li', null,
+    el('a', { href: `/incident/${i.incident_id}` }, where(i)), el('span', null, ` ${kind(i)} · ${i.reference} · ${clock(i.first_seen)}`)));
 
 /** Where a marker was pressed: of one incident its row, of several a closer look, or at last the list of them. */
 function onMarker(button) {
@@ -203,11 +209,11 @@ function onMarker(button) {
     }
     state.selected = ids[0];
     updated();
-    const links = view.incidents.filter(i => ids.includes(i.incident_id)).map(i => el('li', null,
-        el('a', { href: `/incident/${i.incident_id}` }, where(i)), el('span', null, ` ${kind(i)} · ${i.reference} · ${clock(i.first_seen)}`)));
+    const list = el('ul', { class: 'popup-list', 'aria-label': t('selected_map') }, popupItems(view, ids));
+    view.popup = { list, ids };
     L.popup({ closeButton: false, offset: [0, -14], maxWidth: 320 })
         .setLatLng(bounds.getCenter())
-        .setContent(el('ul', { class: 'popup-list', 'aria-label': t('selected_map') }, links))
+        .setContent(list)
         .openOn(view.map);
     document.querySelector(`#queue [data-incident="${ids[0]}"]`)?.scrollIntoView({ block: 'nearest' });
 }

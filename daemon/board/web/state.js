@@ -62,6 +62,7 @@ async function readOnce() {
 /** Reads the queue; a caller that asks while it is being read gets one that was read after it asked. */
 export function readQueue() {
     if (!mayLook()) {
+        state.queue = null;
         return Promise.resolve();
     }
     if (reading) {

@@ -25,6 +25,7 @@ const table = {
     sign_in: ['Opnieuw aanmelden', 'Sign in again'],
     denied: ['U bent niet (meer) geregistreerd als gebruiker. Vraag het de beheerder.',
         'You are not registered as a user (any more). Ask the administrator.'],
+    nothing_to_see: ['U mag hier niets (meer) zien.', 'You may see nothing here (any more).'],
     down: ['De database antwoordt niet. We proberen het opnieuw; bel de meldkamer als het blijft.',
         'The database does not answer. Trying again; call the control room if this continues.'],
 
