@@ -6,7 +6,7 @@
 
 #include "model/alert.h"
 
-void params_set(struct params *ret, const struct buf *values, size_t n)
+void params_set(struct statement_params *ret, const struct buf *values, size_t n)
 {
     if (n > STATEMENT_PARAMS_MAX)
         abort(); /* a statement in the code */

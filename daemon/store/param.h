@@ -13,14 +13,14 @@
 enum { STATEMENT_PARAMS_MAX = 80 };
 
 /* As libpq wants the parameters of a statement. */
-struct params {
+struct statement_params {
     const char *data[STATEMENT_PARAMS_MAX];
     int lengths[STATEMENT_PARAMS_MAX], formats[STATEMENT_PARAMS_MAX];
 };
 
 /* Points to the values, of which there may be STATEMENT_PARAMS_MAX; an empty one is null. All
  * are binary. */
-void params_set(struct params *ret, const struct buf *values, size_t n);
+void params_set(struct statement_params *ret, const struct buf *values, size_t n);
 
 /* Begins an array with one dimension of n elements; exactly n of the following add them. */
 void param_array(struct buf *out, uint32_t element_type, size_t n);

@@ -451,7 +451,7 @@ void pgconn_query(struct pgconn *c, const char *sql)
 
 static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    struct params params;
+    struct statement_params params;
     assert(c->stage == STAGE_OPEN && !c->querying);
     params_set(&params, values, n);
     c->querying = true;

@@ -44,7 +44,7 @@ static void send_sql(void *ctx, const char *sql)
 static void send_params(void *ctx, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
     struct quarantine_retry *r = ctx;
-    struct params params;
+    struct statement_params params;
     params_set(&params, values, n);
     r->pending = PQsendQueryParams(r->conn, sql, (int)n, types, params.data, params.lengths, params.formats, 1) == 1;
 }
@@ -112,7 +112,7 @@ static void run_transaction(struct quarantine_retry *r, struct encoded_batch *en
 
 static void execute(PGconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    struct params params;
+    struct statement_params params;
     params_set(&params, values, n);
     PQclear(PQexecParams(conn, sql, (int)n, types, params.data, params.lengths, params.formats, 1));
 }

@@ -415,7 +415,7 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
 /* Whether its buffer was used before makes no difference. */
 Test(store, an_empty_parameter_is_null)
 {
-    struct params sent;
+    struct statement_params sent;
     struct buf values[3] = {{0}, {0}, {0}};
     buf_append(&values[1], "before", 6);
     values[1].len = 0;
@@ -433,6 +433,6 @@ Test(store, an_empty_parameter_is_null)
 Test(store, a_statement_with_too_many_parameters_is_fatal, .signal = SIGABRT)
 {
     static const struct buf values[STATEMENT_PARAMS_MAX + 1];
-    struct params sent;
+    struct statement_params sent;
     params_set(&sent, values, STATEMENT_PARAMS_MAX + 1);
 }
