@@ -38,12 +38,12 @@ static incident_link *condition_slot(const struct correlate_index *index, const 
     return &index->conditions[at];
 }
 
-static struct source_conditions *sender_slot(const struct correlate_index *index, const uint8_t *id)
+static struct source_conditions *source_slot(const struct correlate_index *index, const uint8_t *id)
 {
     size_t at = first_slot(index, word_at(id));
-    while (index->senders[at].any && word_at(index->set->conditions[index->senders[at].any - 1].id) != word_at(id))
+    while (index->sources[at].any && word_at(index->set->conditions[index->sources[at].any - 1].id) != word_at(id))
         at = (at + 1) & index->mask;
-    return &index->senders[at];
+    return &index->sources[at];
 }
 
 static struct key_incidents *key_slot(const struct correlate_index *index, const uint8_t *key)
@@ -65,7 +65,7 @@ void index_open(struct correlate_index *index, struct incident_set *set, size_t 
     arc4random_buf(&index->factor, sizeof(index->factor));
     index->factor |= 1;
     index->conditions = mem_zalloc((index->mask + 1) * sizeof(*index->conditions));
-    index->senders = mem_zalloc((index->mask + 1) * sizeof(*index->senders));
+    index->sources = mem_zalloc((index->mask + 1) * sizeof(*index->sources));
     index->keys = mem_zalloc((index->mask + 1) * sizeof(*index->keys));
     index->next_condition = mem_zalloc(conditions * sizeof(*index->next_condition));
     index->listed = mem_zalloc(conditions * sizeof(*index->listed));
@@ -78,7 +78,7 @@ void index_open(struct correlate_index *index, struct incident_set *set, size_t 
 void index_close(struct correlate_index *index)
 {
     free(index->conditions);
-    free(index->senders);
+    free(index->sources);
     for (size_t i = 0; i <= index->mask; i++)
         free(index->keys[i].list);
     free(index->keys);
@@ -103,7 +103,7 @@ static size_t first_active(struct correlate_index *index, incident_link *chain)
 
 size_t index_active(struct correlate_index *index, const uint8_t id[INCIDENT_KEY_BYTES])
 {
-    return first_active(index, &sender_slot(index, id)->active);
+    return first_active(index, &source_slot(index, id)->active);
 }
 
 size_t index_next_active(struct correlate_index *index, size_t condition)
@@ -238,9 +238,9 @@ void index_add_incident(struct correlate_index *index, size_t incident)
 void index_add_condition(struct correlate_index *index, size_t condition)
 {
     const struct condition *added = &index->set->conditions[condition];
-    struct source_conditions *sender = sender_slot(index, added->id);
+    struct source_conditions *source = source_slot(index, added->id);
     *condition_slot(index, added->id) = (incident_link)(condition + 1);
-    sender->any = sender->any ? sender->any : (incident_link)(condition + 1);
+    source->any = source->any ? source->any : (incident_link)(condition + 1);
     if (added->active)
         index_activated(index, condition);
 }
@@ -249,8 +249,8 @@ void index_activated(struct correlate_index *index, size_t condition)
 {
     if (index->listed[condition])
         return;
-    struct source_conditions *sender = sender_slot(index, index->set->conditions[condition].id);
+    struct source_conditions *source = source_slot(index, index->set->conditions[condition].id);
     index->listed[condition] = true;
-    index->next_condition[condition] = sender->active;
-    sender->active = (incident_link)(condition + 1);
+    index->next_condition[condition] = source->active;
+    source->active = (incident_link)(condition + 1);
 }

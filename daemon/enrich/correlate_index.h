@@ -38,7 +38,7 @@ struct correlate_index {
     unsigned shift;  /* from a 64-bit hash to a slot of the tables */
     size_t mask;
     incident_link *conditions;
-    struct source_conditions *senders;
+    struct source_conditions *sources;
     struct key_incidents *keys;
     incident_link *next_condition; /* of each condition of the incident set */
     bool *listed;                  /* whether the condition is in the chain of its device and kind */

@@ -10,7 +10,7 @@
 #include "enrich/rules.h"
 
 struct enrich {
-    struct enrich_context around;
+    struct enrich_context context;
     struct batch *batch;
     struct area_memo *memo;
     struct key_memo *keys;
@@ -44,19 +44,19 @@ void enrich_free(struct enrich **enrich)
     free(e);
 }
 
-void enrich_begin(struct enrich *e, const struct enrich_context *around, struct batch *batch)
+void enrich_begin(struct enrich *e, const struct enrich_context *context, struct batch *batch)
 {
-    e->around = *around;
+    e->context = *context;
     e->batch = batch;
     area_memo_clear(e->memo);
-    if (e->n_rules < around->conf->n_rules) {
-        e->n_rules = around->conf->n_rules;
+    if (e->n_rules < context->conf->n_rules) {
+        e->n_rules = context->conf->n_rules;
         e->rules = mem_realloc(e->rules, e->n_rules, sizeof(*e->rules));
     }
     for (size_t i = 0; i < e->n_rules; i++)
         e->rules[i] = (struct kept_rule){0};
-    batch->registry_version = around->registry->version;
-    batch->areas_version = around->areas_version;
+    batch->registry_version = context->registry->version;
+    batch->areas_version = context->areas_version;
 }
 
 static const struct incident_terms *keep_terms(struct batch *batch, const struct conf_rule *rule, struct str name)
@@ -71,7 +71,7 @@ static const struct incident_terms *keep_terms(struct batch *batch, const struct
 
 static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rule *rule)
 {
-    struct kept_rule *kept = &e->rules[rule - e->around.conf->rules];
+    struct kept_rule *kept = &e->rules[rule - e->context.conf->rules];
     if (kept->name.len == 0) {
         kept->name = batch_copy_str(e->batch, str_from(rule->name));
         kept->terms = keep_terms(e->batch, rule, kept->name);
@@ -90,7 +90,7 @@ static void note_fix(struct registry *registry, const struct alert *alert)
 
 static void apply_rule(struct enrich *e, struct alert *alert)
 {
-    const struct conf_rule *rule = rules_match(e->around.conf, alert);
+    const struct conf_rule *rule = rules_match(e->context.conf, alert);
     const struct kept_rule *kept = rule ? keep_rule(e, rule) : &(struct kept_rule){0};
     alert->rule = kept->name;
     alert->terms = kept->terms;
@@ -110,19 +110,19 @@ static void find_areas(struct enrich *e, struct alert *alert, const struct place
     double lat = alert->secret ? placement->lat : alert->place.lat;
     const struct device *device = alert->secret || alert->place.source == LOCATION_PLACEMENT
                                       ? NULL
-                                      : registry_find(e->around.registry, alert->device);
+                                      : registry_find(e->context.registry, alert->device);
     if (device && device_is_settled(device, lon, lat, alert->place.accuracy_m)) {
         lon = device->settled_lon;
         lat = device->settled_lat;
     }
-    alert->areas = areas_find(e->around.areas, e->memo, e->batch, lon, lat, alert->occurred_us);
+    alert->areas = areas_find(e->context.areas, e->memo, e->batch, lon, lat, alert->occurred_us);
 }
 
 void enrich_alert(struct enrich *e, struct alert *alert)
 {
-    const struct device *device = device_identify(e->around.registry, e->batch, alert);
-    const struct placement *placement = location_set(alert, e->around.conf, device);
-    note_fix(e->around.registry, alert);
+    const struct device *device = device_identify(e->context.registry, e->batch, alert);
+    const struct placement *placement = location_set(alert, e->context.conf, device);
+    note_fix(e->context.registry, alert);
     find_areas(e, alert, placement);
     incident_key_condition(e->keys, alert);
     apply_rule(e, alert);

@@ -129,7 +129,7 @@ static struct str kind_text(const struct alert *alert)
     return alert->kind == KIND_UNKNOWN ? alert->kind_word : str_from(alert_kind_word(alert->kind));
 }
 
-static void hash_sender(struct key_memo *memo, const struct alert *alert, uint8_t ret[8])
+static void hash_source(struct key_memo *memo, const struct alert *alert, uint8_t ret[8])
 {
     struct fields fields;
     fields_begin(&fields);
@@ -151,7 +151,7 @@ static void hash_input_and_track(struct key_memo *memo, int32_t input, struct st
 
 void incident_key_condition(struct key_memo *memo, struct alert *alert)
 {
-    hash_sender(memo, alert, alert->condition);
+    hash_source(memo, alert, alert->condition);
     hash_input_and_track(memo, alert->input, alert->camera.track, alert->condition + 8);
 }
 

@@ -123,23 +123,23 @@ static bool concerns_all_of_source(const struct batch_row *row)
 }
 
 /* The devices and kinds of which a restore may end more than its own condition, and a cancel may mean another one. */
-static void put_families(struct incident_lookup *lookup, const struct batch *batch)
+static void put_sources(struct incident_lookup *lookup, const struct batch *batch)
 {
-    struct lookup_list *families = &lookup->families;
-    list_clear(families, batch->n);
+    struct lookup_list *sources = &lookup->sources;
+    list_clear(sources, batch->n);
     for (size_t i = 0; i < batch->n; i++)
         if (concerns_all_of_source(&batch->rows[i])) {
-            uint8_t family[INCIDENT_KEY_BYTES] = {0};
-            memcpy(family, batch->rows[i].alert.condition, CONDITION_SOURCE_BYTES);
-            list_add(families, family, i, 0);
+            uint8_t source[INCIDENT_KEY_BYTES] = {0};
+            memcpy(source, batch->rows[i].alert.condition, CONDITION_SOURCE_BYTES);
+            list_add(sources, source, i, 0);
         }
-    list_sort(families);
-    param_array(&lookup->values[1], TYPE_UUID, families->n);
-    param_array(&lookup->values[2], TYPE_UUID, families->n);
-    for (size_t i = 0; i < families->n; i++) {
-        param_bytes(&lookup->values[1], families->ids[i].id, INCIDENT_KEY_BYTES);
-        memset(families->ids[i].id + CONDITION_SOURCE_BYTES, 0xff, CONDITION_SOURCE_BYTES);
-        param_bytes(&lookup->values[2], families->ids[i].id, INCIDENT_KEY_BYTES);
+    list_sort(sources);
+    param_array(&lookup->values[1], TYPE_UUID, sources->n);
+    param_array(&lookup->values[2], TYPE_UUID, sources->n);
+    for (size_t i = 0; i < sources->n; i++) {
+        param_bytes(&lookup->values[1], sources->ids[i].id, INCIDENT_KEY_BYTES);
+        memset(sources->ids[i].id + CONDITION_SOURCE_BYTES, 0xff, CONDITION_SOURCE_BYTES);
+        param_bytes(&lookup->values[2], sources->ids[i].id, INCIDENT_KEY_BYTES);
     }
 }
 
@@ -151,7 +151,7 @@ void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *ba
     param_array(&lookup->values[0], TYPE_UUID, lookup->conditions.n);
     for (size_t i = 0; i < lookup->conditions.n; i++)
         param_bytes(&lookup->values[0], lookup->conditions.ids[i].id, INCIDENT_KEY_BYTES);
-    put_families(lookup, batch);
+    put_sources(lookup, batch);
     param_array(&lookup->values[3], TYPE_UUID, lookup->keys.n);
     param_array(&lookup->values[4], TYPE_TIMESTAMPTZ, lookup->keys.n);
     param_array(&lookup->values[5], TYPE_TIMESTAMPTZ, lookup->keys.n);
@@ -168,7 +168,7 @@ void incident_lookup_free(struct incident_lookup *lookup)
         buf_free(&lookup->values[i]);
     list_free(&lookup->conditions);
     list_free(&lookup->keys);
-    list_free(&lookup->families);
+    list_free(&lookup->sources);
     *lookup = (struct incident_lookup){0};
 }
 

@@ -24,14 +24,14 @@ struct lookup_id {
 
 struct incident_lookup {
     struct buf values[INCIDENT_LOOKUP_PARAMS]; /* with binary arrays */
-    /* Sorted by id, each once. Families: devices and kinds, as the first half of an id. */
+    /* Sorted by id, each once. Sources: devices and kinds, as the first half of an id. */
     struct lookup_list {
         struct lookup_id *ids;
         uint32_t *slots; /* 2^bits are used: 1 + an index into ids as they were added; 0: free */
         size_t n, cap;   /* cap: slots allocated, and half as many ids */
         unsigned bits;
         uint64_t factor; /* random; 0: not yet drawn */
-    } conditions, keys, families;
+    } conditions, keys, sources;
 };
 
 /* The memory of an earlier use is used again. Unreadable rows are left out. */
