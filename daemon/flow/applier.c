@@ -143,7 +143,7 @@ static bool read_next_batch(struct applier *a)
         return false;
     a->n_spare--;
     a->submitted_seq = batch->last_seq;
-    batch->settled = settled && batch->last_seq <= a->stale_seq;
+    batch->versions_waived = settled && batch->last_seq <= a->stale_seq;
     preparation_begin(a->preparation, batch);
     prepare_step(a);
     return true;

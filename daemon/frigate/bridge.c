@@ -202,7 +202,7 @@ static void give_up_unwanted(struct bridge *bridge)
     unsigned n = 0;
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
     {
-        if (!(track->settled & TRACK_REJECTED) || frigate_wanted(bridge->conf, &track->last))
+        if (!(track->done & TRACK_REJECTED) || frigate_wanted(bridge->conf, &track->last))
             continue;
         tracks_give_up(&bridge->tracks, track);
         n++;
@@ -311,7 +311,7 @@ static bool on_image(void *ctx, struct track *track, enum frigate_alert alert, s
 static void on_no_image(void *ctx, struct track *track, enum frigate_alert alert)
 {
     struct bridge *bridge = ctx;
-    track->settled |= event_mapper_bit(alert);
+    track->done |= event_mapper_bit(alert);
     bridge->tracks.dirty = true;
 }
 

@@ -68,7 +68,7 @@ static void want_image(struct event_mapper *mapper, struct track *track, enum fr
         return;
     track->queued |= bit;
     if (track->last.ended && track->last.has_snapshot == TRI_NO) {
-        track->settled |= bit;
+        track->done |= bit;
         return;
     }
     mapper->sink.want_image(mapper->sink.ctx, track, alert);
@@ -126,8 +126,8 @@ void event_mapper_image_text(const struct event_mapper *mapper, const struct tra
 
 void event_mapper_want_images(struct event_mapper *mapper, struct track *track)
 {
-    if (track->settled & TRACK_NEW)
+    if (track->done & TRACK_NEW)
         want_image(mapper, track, FRIGATE_IMAGE);
-    if (track->settled & TRACK_END && track->settled & TRACK_LIVE)
+    if (track->done & TRACK_END && track->done & TRACK_LIVE)
         want_image(mapper, track, FRIGATE_IMAGE_END);
 }

@@ -128,8 +128,8 @@ static bool may_be_sent(const struct outbox_alert *item)
     if (!track)
         return true;
     if (is_image(item))
-        return track->settled & TRACK_NEW;
-    return track->in_flight == 0 && (item->alert == FRIGATE_NEW || track->settled & TRACK_NEW);
+        return track->done & TRACK_NEW;
+    return track->in_flight == 0 && (item->alert == FRIGATE_NEW || track->done & TRACK_NEW);
 }
 
 /* Hands to the sender what may be sent; returns whether there was something. */

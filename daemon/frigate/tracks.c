@@ -51,8 +51,8 @@ bool track_is_done(const struct tracks *tracks, const struct track *track)
 {
     unsigned need = TRACK_NEW | TRACK_END;
     if (tracks->images)
-        need |= TRACK_IMAGE | (track->settled & TRACK_LIVE ? TRACK_IMAGE_END : 0);
-    return track->users == 0 && (track->settled & need) == need;
+        need |= TRACK_IMAGE | (track->done & TRACK_LIVE ? TRACK_IMAGE_END : 0);
+    return track->users == 0 && (track->done & need) == need;
 }
 
 static void forget_oldest(struct tracks *tracks)
@@ -76,7 +76,7 @@ struct track *tracks_add(struct tracks *tracks, const struct frigate_event *even
     track->hash = hash_of(event->id);
     track->seen_us = mono_us;
     track->sent.top_score = track->accepted.top_score = NAN;
-    track->settled = track->queued = event->ended ? 0 : TRACK_LIVE;
+    track->done = track->queued = event->ended ? 0 : TRACK_LIVE;
     TAILQ_INSERT_TAIL(&tracks->list, track, entry);
     hash_add(&tracks->by_id, track->hash, track);
     tracks->n++;
@@ -87,16 +87,16 @@ struct track *tracks_add(struct tracks *tracks, const struct frigate_event *even
 
 void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit)
 {
-    track->settled |= bit;
+    track->done |= bit;
     if (!track->held)
-        track->settled &= ~(unsigned)TRACK_REJECTED;
+        track->done &= ~(unsigned)TRACK_REJECTED;
     tracks->dirty = true;
 }
 
 void tracks_give_up(struct tracks *tracks, struct track *track)
 {
     tracks->dirty = true;
-    track->settled = track->queued = TRACK_NEW | TRACK_END | TRACK_IMAGE | TRACK_IMAGE_END;
+    track->done = track->queued = TRACK_NEW | TRACK_END | TRACK_IMAGE | TRACK_IMAGE_END;
     track->held = false;
     track->given_up = true;
 }
@@ -108,7 +108,7 @@ static unsigned give_up_oldest(struct tracks *tracks)
     size_t n = tracks_rejected(tracks);
     struct track *track;
     TAILQ_FOREACH(track, &tracks->list, entry)
-    if (n > TRACKS_REJECTED_MAX && track->settled & TRACK_REJECTED) {
+    if (n > TRACKS_REJECTED_MAX && track->done & TRACK_REJECTED) {
         tracks_give_up(tracks, track);
         given_up++;
         n--;
@@ -122,7 +122,7 @@ unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
         return 0;
     track->queued &= ~bit;
     track->sent = track->accepted;
-    track->settled |= TRACK_REJECTED;
+    track->done |= TRACK_REJECTED;
     track->held = true;
     tracks->dirty = true;
     return give_up_oldest(tracks);
@@ -134,7 +134,7 @@ unsigned tracks_expire(struct tracks *tracks, double before_s)
     unsigned n = 0;
     TAILQ_FOREACH(track, &tracks->list, entry)
     {
-        if (!(track->settled & TRACK_REJECTED) || track->last.start_s >= before_s)
+        if (!(track->done & TRACK_REJECTED) || track->last.start_s >= before_s)
             continue;
         tracks_give_up(tracks, track);
         n++;
@@ -159,7 +159,7 @@ size_t tracks_rejected(const struct tracks *tracks)
     const struct track *track;
     size_t n = 0;
     TAILQ_FOREACH(track, &tracks->list, entry)
-    n += (track->settled & TRACK_REJECTED) != 0;
+    n += (track->done & TRACK_REJECTED) != 0;
     return n;
 }
 

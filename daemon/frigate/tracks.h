@@ -36,7 +36,7 @@ enum track_bit {
     TRACK_IMAGE = 1u << 2, /* sent, or given up */
     TRACK_IMAGE_END = 1u << 3,
     TRACK_LIVE = 1u << 4,     /* was seen before its end: has an image of its own at the end */
-    TRACK_REJECTED = 1u << 5, /* only in settled: mobeyed has rejected an alert of it and accepted none since */
+    TRACK_REJECTED = 1u << 5, /* only in done: mobeyed has rejected an alert of it and accepted none since */
     TRACK_BITS = (1u << 6) - 1
 };
 
@@ -46,7 +46,7 @@ struct track {
     struct frigate_event last; /* what Frigate said last */
     struct track_report sent, accepted;
     unsigned queued;    /* bits: have been handed to the outbox, or need not be */
-    unsigned settled;   /* bits: have been accepted, or need not be sent */
+    unsigned done;      /* bits: have been accepted, or need not be sent */
     bool given_up;      /* rejected too often or for too long: nothing more is sent; not saved */
     bool held;          /* rejected: nothing of it is sent before tracks_release() */
     unsigned in_flight; /* alerts other than images that are sent and not answered */
@@ -80,14 +80,14 @@ void tracks_remove(struct tracks *tracks, struct track *track); /* has no users 
 bool track_is_done(const struct tracks *tracks, const struct track *track);
 
 /* mobeyed has accepted an alert of the track with this bit, or none, or has rejected it. A rejected track is held. If
- * more than TRACKS_REJECTED_MAX are, the oldest counts as settled: returns how many have been given up so. */
+ * more than TRACKS_REJECTED_MAX are, the oldest counts as done: returns how many have been given up so. */
 void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit);
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit);
 
 /* Nothing more of the track is sent. */
 void tracks_give_up(struct tracks *tracks, struct track *track);
 
-/* Counts rejected tracks that began before the given time as settled. Returns how many. */
+/* Counts rejected tracks that began before the given time as done. Returns how many. */
 unsigned tracks_expire(struct tracks *tracks, double before_s);
 
 /* Holds nothing any more: what was rejected may be sent again. Returns how many tracks were held. */

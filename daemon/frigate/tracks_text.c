@@ -25,8 +25,8 @@ static void write_track(const struct track *track, struct buf *out)
 {
     const struct track_report last = track_report_of(&track->last);
     /* For a track that was rejected from the start: what to send if Frigate has forgotten it. */
-    const struct track_report *known = track->settled & TRACK_NEW ? &track->accepted : &last;
-    buf_printf(out, "track\t%s\t%.6f\t%u\t%u\t%.17g\t%d", track->last.id, track->last.start_s, track->settled,
+    const struct track_report *known = track->done & TRACK_NEW ? &track->accepted : &last;
+    buf_printf(out, "track\t%s\t%.6f\t%u\t%u\t%.17g\t%d", track->last.id, track->last.start_s, track->done,
                known->n_zones, known->top_score, (int)known->stationary);
     append_field(out, track->last.camera);
     append_field(out, track->last.label);
@@ -43,7 +43,7 @@ void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra,
         buf_printf(out, "offline\t%s\n", extra->offline_by_mqtt ? "mqtt" : "rest");
     /* What has not been answered at all is found again. */
     TAILQ_FOREACH(track, &tracks->list, entry)
-    if (track->settled & (TRACK_NEW | TRACK_REJECTED))
+    if (track->done & (TRACK_NEW | TRACK_REJECTED))
         write_track(track, out);
     buf_printf(out, "end\t%zu\n", tracks->n);
 }
@@ -57,10 +57,10 @@ static bool parse_number(const char *text, double *ret)
     return *end == '\0';
 }
 
-/* Fields: ID, start, settled, zones, score, stationary, camera, label. */
+/* Fields: ID, start, done, zones, score, stationary, camera, label. */
 static bool read_track(struct tracks *tracks, char *rest, int64_t mono_us)
 {
-    enum { ID, START, SETTLED, ZONES, SCORE, STATIONARY, CAMERA, LABEL, FIELDS };
+    enum { ID, START, DONE, ZONES, SCORE, STATIONARY, CAMERA, LABEL, FIELDS };
     char *field[FIELDS];
     double number[FIELDS];
     for (int i = 0; i < FIELDS; i++)
@@ -70,7 +70,7 @@ static bool read_track(struct tracks *tracks, char *rest, int64_t mono_us)
         if (!parse_number(field[i], &number[i]))
             return false;
     if (!*field[ID] || strlen(field[ID]) >= FRIGATE_ID_SIZE || tracks_find(tracks, field[ID]) ||
-        !(number[SETTLED] >= 0 && number[SETTLED] <= TRACK_BITS) || !(number[ZONES] >= 0 && number[ZONES] <= 1e6) ||
+        !(number[DONE] >= 0 && number[DONE] <= TRACK_BITS) || !(number[ZONES] >= 0 && number[ZONES] <= 1e6) ||
         !(number[STATIONARY] >= TRI_UNKNOWN && number[STATIONARY] <= TRI_YES))
         return false;
     struct frigate_event event = {.start_s = number[START],
@@ -87,8 +87,8 @@ static bool read_track(struct tracks *tracks, char *rest, int64_t mono_us)
     struct track *track = tracks_add(tracks, &event, mono_us);
     if (!track)
         return false;
-    track->settled = (unsigned)number[SETTLED];
-    track->queued = track->settled & ~(unsigned)TRACK_REJECTED;
+    track->done = (unsigned)number[DONE];
+    track->queued = track->done & ~(unsigned)TRACK_REJECTED;
     track->sent = track->accepted = track_report_of(&event);
     return true;
 }

@@ -29,7 +29,7 @@ void batch_clear(struct batch *batch)
     batch->bytes.len = 0;
     batch->n = 0;
     batch->first_seq = batch->last_seq = batch->last_checksum = 0;
-    batch->settled = false;
+    batch->versions_waived = false;
     arena_clear(&batch->arena);
 }
 

@@ -22,8 +22,8 @@ struct batch {
     uint64_t last_checksum;       /* of the record last_seq */
     uint64_t registry_version;    /* used to enrich it; the database says whether they are still current */
     uint64_t areas_version;
-    bool settled; /* that reference data was read after the last record was received: newer versions do not matter */
-    struct arena arena; /* what enrich added to the alerts */
+    bool versions_waived; /* newer versions do not matter: these were read after the last record was received */
+    struct arena arena;   /* what enrich added to the alerts */
 };
 
 struct batch *batch_new(size_t cap);

@@ -463,7 +463,7 @@ void journal_session_append_move(struct journal_session *j, const struct batch *
     struct buf instance = {0};
     session_append_literal(j->session, session_instance(j->session), &instance);
     identity_text(j->journal, journal);
-    if (!batch->settled)
+    if (!batch->versions_waived)
         snprintf(versions, sizeof(versions),
                  "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
                  "'{%" PRIu64 ",%" PRIu64 "}'",

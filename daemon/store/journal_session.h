@@ -81,7 +81,7 @@ const struct journal_position *journal_session_position(const struct journal_ses
 
 /* Appends the statement that moves the position to the end of the batch, for a transaction. It affects no row if
  * another program or a person has moved the position, or if registry or areas have changed since the batch was enriched
- * (which does not matter for one that is settled). */
+ * (unless its versions are waived). */
 void journal_session_append_move(struct journal_session *session, const struct batch *batch, struct buf *sql);
 
 /* The move to the end of that batch is committed. */

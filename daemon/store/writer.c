@@ -245,7 +245,7 @@ static void report_stale(struct writer *w)
 {
     const struct journal_position *now = journal_session_position(w->session);
     const struct batch *batch = w->n > 0 ? first_batch(w)->batch : NULL;
-    bool stale = batch && !batch->settled &&
+    bool stale = batch && !batch->versions_waived &&
                  (batch->registry_version != now->registry_version || batch->areas_version != now->areas_version);
     forget_batches(w);
     if (!stale)

@@ -30,7 +30,7 @@ static void check_alert(struct fuzz_sink *sink, struct frigate_alert_text *text)
 static bool on_send(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text)
 {
     check_alert(ctx, text);
-    track->settled |= event_mapper_bit(alert);
+    track->done |= event_mapper_bit(alert);
     track->accepted = track->sent;
     return true;
 }

@@ -19,12 +19,12 @@ static struct frigate_event event_of(const char *id, double start_s, bool ended)
     return event;
 }
 
-static struct track *add(struct tracks *tracks, const char *id, double start_s, bool ended, unsigned settled)
+static struct track *add(struct tracks *tracks, const char *id, double start_s, bool ended, unsigned done)
 {
     struct frigate_event event = event_of(id, start_s, ended);
     struct track *track = tracks_add(tracks, &event, 1);
     cr_assert_not_null(track);
-    track->settled |= settled;
+    track->done |= done;
     track->accepted = track_report_of(&event);
     return track;
 }
@@ -40,7 +40,7 @@ Test(frigate_tracks, a_track_is_done_when_all_of_it_is_answered)
     ended->users = 1;
     cr_expect(!track_is_done(&tracks, ended), "an alert refers to it");
     ended->users = 0;
-    live->settled |= TRACK_IMAGE_END;
+    live->done |= TRACK_IMAGE_END;
     cr_expect(track_is_done(&tracks, live));
     tracks_prune(&tracks, 1e9);
     cr_expect_eq(tracks.n, 2, "began at the time, not before it");
@@ -60,7 +60,7 @@ Test(frigate_tracks, a_full_table_forgets_what_is_done_and_nothing_else)
         add(&tracks, id, 1e9, false, TRACK_NEW);
     }
     cr_expect_null(tracks_add(&tracks, &more, 1));
-    tracks_find(&tracks, "t77")->settled |= TRACK_END;
+    tracks_find(&tracks, "t77")->done |= TRACK_END;
     cr_expect_not_null(tracks_add(&tracks, &more, 1));
     cr_expect_null(tracks_find(&tracks, "t77"));
     cr_expect_not_null(tracks_find(&tracks, "t0"));
@@ -87,8 +87,8 @@ Test(frigate_tracks, the_text_reads_back_as_it_was)
     cr_expect_eq(again.n, 2, "what was not accepted is found again");
     const struct track *track = tracks_find(&again, "1795467600.5-a");
     cr_assert_not_null(track);
-    cr_expect_eq(track->settled, TRACK_NEW | TRACK_LIVE);
-    cr_expect_eq(track->queued, track->settled);
+    cr_expect_eq(track->done, TRACK_NEW | TRACK_LIVE);
+    cr_expect_eq(track->queued, track->done);
     cr_expect_eq(track->sent.top_score, 0.5);
     cr_expect_str_eq(track->last.camera, "yard gate");
     cr_expect_eq(track->seen_us, 7);
@@ -114,7 +114,7 @@ Test(frigate_tracks, what_is_rejected_is_held_and_read_back)
     cr_expect_eq(tracks_reject(&tracks, not_raised, TRACK_NEW), 0);
     cr_expect(raised->held && raised->queued == TRACK_NEW, "its end is to be sent again");
     tracks_accept(&tracks, raised, TRACK_IMAGE);
-    cr_expect(raised->settled & TRACK_REJECTED, "an image that was under way does not settle the end");
+    cr_expect(raised->done & TRACK_REJECTED, "an image that was under way does not settle the end");
     tracks_prune(&tracks, 2e9);
     cr_expect_eq(tracks_rejected(&tracks), 2);
     tracks_write(&tracks, &extra, &text);

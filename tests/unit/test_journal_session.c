@@ -370,7 +370,7 @@ Test(journal_session, the_position_moves_from_where_it_was_read_with_the_referen
     cr_expect_not_null(strstr(sql, "and position = 17 and (select array_agg"), "%s", sql);
     cr_expect_not_null(strstr(sql, "= '{4,3}'"), "%s", sql);
     journal_session_moved(owner.session, &batch);
-    batch.settled = true;
+    batch.versions_waived = true;
     sql = move_of(&batch);
     cr_expect_not_null(strstr(sql, "and position = 20 and true"), "%s", sql);
     journal_session_read_position(owner.session);

@@ -256,7 +256,7 @@ static inline void owner_feed(struct owner *owner)
         batch->first_seq = owner->next;
         batch->registry_version = owner->registry_version;
         batch->areas_version = owner->areas_version;
-        batch->settled = owner->settled;
+        batch->versions_waived = owner->settled;
         while (batch->n < owner->batch_rows && owner->next <= owner->total)
             owner_row(owner, batch, owner->next++);
         batch->last_seq = owner->next - 1;
