@@ -51,6 +51,17 @@ def test_a_directory_that_the_daemon_cannot_enter_is_a_problem(ready, closed):
     assert problems(ready) == []
 
 
+def test_the_mode_of_the_journal_is_that_of_its_directory(ready):
+    """And not that of a file in it."""
+    ready.must("chmod", "0700", JOURNAL)
+    assert f"ok       files        {JOURNAL} has mode 0700\n" in ready.run("mobeyectl", "doctor").stdout
+    ready.must("systemctl", "stop")
+    for mode in "0000", "0500", "0300":
+        ready.must("chmod", mode, JOURNAL)
+        assert any(line.endswith(f" files        the user mobeyed cannot use {JOURNAL}, which has mode {mode}: chmod 0700 it")
+                   for line in problems(ready)), problems(ready)
+
+
 def test_the_daemon_names_the_owner_of_a_lock_file_that_it_cannot_open(ready):
     ready.must("systemctl", "stop")
     ready.must("chown", "root:root", f"{JOURNAL}/lock")

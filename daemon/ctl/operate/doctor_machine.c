@@ -52,6 +52,12 @@ static bool may(const struct stat *st, const struct passwd *user, mode_t wanted)
     return st->st_mode & wanted;
 }
 
+/* A directory in which files are listed, created and removed. */
+static bool may_use(const struct stat *st, const struct passwd *user)
+{
+    return may(st, user, S_IROTH) && may(st, user, S_IWOTH) && may(st, user, S_IXOTH);
+}
+
 static bool runs_as_another(const struct doctor *d, const struct passwd *user)
 {
     struct stat st;
@@ -167,19 +173,21 @@ static void say_clients(struct doctor *d, const struct passwd *user)
 }
 
 /* Finds a file in the journal's directory, or the directory, that does not belong to the user. */
-static bool find_foreign(const char *directory, const struct passwd *user, char ret[PATH_MAX], struct stat *st)
+static bool find_foreign(const char *directory, const struct passwd *user, char ret[PATH_MAX], struct stat *ret_st)
 {
-    bool found = stat(directory, st) == 0 && st->st_uid != user->pw_uid;
+    struct stat st = {0};
+    bool found = stat(directory, &st) == 0 && st.st_uid != user->pw_uid;
     snprintf(ret, PATH_MAX, "%s", directory);
     DIR *dir = found ? NULL : opendir(directory);
     for (struct dirent *entry; !found && dir && (entry = readdir(dir));)
-        if (fstatat(dirfd(dir), entry->d_name, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st->st_mode) &&
-            st->st_uid != user->pw_uid) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_uid != user->pw_uid) {
             found = true;
             snprintf(ret, PATH_MAX, "%s/%s", directory, entry->d_name);
         }
     if (dir)
         closedir(dir);
+    *ret_st = st;
     return found;
 }
 
@@ -194,7 +202,7 @@ static void say_foreign(struct doctor *d, const char *path, const struct stat *s
 
 static void say_journal(struct doctor *d, const struct passwd *user)
 {
-    struct stat st;
+    struct stat st, st_foreign;
     char foreign[PATH_MAX];
     const char *path = d->conf->journal.directory;
     if (!can_enter_directories(d, user, path))
@@ -208,8 +216,11 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     else if (st.st_mode & 07)
         doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0750 it; it contains alarms of homes", "%s has mode %04o", path,
                    st.st_mode & 07777);
-    else if (user && find_foreign(path, user, foreign, &st))
-        say_foreign(d, foreign, &st);
+    else if (user && find_foreign(path, user, foreign, &st_foreign))
+        say_foreign(d, foreign, &st_foreign);
+    else if (user && !runs_as_another(d, user) && !may_use(&st, user))
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0700 it", "the user " USER " cannot use %s, which has mode %04o",
+                   path, st.st_mode & 07777);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
