@@ -48,6 +48,14 @@ def test_without_root_it_says_so(machine):
     assert refused.returncode == 1 and "Permission denied (run it as root)" in refused.stdout, refused.stdout
 
 
+def test_a_password_that_the_daemon_cannot_read_is_told_where_to_look(machine):
+    machine.must("chmod", "0700", "/etc/mobeyed")
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill")
+    assert refused.returncode == 1 and "no password supplied" in refused.stdout, refused.stdout
+    assert "mobeyectl doctor checks whether the daemon may read that file and enter its directories" in refused.stdout
+    assert "the user mobeyed cannot enter /etc/mobeyed: " in machine.run("mobeyectl", "doctor").stdout
+
+
 DEVICES = "device_id,account,input,heartbeat,grace,address,lon,lat\nNL-0307-00042,3071,1,24h,2h,Ringweg 1,5.38421,52.19634\n"
 
 

@@ -148,6 +148,9 @@ static int fail_refused(const struct setup *s, const struct setup_program *progr
                         const char *why)
 {
     ctl_fail(SETUP_VERB, "%s cannot connect with %s: %s", program->name, login->passfile, why);
+    if (strstr(why, "no password supplied"))
+        fprintf(stderr, "mobeyectl doctor checks whether %s may read that file and enter its directories\n",
+                program->name);
     if (login->server.sslmode_chosen)
         fprintf(stderr,
                 "the server must have a certificate that %s verifies: add sslrootcert=FILE, or another sslmode, "
