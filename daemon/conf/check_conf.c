@@ -84,10 +84,16 @@ static bool has_word(const struct node *item, const char *key, const char *word)
     return value && value->kind == NODE_TEXT && strcmp(value->text, word) == 0;
 }
 
-static bool has_text(const struct node *item, const char *key)
+/* Whether the key of the endpoint has one of the words that are allowed for it. */
+static bool has_valid_word(const struct node *item, const char *key)
 {
-    const struct node *value = node_value(item, key);
-    return value && value->kind == NODE_TEXT;
+    const struct schema_key *schema = schema_find("endpoints[]", key);
+    const char *word;
+    unsigned value;
+    for (unsigned i = 0; (word = schema->word(i, &value)); i++)
+        if (has_word(item, key, word))
+            return true;
+    return false;
 }
 
 /* Keys that are valid for one kind of endpoint only. Not checked where socket or format is itself invalid. */
@@ -107,11 +113,11 @@ static void check_restricted_keys(const struct conf_check *check, const struct n
     };
     for (size_t i = 0; i < sizeof(restricted) / sizeof(restricted[0]); i++) {
         const struct node *key = node_key(item, restricted[i].name);
-        bool other_socket = restricted[i].socket && has_text(item, "socket") &&
+        bool other_socket = restricted[i].socket && has_valid_word(item, "socket") &&
                             !has_word(item, "socket", restricted[i].socket) &&
                             !(restricted[i].other_socket && has_word(item, "socket", restricted[i].other_socket));
         bool other_format =
-            restricted[i].format && has_text(item, "format") && !has_word(item, "format", restricted[i].format);
+            restricted[i].format && has_valid_word(item, "format") && !has_word(item, "format", restricted[i].format);
         if (key && (other_socket || other_format))
             diagnostics_error(check->diagnostics, key->pos, loader_path_key(path, restricted[i].name).text, "%s",
                               restricted[i].message);
