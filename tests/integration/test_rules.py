@@ -74,6 +74,10 @@ def test_an_incident_is_explained_by_the_alert_that_began_it(daemons, database, 
     said = json.loads(done.stdout)
     assert (said["kind"], said["rule"], said["priority"]) == ("power", "power", 4)
     assert daemon.ctl("explain", "--db", database.conninfo, "--incident", "999").returncode == 1
+    for nonsense in "abc", "", "1 2", "99999999999999999999":
+        done = daemon.ctl("explain", "--db", database.conninfo, "--incident", nonsense)
+        assert done.returncode == 2 and (f"--incident {nonsense}: not an incident (expected a number, or a reference such as "
+                                         "2026-004711)") in done.stderr, done.stderr
 
 
 RAISING = """

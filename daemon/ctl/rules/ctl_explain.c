@@ -334,6 +334,15 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .argument = "ALERT.json", .most = 1,
                                      .help = help};
 
+/* Whether it can name an incident: a number of type bigint, or a reference. */
+static bool is_incident(const char *text)
+{
+    enum { DIGITS_MAX = 18 };
+    struct incident_reference reference;
+    size_t digits = strspn(text, "0123456789");
+    return (digits > 0 && digits <= DIGITS_MAX && text[digits] == '\0') || incident_reference_parse(text, &reference);
+}
+
 int ctl_explain(int argc, char **argv)
 {
     struct explain_request request = {0};
@@ -347,6 +356,9 @@ int ctl_explain(int argc, char **argv)
     request.alert = request.call.arguments[0];
     if ((request.alert != NULL) + (request.incident != NULL) + (request.reference != NULL) != 1)
         return ctl_usage(VERB, "expected one of ALERT.json, --incident ID and --reference REFERENCE");
+    if (request.incident && !is_incident(request.incident))
+        return ctl_usage(VERB, "--incident %s: not an incident (expected a number, or a reference such as 2026-004711)",
+                         request.incident);
     struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
