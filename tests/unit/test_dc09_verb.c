@@ -87,10 +87,18 @@ Test(dc09_verb, a_wrong_command_line_is_usage, .init = redirect)
 Test(dc09_verb, what_cannot_be_sent_or_read_fails, .init = redirect)
 {
     char *path = private_file("\"NULL\"0001L0#1234[]\n", 20, 0600);
-    cr_expect_eq(RUN("send", "--to", "nowhere", "--tries", "1", path), CTL_FAILED);
-    cr_expect_eq(RUN("send", "--to", "nowhere", "/nonexistent/scenario"), CTL_FAILED);
+    cr_expect_eq(RUN("send", "--to", "127.0.0.1:1", "--tries", "1", path), CTL_FAILED);
+    cr_expect_eq(RUN("send", "--to", "127.0.0.1:1", "/nonexistent/scenario"), CTL_FAILED);
     cr_expect_eq(RUN("encode", "\"*NULL\"0001L0#1234[]"), CTL_FAILED);
     cr_expect_eq(RUN("encode", "NULL0001L0#1234[]"), CTL_FAILED);
     unlink(path);
     free(path);
+}
+
+Test(dc09_verb, send_checks_the_address_before_it_reads, .init = redirect)
+{
+    static const char *const wrong[] = {"x:y", "x", ":5556", "x:", "x:0", "x:65536", "x:5556x", "tcp://x:y"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_expect_eq(RUN("send", "--to", wrong[i], "/nonexistent"), CTL_USAGE, "%s", wrong[i]);
+    cr_expect_eq(RUN("send", "--to", "tcp://[::1]:5556", "/nonexistent"), CTL_FAILED);
 }

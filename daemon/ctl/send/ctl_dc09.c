@@ -400,6 +400,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
     const struct ctl_option options[] = {{"keys", .text = &keys},   {"binary-crc", .flag = &ret->crc_binary},
                                          {"to", .text = &ret->to},  {"timeout", .text = &timeout},
                                          {"tries", .text = &tries}, {0}};
+    struct err err;
     int seconds = 5;
     bool option_first = argc > 1 && argv[1][0] == '-';
     int status = ctl_parse(argc, argv, &verb, options, &ret->call);
@@ -411,6 +412,8 @@ static int parse_options(int argc, char **argv, struct options *ret)
         status = take_number("tries", tries, TRIES_MAX, "", &ret->tries);
     if (status == CTL_GO && ret->call.action == SEND && !ret->to)
         status = ctl_usage(VERB, "missing option --to HOST:PORT");
+    if (status == CTL_GO && ret->to && dial_check_address(ret->to, &err) != 0)
+        status = ctl_usage(VERB, "--to %s", err.text);
     ret->timeout_ms = seconds * 1000;
     return status == CTL_GO ? load_keys(keys, ret) : status;
 }

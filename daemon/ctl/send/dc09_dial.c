@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { ADDRESS_SIZE = 300 };
+
 /* Parses +60s, -5m, or nothing. */
 static bool parse_shift(struct str text, int64_t *ret_us)
 {
@@ -124,20 +126,30 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
     return rc == 0 ? 1 : -1;
 }
 
-/* Splits HOST:PORT in place. */
-static int split_address(char *to, const char **ret_host, const char **ret_port, struct err *err)
+/* Copies the address without its prefix to `to` and splits that. */
+static int split_address(const char *text, char to[ADDRESS_SIZE], const char **ret_host, const char **ret_port,
+                         struct err *err)
 {
-    char *colon = strrchr(to, ':');
-    if (!colon || colon == to || colon[1] == '\0')
-        return err_set(err, "%s: not an address (expected HOST:PORT or [IPV6]:PORT)", to);
+    snprintf(to, ADDRESS_SIZE, "%s", strncmp(text, "tcp://", 6) == 0 ? text + 6 : text);
+    char *colon = strrchr(to, ':'), *end = NULL;
+    long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
+    if (colon == to || port < 1 || port > UINT16_MAX || *end != '\0')
+        return err_set(err, "%s: not an address (expected HOST:PORT or [IPV6]:PORT)", text);
     *colon = '\0';
-    if (to[0] == '[' && colon[-1] == ']') {
-        colon[-1] = '\0';
-        to++;
-    }
     *ret_host = to;
     *ret_port = colon + 1;
+    if (to[0] == '[' && colon[-1] == ']') {
+        colon[-1] = '\0';
+        ++*ret_host;
+    }
     return 0;
+}
+
+int dial_check_address(const char *text, struct err *err)
+{
+    char to[ADDRESS_SIZE];
+    const char *host, *port;
+    return split_address(text, to, &host, &port, err);
 }
 
 /* Returns a socket connected to the address; -1 with errno set. */
@@ -164,10 +176,9 @@ static int connect_to(const struct addrinfo *address, int timeout_ms)
 
 static int open_connection(struct dial *dial, struct err *err)
 {
-    char to[300];
+    char to[ADDRESS_SIZE];
     const char *host = NULL, *port = NULL;
-    snprintf(to, sizeof(to), "%s", strncmp(dial->to, "tcp://", 6) == 0 ? dial->to + 6 : dial->to);
-    if (split_address(to, &host, &port, err) != 0)
+    if (split_address(dial->to, to, &host, &port, err) != 0)
         return -1;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int problem = getaddrinfo(host, port, &hints, &found);

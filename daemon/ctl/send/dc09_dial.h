@@ -34,6 +34,9 @@ struct dial {
     struct buf in;  /* bytes received for the current answer */
 };
 
+/* Whether it has the form of dial.to. -1: no; err says what is expected. */
+int dial_check_address(const char *text, struct err *err);
+
 enum dial_answer { DIAL_REPLY, DIAL_SILENCE, DIAL_CLOSED, DIAL_ERROR };
 
 /* Sends the frame and waits for the next complete frame; *ret is valid until the next call. DIAL_ERROR, with err set:
