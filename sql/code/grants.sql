@@ -71,7 +71,7 @@ grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_ar
 -- Not of what kind its last alert was, and of when: device managers see no alarms.
 grant select (device_id, registered, first_received_at, last_received_at, endpoint, source, battery_pct, signal_dbm, fix, fix_accuracy_m,
               fix_at, silent_since, alerts) on mobeye.device_status to mobeye_registry;
-grant select, insert, update on mobeye.measure to mobeye_registry;
+grant select, insert, update, delete on mobeye.measure to mobeye_registry;
 -- Not held_for: a legal hold is the owner's.
 grant select, insert (reference, occurred_from, occurred_until, attempt, method, address, geom, counted),
     update (occurred_from, occurred_until, attempt, method, address, geom) on mobeye.burglary to mobeye_registry;

@@ -221,6 +221,17 @@ class Burglaries(SchemaTest):
                     conn.execute("select patrol.add_measure" + call)
         self.assertEqual(self.superuser.execute("select actor from mobeye.measure where kind = 'patrol'").fetchall(), [("b_jan",)])
 
+    def test_a_measure_that_was_wrong_is_deleted_by_who_imports_them(self):
+        text = "kind;layer;code;from;number\nletter;wijk;WK1;1-11-2025;250\n"
+        self.assert_put(text, {"measures": 1, "added": 1, "changed": 0}, verb="measures")
+        self.assert_put(text.replace("WK1", "WK2"), {"measures": 1, "added": 1, "changed": 0}, verb="measures")
+        for login in ("b_jan", "b_anna", "b_analist"):
+            with connect(self.database, login) as conn, self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                conn.execute("delete from mobeye.measure")
+        with connect(self.database, "b_rik") as conn:
+            conn.execute("delete from mobeye.measure where code = 'WK1'")
+        self.assertEqual(self.superuser.execute("select code from mobeye.measure").fetchall(), [("WK2",)])
+
     def report(self, *options):
         return mobeyectl("report", "wijk", "--from", "2025-07-01", "--until", "2026-01-01", *options, database=self.database, user="b_analist")
 
