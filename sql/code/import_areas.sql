@@ -68,12 +68,14 @@ begin
     return query
     select r.feature, r.line, r.code, r.name, r.same,
            case when r.same then format('code: same as in feature %s; imported once', r.first)
-                else format('code: duplicate of feature %s, with another name or geometry (expected each code once; to join '
-                            'parts: ogr2ogr -dialect sqlite -sql "select code, name, st_union(geometry) from LAYER '
-                            'group by code")', r.first)
+                else format('code: duplicate of feature %s, with another name, number of homes or geometry (expected each code once; to '
+                            'join parts: ogr2ogr -dialect sqlite -sql "select code, name, %sst_union(geometry) from LAYER group by code")',
+                            r.first, case when r.any_homes then 'max(homes) as homes, ' else '' end)
            end
       from (select i.*, first_value(i.feature) over w as first,
-                   (i.name, i.geom) = (first_value(i.name) over w, first_value(i.geom) over w) as same
+                   (i.name, i.homes, i.geom) is not distinct from (first_value(i.name) over w, first_value(i.homes) over w,
+                                                                   first_value(i.geom) over w) as same,
+                   max(i.homes) over () is not null as any_homes
               from pg_temp.area_import i window w as (partition by i.code order by i.feature)) r
      where r.feature <> r.first;
     delete from pg_temp.area_import i using pg_temp.area_import f where f.code = i.code and f.feature < i.feature;
@@ -88,6 +90,14 @@ begin
         return next;
     end loop;
 
+    return query
+    select i.feature, i.line, i.code, i.name, false, v.what
+      from pg_temp.area_import i
+     cross join lateral (values
+         (i.code ~ '[[:cntrl:]]', 'properties.code: has control characters (expected a string of 1 to 64 characters)'),
+         (length(i.name) > 200 or i.name ~ '[[:cntrl:]]',
+          'properties.name: is too long or has control characters (expected at most 200 characters)')) as v (wrong, what)
+     where v.wrong;
     return query
     select p.feature, p.line, p.code, p.name, false, 'geometry: ' || p.why
       from (select i.*, mobeye.implausible(i.geom, bounds) as why from pg_temp.area_import i) p where p.why is not null;

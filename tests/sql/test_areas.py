@@ -67,6 +67,34 @@ class Areas(SchemaTest):
             self.assertIn(words, caught.exception.diag.message_primary)
             self.assertTrue(caught.exception.diag.message_hint)
 
+    def checked(self, *rows):
+        """What is said of features (code, name, homes, geom) of a file: feature, whether it is a warning, message."""
+        with self.registry.transaction(force_rollback=True):
+            self.registry.execute("select mobeye.stage_areas()")
+            for n, (code, name, homes, geom) in enumerate(rows, 1):
+                self.registry.execute("insert into pg_temp.area_import values (%s, %s, %s, %s, %s, st_multi(%s::geometry))", [n, 10 * n, code, name, homes, geom])
+            said = self.registry.execute("select feature, line, warning, message from mobeye.check_areas() order by feature").fetchall()
+            self.assertEqual([row[1] for row in said], [10 * row[0] for row in said])
+            if all(row[2] for row in said):
+                self.registry.execute("select mobeye.merge_areas('wijk', null)")
+        return [(row[0], row[2], row[3]) for row in said]
+
+    def test_texts_that_cannot_be_stored_are_named_by_feature(self):
+        said = self.checked(("A", "n" * 200, None, SQUARE), ("B", "n" * 201, None, SQUARE), ("C", "two\nlines", None, SQUARE),
+                            ("D\t", "d", None, SQUARE))
+        name = "properties.name: is too long or has control characters (expected at most 200 characters)"
+        self.assertEqual(said, [(2, False, name), (3, False, name),
+                                (4, False, "properties.code: has control characters (expected a string of 1 to 64 characters)")])
+
+    def test_an_area_that_comes_twice_is_the_same_in_everything(self):
+        self.assertEqual(self.checked(("A", "a", 10, SQUARE), ("A", "a", 10, SQUARE), ("B", "b", None, SQUARE), ("B", "b", None, SQUARE)),
+                         [(2, True, "code: same as in feature 1; imported once"), (4, True, "code: same as in feature 3; imported once")])
+        for homes in (20, None):
+            (feature, warning, message), = self.checked(("A", "a", 10, SQUARE), ("A", "a", homes, SQUARE))
+            self.assertEqual((feature, warning), (2, False))
+            self.assertIn("duplicate of feature 1, with another name, number of homes or geometry", message)
+            self.assertIn("select code, name, max(homes) as homes, st_union(geometry) from LAYER group by code", message)
+
     def test_edits_in_place_are_held_to_the_same(self):
         self.insert()
         self.registry.execute("update mobeye.area set geom = %s", [BOW_TIE])
