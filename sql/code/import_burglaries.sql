@@ -109,6 +109,16 @@ begin
      where i.occurred_from >= now() - keep -- else it is warned of above
        and not exists (select from mobeye.burglary b where b.reference = i.reference);
     return query
+    with named as (
+        select n.*, lower(regexp_replace(n.reference, '[\s\u00a0]', '', 'g')) as plain
+          from (select 0::bigint as line, b.reference from mobeye.burglary b
+                union all
+                select i.line, i.reference from pg_temp.burglary_import i) n)
+    select distinct on (n.line) n.line, true, 'reference'::text, format('"%s" is a new burglary (did you mean "%s"?)', n.reference, o.reference)
+      from named n join named o on o.plain = n.plain and o.line < n.line and o.reference <> n.reference
+     where not exists (select from mobeye.burglary b where b.reference = n.reference)
+     order by n.line, o.line;
+    return query
     select min(w.line), true, 'lon'::text, 'is empty: the stored place is removed' || case when count(*) > 1 then format(' (%s rows in total)', count(*)) else '' end
       from mobeye.burglaries_wanted(columns) w where w.loses_place
     having count(*) > 0;

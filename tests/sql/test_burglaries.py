@@ -91,6 +91,15 @@ class Burglaries(SchemaTest):
         self.assertEqual(self.put(FILE, "--dry-run").returncode, 0)
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 0)
 
+    def test_a_reference_that_differs_in_case_or_spaces_only_is_warned_of(self):
+        self.assert_put("reference;occurred_from\nPL 5;1-11-2025\n", {"burglaries": 1, "added": 1, "changed": 0})
+        text = 'reference;occurred_from\npl5;1-11-2025\nB6;1-11-2025\n"B6 ";1-11-2025\nB\u00a06;1-11-2025\nB66;1-11-2025\nPL 5;1-11-2025\n'
+        said = self.assert_put(text, {"burglaries": 6, "added": 5, "changed": 0})
+        for line, reference, meant in ((2, "pl5", "PL 5"), (4, "B6 ", "B6"), (5, "B\u00a06", "B6")):
+            self.assertIn(f':{line}: warning: reference: "{reference}" is a new burglary (did you mean "{meant}"?)\n', said)
+        self.assertEqual(said.count("did you mean"), 3)
+        self.assertNotIn("did you mean", self.assert_put(text, {"burglaries": 6, "added": 0, "changed": 0}))
+
     def test_homes_are_exact_for_their_team_only(self):
         self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
         for login, exact in (("b_jan", {"PL1", "PL2"}), ("b_piet", set()), ("b_anna", set()), ("b_rik", {"PL1", "PL2", "PL3"})):
