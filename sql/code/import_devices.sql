@@ -110,8 +110,7 @@ begin
     return query -- a device is in one place at a time
     select r.line, false, 'placed_from'::text,
            format('device %s has an overlapping placement on line %s%s', r.device_id, r.other,
-                  case when r.endless then ' (expected placed_until there, not after '
-                                           || to_char(lower(r.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ')' end)
+                  to_char(lower(r.during) at time zone 'UTC', case when r.endless then '" (expected placed_until there, not after "YYYY-MM-DD"T"HH24:MI:SS"Z)"' end))
       from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
                    lag(upper_inf(i.during)) over w and lag(lower(i.during)) over w < lower(i.during) as endless,
                    max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
