@@ -45,6 +45,14 @@ begin
         select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
           into incidents, n from hidden h;
         hidden := hidden + n;
+        -- Alerts may be past their retention.
+        incidents := incidents || array(
+            select i.incident_id from mobeye.names_of(p.device_id) as name join mobeye.incident i on i.device_id = name
+             where i.first_seen >= lower(p.during)
+               and (i.first_seen < coalesce(upper(p.during), 'infinity')
+                    or i.location_source = 'last_known' and i.first_seen < upper(p.during) + interval '25 hours')
+               and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id))
+               and mobeye.is_of(p.device_id, name, mobeye.stood_at(i), i.first_seen));
         -- If another secret placement is in the incident as well, no single team may know the place.
         update mobeye.incident i
            set secret = true,

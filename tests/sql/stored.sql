@@ -107,6 +107,15 @@ select is(exact('t_fee', 'day ' || n), 'false', 'day ' || n || ' has become secr
 select is((select wijk_code from mobeye.alert where event_id = 'by a fix'), 'WK1', 'the district is that of the placement');
 select is((select areas from mobeye.incident where incident_id = :by_fix), '{wijk:WK1}', 'of the incident too');
 
+-- Its alerts are past their retention, and it began before the placement was entered.
+insert into mobeye.device (device_id) values ('laat-1');
+select make('{"device_id": "laat-1", "team": "noord", "geom": "SRID=4326;POINT(5.4001 52.1502)", "location_source": "message"}') as late \gset
+select make(jsonb_build_object('device_id', 'laat-1', 'first_seen', now() - interval '2 days')) as elsewhere \gset
+insert into mobeye.placement (device_id, during, geom, team) values ('laat-1', tstzrange(now() - interval '1 day', null), 'SRID=4326;POINT(5.3999 52.1502)', 'noord');
+select as_login('t_rik', 'update mobeye.placement_edit set secret = true where device_id = ''laat-1'' returning 1') \g /dev/null
+select is((select row(secret, secret_team, areas)::text from mobeye.incident where incident_id = :late), '(t,noord,{wijk:WK1})', 'an incident without alerts becomes secret too');
+select is((select secret from mobeye.incident where incident_id = :elsewhere), false, 'but not one of another time');
+
 -- Nor is a placement deleted at which an alert is stored: its address would no longer lead to it. That a set was alive is no reason.
 insert into mobeye.device (device_id) values ('fout-1');
 insert into mobeye.placement (device_id, during, geom) values ('fout-1', tstzrange(now() - interval '1 hour', null), 'SRID=4326;POINT(5.36 52.15)');
