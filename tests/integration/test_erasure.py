@@ -125,6 +125,18 @@ def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 1
 
 
+def test_a_home_in_two_spellings_is_told_of(database):
+    database.execute(HOME + "select mobeye.device_retrieve(device_id) from mobeye.device;"
+                     " update mobeye.placement set address = 'Zonnehof 271, Amersfoort' where device_id = 'NL-next'")
+    database.execute("insert into mobeye.burglary (reference, occurred_from, occurred_until, geom, address) select 'PL-1', now(), now(), geom, 'Zonnehof 271 a'"
+                     " from mobeye.placement limit 1")
+    for verb in (("export",), ("erase", "--yes")):
+        done = mobeyectl("subject", *verb, "--address", "zonnehof 271", "--db", database.conninfo)
+        assert done.returncode == 0 and ' not meant: "Zonnehof 271 a", "Zonnehof 271, Amersfoort" (' in done.stderr, done.stderr
+    done = mobeyectl("subject", "export", "--address", "Zonnehof 271a", "--db", database.conninfo)
+    assert done.returncode == 1 and 'did you mean "Zonnehof 271 a"' in done.stderr, done.stderr
+
+
 SECRET = """
 insert into mobeye.device (device_id) values ('NL-home');
 insert into mobeye.team (team) values ('zuid');

@@ -33,7 +33,7 @@ static const char help[] =
     "database. After an older backup has been restored, again erases what FILE, such a log, lists. What cannot be\n"
     "erased is listed on standard error: data under a legal hold, and placements where the device still stands. The\n"
     "journal keeps the erased data for some time longer; erase prints until when.\n\n"
-    "      --address ADDRESS  address as it is registered at the placements\n"
+    "      --address ADDRESS  address as it is written at the placements and reported burglaries\n"
     "      --device DEVICE    with --from and --until; or with --address, for one device at that address\n"
     "      --from TIME        start of the period, RFC 3339; required without --address\n"
     "      --until TIME       end of the period, excluded; required without --address\n"
@@ -58,29 +58,50 @@ enum { ADDRESS, DEVICE, FROM, UNTIL };
 /* Addresses are compared without case, commas, repeated spaces and the space before a number, as far as the shorter
  * one reaches; those with a number also without any commas, spaces and hyphens, but not within a number. */
 static const char near_sql[] =
-    "select distinct address from mobeye.placement,"
+    "select address from (select address from mobeye.placement union select address from mobeye.burglary) a,"
     " lateral (select array_agg(btrim(regexp_replace(t, '[ ,]+|(?<=[[:alpha:]])(?=[0-9])', ' ', 'g')) || ' ' order by "
     "n)"
     " as words, array_agg(translate(t, ' ,-', '') order by length(translate(t, ' ,-', ''))) as whole"
     " from unnest(array[lower(address), lower($1::text)]) with ordinality as u (t, n)) s,"
     " lateral (select whole[1] as shorter, whole[2] as longer) w"
-    " where starts_with(words[1], words[2]) or starts_with(words[2], words[1])"
+    " where lower(btrim(address)) <> lower(btrim($1))"
+    " and (starts_with(words[1], words[2]) or starts_with(words[2], words[1])"
     " or starts_with(longer, shorter) and shorter ~ '[0-9]'"
-    " and right(shorter, 1) || substr(longer, length(shorter) + 1, 1) !~ '[0-9][0-9]'"
+    " and right(shorter, 1) || substr(longer, length(shorter) + 1, 1) !~ '[0-9][0-9]')"
     " order by 1 limit 3";
 
-/* Names registered addresses that may be meant. Returns CTL_FAILED. */
-static int fail_not_found(PGconn *conn, const struct subject_request *request)
+/* Appends the other addresses that may be meant, in quotes; none: nothing. */
+static void find_near(PGconn *conn, const struct subject_request *request, const char *between, struct buf *out)
 {
-    struct buf near = {0};
     PGresult *rows =
         request->subject[ADDRESS] ? ctl_query(conn, VERB, "addresses", near_sql, 1, &request->subject[ADDRESS]) : NULL;
     for (int row = 0; rows && row < PQntuples(rows); row++)
-        buf_printf(&near, "%s\"%s\"", row > 0 ? " or " : " (did you mean ", PQgetvalue(rows, row, 0));
-    ctl_fail(VERB, NOTHING "%.*s%s", (int)near.len, near.len > 0 ? near.data : "", near.len > 0 ? "?)" : "");
+        buf_printf(out, "%s\"%s\"", row > 0 ? between : "", PQgetvalue(rows, row, 0));
     PQclear(rows);
+}
+
+/* Returns CTL_FAILED. */
+static int fail_not_found(PGconn *conn, const struct subject_request *request)
+{
+    struct buf near = {0};
+    find_near(conn, request, " or ", &near);
+    if (near.len > 0)
+        ctl_fail(VERB, NOTHING " (did you mean %.*s?)", (int)near.len, near.data);
+    else
+        ctl_fail(VERB, NOTHING);
     buf_free(&near);
     return CTL_FAILED;
+}
+
+/* The same home may be registered in two spellings. */
+static void print_not_meant(PGconn *conn, const struct subject_request *request)
+{
+    struct buf near = {0};
+    find_near(conn, request, ", ", &near);
+    if (near.len > 0)
+        fprintf(stderr, "mobeyectl " VERB ": not meant: %.*s (each address takes a request of its own)\n",
+                (int)near.len, near.data);
+    buf_free(&near);
 }
 
 static int print_json(PGconn *conn, const struct subject_request *request)
@@ -96,7 +117,10 @@ static int print_json(PGconn *conn, const struct subject_request *request)
     PQclear(rows);
     if (fflush(stdout) != 0)
         return ctl_fail(VERB, "standard output: %s", strerror(errno));
-    return any ? CTL_OK : fail_not_found(conn, request);
+    if (!any)
+        return fail_not_found(conn, request);
+    print_not_meant(conn, request);
+    return CTL_OK;
 }
 
 /* JSON and images are of the same moment. */
@@ -200,6 +224,7 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
         if (any) {
             print_erased(stderr, PQgetvalue(rows, 0, 1), "");
             print_journal(&request->call);
+            print_not_meant(conn, request);
         } else if (status == CTL_OK) {
             status = fail_not_found(conn, request);
         }
