@@ -317,6 +317,21 @@ begin
         n := n + erased.n;
         remaining := remaining || erased.remaining;
     end loop;
+    -- What was placed is of the device that stood there.
+    remaining := remaining || array(
+        select format('%s, which was erased with device %s, is another device''s by the registry; if that is older than the erasure, '
+                      'correct it and erase again', k.name, r.device_id)
+          from unnest(devices, periods, names) as d (device_id, during, names)
+         cross join lateral mobeye.registered_as(d.device_id, array(select jsonb_array_elements_text(d.names))) as r (device_id)
+         cross join lateral jsonb_array_elements_text(d.names) as k (name)
+         where exists (select from mobeye.alert a
+                        where a.device_id = k.name and d.during @> a.occurred_at
+                          and (a.placement_id is null or starts_with(k.name, 'dc09:'))
+                          and not mobeye.is_of(r.device_id, k.name, a.placement_id, a.occurred_at))
+            or exists (select from mobeye.incident i
+                        where i.device_id = k.name and d.during @> i.first_seen
+                          and (mobeye.stood_at(i) is null or starts_with(k.name, 'dc09:'))
+                          and not mobeye.is_of(r.device_id, k.name, mobeye.stood_at(i), i.first_seen)));
 end
 $$;
 comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is

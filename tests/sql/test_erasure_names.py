@@ -472,6 +472,20 @@ class AfterARestore(ErasureTest):
         self.assertEqual(self.again(log), (1, []))
         self.assertEqual(self.events(), [])
 
+    def test_a_backup_that_knows_the_account_at_another_device_is_told_of(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'd')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device_address; delete from mobeye.earlier_address")
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'neighbour')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.assertEqual(self.again(log), (0, ["dc09:0371/1, which was erased with device d, is another device's by the "
+                                               "registry; if that is older than the erasure, correct it and erase again"]))
+        self.superuser.execute("update mobeye.device_address set device_id = 'd'")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
     def test_a_log_without_names(self):
         self.erase("Kerkstraat 1")
         log = json.dumps([{key: row[key] for key in ("device_id", "during", "at")} for row in json.loads(self.log())])
