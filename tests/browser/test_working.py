@@ -129,6 +129,20 @@ def test_a_screen_learns_at_once_what_others_do(scene):
         wait_until(lambda: screen.js("return document.title").startswith("(1) "), "the title counts it")
 
 
+def test_an_incident_is_given_to_another_than_who_has_it(scene):
+    incident = scene.incident()
+    scene.board.act("jansen", incident, "claim")
+    screen = scene.screen("jansen")
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.click(f'{screen.row(incident)} [data-action="assign"]')
+    screen.wait("dialog option")
+    assert screen.text("dialog select").split("\n") == ["S. Bakker"]
+    scene.board.act("bakker", incident, "assign", officer="bakker")  # meanwhile
+    screen.click("dialog [data-confirm=assign]")
+    screen.wait_text("#notice .conflict", "Niet uitgevoerd", "kan niet", "Toegewezen: S. Bakker")
+    assert "was u voor" not in screen.text("#notice") and "Kijk eerst" not in screen.text("#notice")
+
+
 def test_a_double_click_sends_once(scene):
     incident = scene.incident()
     screen = scene.screen("jansen")
@@ -303,7 +317,8 @@ def test_an_incident_that_stays_though_its_device_is_muted_says_why(scene):
     screen = scene.screen("jansen")
     screen.wait(screen.row(incident))
     mute(screen, incident, "restored")
-    screen.wait_text("#notice .conflict", "another device joined it", "It is muted while each of its devices is")
+    screen.wait_text("#notice .conflict", "Niet uitgevoerd", "blijft in de wachtrij", "elk apparaat")
+    assert "patrol." not in screen.text("#notice")
     mute(screen, incident, "1")
     screen.wait_text("#notice .done", "Inbraak NL-0307-00001 gedempt tot", "blijft in de wachtrij", "elk apparaat")
     screen.shot("muted-stays")

@@ -5,6 +5,7 @@ import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { isShown, notify } from './notice.js';
 import { incidentInQueue, putIncident, readQueue, state, updated } from './state.js';
+import { refusalOf } from './stored.js';
 import { t, word } from './texts.js';
 
 /** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
@@ -90,10 +91,11 @@ function onFailure(error, incident) {
         sessionEnded();
         return;
     case 'conflict':
-        if (error.body.status) {
+        if (error.body.code === 'MB001' && error.body.status) {
             notify('conflict', describeConflict(incident, error.body));
         } else {
-            notify('conflict', t('failed', { message: error.message }), { hint: error.body.hint });
+            const { text, hint } = refusalOf(incident, error.body);
+            notify('conflict', t('failed', { message: text }), { hint });
         }
         break;
     case 'missing':

@@ -95,8 +95,11 @@ export const askNote = incident => askText(t('note_title', { ref: incident.refer
 export const askReopen = incident => askText(t('reopen_title', { ref: incident.reference }), 'note', t('reopen_note'), t('reopen'), 'reopen');
 
 export function askAssign(incident, me) {
-    const select = el('select', { name: 'officer' }, me.officers.map(officer => el('option', {
-        value: officer.login, selected: officer.login === (incident.assigned_to || me.login),
+    const given = incident.status === 'assigned' ? incident.assigned_to : null; // it is given to another, if there is one
+    const others = me.officers.filter(officer => officer.login !== given);
+    const likeliest = given ? me.login : incident.assigned_to || me.login;
+    const select = el('select', { name: 'officer' }, (others.length > 0 ? others : me.officers).map(officer => el('option', {
+        value: officer.login, selected: officer.login === likeliest,
     }, officer.name)));
     return askForm(t('assign_title', { ref: incident.reference }),
         [el('label', { class: 'field' }, el('span', null, t('officer')), select)], t('assign'),

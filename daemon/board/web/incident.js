@@ -5,6 +5,7 @@ import { el } from './dom.js';
 import { badge, clock, full, kind, nameOf, recognised, said, statusOf, timeAgo, timeAt, where } from './format.js';
 import { actionBar, alertCount, chipsOf } from './rows.js';
 import { state, updated } from './state.js';
+import { noteOf } from './stored.js';
 import { t, word } from './texts.js';
 
 let id = null;
@@ -175,7 +176,7 @@ function historySection() {
             el('li', { class: `h-${entry.action}`, 'data-key': `h${entry.entry}` },
                 timeAt(entry.at), el('span', { class: 'who' }, entry.actor === 'mobeyed' ? t('system') : nameOf(entry.actor, state.me)),
                 el('span', { class: 'did' }, historyText(entry)),
-                entry.note && entry.note !== 'board' && el('span', { class: 'note' }, entry.action === 'verified' ? word('verified', entry.note) : entry.note)))));
+                entry.note && entry.note !== 'board' && el('span', { class: 'note' }, entry.action === 'verified' ? word('verified', entry.note) : noteOf(entry))))));
 }
 
 function beforeSection() {
