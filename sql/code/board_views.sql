@@ -79,13 +79,26 @@ set search_path = pg_catalog, pg_temp
 as $$ select mobeye.queue_json()::jsonb $$;
 comment on function patrol.board_queue() is 'The rows of patrol.queue, and the change_id up to which they are current.';
 
+create or replace function mobeye.silent_endpoint(incident_id bigint) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.instance || '/' || s.endpoint
+      from mobeye.endpoint_status s
+      join mobeye.incident i on i.incident_key = mobeye.silence_key('endpoint', s.instance || '/' || s.endpoint)
+     where i.incident_id = silent_endpoint.incident_id
+$$;
+comment on function mobeye.silent_endpoint(bigint) is
+    'The endpoint, as "instance/name", whose silence a service incident is about; null if it is about a device.';
+
 -- exact: what patrol.open_incident() returned, which an auditor sees the place by; null: as the views show it.
 create or replace function mobeye.incident_detail(id bigint, v mobeye.viewer, exact jsonb) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    shown jsonb := (select to_jsonb(i) #- '{geom,crs}' from patrol.incidents i where i.incident_id = id);
+    shown jsonb := (select to_jsonb(i) #- '{geom,crs}' || jsonb_build_object('endpoint', mobeye.silent_endpoint(id))
+                      from patrol.incidents i where i.incident_id = id);
     place jsonb;
 begin
     if shown is null then
@@ -196,7 +209,9 @@ declare
 begin
     return jsonb_build_object(
         'change_id', mobeye.change_count(),
-        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.priority, i.first_seen, i.incident_id), '[]')
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}'
+                                                || jsonb_build_object('endpoint', mobeye.silent_endpoint(i.incident_id))
+                                                order by i.priority, i.first_seen, i.incident_id), '[]')
                         from patrol.incidents i where i.category = 'service' and i.status <> 'closed'),
         'counts', (select jsonb_build_object('devices', count(*), 'placed', count(*) filter (where d.state = 'placed'),
                                              'silent', count(d.silent_since), 'muted', count(d.muted_until),
@@ -215,7 +230,7 @@ begin
 end
 $$;
 comment on function patrol.board_equipment(text) is
-    'The open service incidents, the active mutes, counts of devices, and at most 500 devices: those that are silent or '
+    'The open service incidents (endpoint: the one whose silence it is about), the active mutes, counts of devices, and at most 500 devices: those that are silent or '
     'muted, have 20 % of battery or less or a card (card, card_until; not for auditors), or if q is given those whose name, '
     'address or model contains it.';
 

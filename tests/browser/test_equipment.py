@@ -1,6 +1,33 @@
 """The equipment: which device or endpoint is at fault, and what is muted."""
 
 
+def test_a_service_incident_says_which_device_or_endpoint_it_is_about(scene):
+    stands = scene.incident(kind="battery", category="service", priority=4)
+    nowhere = scene.incident(device="NL-0307-00009", kind="comms", category="service", priority=4, home=False)
+    endpoint = scene.database.value("select mobeye.open_silence('endpoint', 'amersfoort-1/portal', now() - interval '1 hour')")
+    scene.database.execute("insert into mobeye.endpoint_status (instance, endpoint, silent_since) values ('amersfoort-1', 'portal', now())")
+    scene.database.execute("""
+        do $$ begin create role beheer login in role mobeye_registry; exception when duplicate_object then null; end $$;
+        insert into mobeye.person values ('beheer', 'Beheer', 'noord', false)""")
+    for person in ("beheer", "jansen"):
+        screen = scene.screen(person, "/equipment")
+        row = '#service [data-key="i%s"]'
+        screen.wait_text(row % stands, "Voorbeeldlaan 1", "Batterij", "NL-0307-00001")
+        screen.wait_text(row % nowhere, "NL-0307-00009", "Geen contact")
+        screen.wait_text(row % endpoint, "Ontvangst amersfoort-1/portal is stil")
+        assert "Adres onbekend" not in screen.text(row % endpoint)
+    screen.shot("service")
+    screen.size(360, 780)
+    screen.shot("service-phone")
+    assert screen.overflow() <= 0 and screen.axe() == []
+    screen.click(row % endpoint + " a.open")
+    screen.wait_text("h1", "Ontvangst amersfoort-1/portal is stil")
+    screen.wait_text(".history", "ontvangst amersfoort-1/portal is stil")
+    screen.js("localStorage.setItem('language', 'en')")
+    screen.open("/equipment")
+    screen.wait_text(row % endpoint, "Endpoint amersfoort-1/portal is silent")
+
+
 def test_the_history_tells_of_mutes_in_the_language_of_the_person(scene):
     incident = scene.incident()
     until = scene.database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")

@@ -81,7 +81,13 @@ export function said({ text, camera }) {
     return text && withoutScore(text) !== withoutScore(inWords(camera, label => label)) ? `“${text}”` : null;
 }
 
-export const where = incident => (incident.coarse ? t('secret_place') : incident.address || t('no_address'));
+/** The place of an incident; of the silence of an endpoint, which has none, what is silent. */
+export function where(incident) {
+    if (incident.endpoint) {
+        return t('endpoint_silent', { name: incident.endpoint });
+    }
+    return incident.coarse ? t('secret_place') : incident.address || t('no_address');
+}
 
 export function statusOf(incident, me) {
     const status = word('status', incident.status);

@@ -74,6 +74,7 @@ export function incidentRow(incident, { named = false, actions = true, next = fa
             el('div', { class: 'line' },
                 next && el('strong', { class: 'next-mark' }, t('next')),
                 el('span', { class: 'reference' }, incident.reference),
+                incident.category === 'service' && incident.device_id && el('span', { class: 'device-name' }, incident.device_id),
                 el('span', null, joined(incident.coarse ? null : incident.wijk_name, alertCount(incident), distance(incident), incident.input_label))),
             said(incident) && el('div', { class: 'said' }, said(incident)),
             el('div', { class: 'chips' }, chipsOf(incident))),
