@@ -1,4 +1,7 @@
 """The equipment: which device or endpoint is at fault, and what is muted."""
+import pytest
+
+import night
 
 
 def test_a_service_incident_says_which_device_or_endpoint_it_is_about(scene):
@@ -47,3 +50,32 @@ def test_the_history_tells_of_mutes_in_the_language_of_the_person(scene):
     screen.open(f"/incident/{incident}")
     screen.wait_text(".history", "person removed")
     assert screen.js(notes) == ["person removed", "unmuted", "mute ended", "muted: hond", "unmuted", "muted: hond"]
+
+
+@pytest.mark.parametrize("width", (360, 390))
+def test_the_dialog_of_a_mute_fits_a_phone(scene, width):
+    night.add_home(scene.database, "NL-0307-00001", 0)
+    scene.database.execute("insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at, "
+                           "endpoint, source, kind, silent_since) values ('NL-0307-00001', true, now(), now(), now(), 'p', 'd', 'keepalive', now())")
+    for language in ("nl", "en"):
+        screen = scene.screen("jansen", "/equipment", width=width, height=780, touch=True)
+        screen.js("localStorage.setItem('language', arguments[0])", language)
+        screen.open("/equipment")
+        screen.click('[data-do="mute-device"]')
+        screen.wait("dialog [name=reason]")
+        screen.shot(f"mute-{width}-{language}")
+        assert screen.overflow("dialog") <= 0
+        screen.click("dialog [value=other]")
+        assert screen.js("""const d = document.querySelector('dialog').getBoundingClientRect(); return [...document.querySelectorAll('dialog *')]
+            .filter(e => e.getBoundingClientRect().right > d.right).map(e => e.outerHTML)""") == []
+        screen.wait("dialog [name=reason]").send_keys("hond")
+        screen.click("dialog [value='1']")
+        screen.click("dialog [data-confirm=mute]")
+        screen.wait("#notice .done")
+        screen.wait("#mutes li")
+        screen.js("scrollTo(0, document.body.scrollHeight)")
+        screen.shot(f"muted-{width}-{language}")
+        assert screen.js("const box = s => document.querySelector(s).getBoundingClientRect();"
+                         "return box('[data-do=mute-area]').bottom < box('.notice').top")
+        screen.click('#notice [data-do="undo"]')
+        screen.wait("#mutes li", absent=True)
