@@ -134,8 +134,9 @@ create or replace trigger hide_insert after insert on mobeye.device_address refe
 create or replace trigger hide_update after update on mobeye.device_address referencing new table as new_rows
     for each statement execute function mobeye.hide_addressed();
 
--- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, the
--- daemon knows no placement, however long ago that was: a sender may keep the name, or a journal be late, by a month as its alerts.
+-- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, also
+-- that of an account that went from one to another, the daemon knows no placement, however long ago that was: a sender may keep the
+-- name, or a journal be late, by a month as its alerts.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -147,8 +148,9 @@ as $$
             or exists (select from (select r.earlier_id from mobeye.device_renamed r where r.device_id = p.device_id
                                     union all
                                     select mobeye.address_names(p.device_id)
-                                     where exists (select from mobeye.earlier_address e
-                                                    where e.device_id = p.device_id and e.until > now() - interval '62 days')) n (name)
+                                     where exists (select from mobeye.address_holder h
+                                                     join mobeye.earlier_address e on ltrim(e.account, '0') = h.account
+                                                    where h.device_id = p.device_id and e.until > now() - interval '62 days')) n (name)
                         -- limit: by name, in the index, whatever the statistics say. is_of(): another device may have the name by now;
                         -- hide_placements() would look through all that it sent, and hide none of it, each time.
                         cross join lateral (select from mobeye.alert a

@@ -58,6 +58,14 @@ class ReplacedSet(AccountTest):
         self.assertEqual(self.hide("d"), ["early"])
         self.assertEqual(self.incident_row(self.early, "secret, secret_team"), (True, "zuid"))
 
+    def test_what_is_stored_late_becomes_secret_with_the_second_one_if_it_is_its_own(self):
+        self.place("e", 10, -10, "Dorpsweg 2", secret=True, team="noord")
+        self.superuser.execute("delete from mobeye.registry_log")
+        self.by_account("late", "6 days")
+        self.superuser.execute("select mobeye.hide_late()")
+        self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret order by 1").fetchall(),
+                         [("early", "noord"), ("late", "noord")])
+
     def test_what_came_between_the_two_is_of_the_second(self):
         self.superuser.execute("update mobeye.earlier_address set until = %s", [self.ago("2 days")])
         self.by_account("between", "1 day")
