@@ -16,14 +16,21 @@ static bool better_place(const struct alert *alert, const struct incident *incid
                           (isnan(incident->place.accuracy_m) && !isnan(alert->place.accuracy_m)));
 }
 
-/* A fix without a placement that is this near is one at the home: its address and instructions are still those to go
- * by. */
+/* A place without a placement that is this near to one is at that home: its address and instructions are those to go
+ * by.
+ */
 #define SAME_HOME_M 100
 
-static bool is_at_home(const struct incident *incident, const struct alert *alert)
+static bool is_at(const struct place *place, double lon, double lat)
 {
-    return incident->placement_id != 0 && alert->placement_id == 0 &&
-           distance_m(incident->place.lon, incident->place.lat, alert->place.lon, alert->place.lat) <= SAME_HOME_M;
+    return distance_m(place->lon, place->lat, lon, lat) <= SAME_HOME_M;
+}
+
+static void take_placement(struct incident *incident, const struct alert *alert)
+{
+    incident->placement_id = alert->placement_id;
+    incident->placement_lon = alert->placed_lon;
+    incident->placement_lat = alert->placed_lat;
 }
 
 void incident_take_place(struct incident *incident, const struct alert *alert)
@@ -34,10 +41,16 @@ void incident_take_place(struct incident *incident, const struct alert *alert)
         incident->device_placed_us = alert->placed_us;
     }
     bool taken_away = own && incident->device_placement_id != 0 && alert->placement_id == 0;
-    if (taken_away || !better_place(alert, incident))
+    if (taken_away)
         return;
-    if (!is_at_home(incident, alert))
-        incident->placement_id = alert->placement_id;
+    if (!better_place(alert, incident)) {
+        if (incident->placement_id == 0 && alert->placement_id != 0 &&
+            is_at(&incident->place, alert->placed_lon, alert->placed_lat))
+            take_placement(incident, alert);
+        return;
+    }
+    if (alert->placement_id != 0 || !is_at(&alert->place, incident->placement_lon, incident->placement_lat))
+        take_placement(incident, alert);
     incident->place = alert->place;
     incident->areas = alert->areas;
 }

@@ -93,6 +93,8 @@ const struct placement *location_set(struct alert *alert, const struct conf *con
     alert->placement_id = placement ? placement->id : 0;
     alert->placed_us = placement ? placement->from_us : 0;
     alert->placed_until_us = placement ? placement->until_us : 0;
+    alert->placed_lon = placement ? placement->lon : 0;
+    alert->placed_lat = placement ? placement->lat : 0;
     alert->placement_team = placement ? placement->team : (struct str){0};
     alert->secret = placement && placement->secret;
     if (place_by_message(alert, conf))

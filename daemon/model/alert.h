@@ -179,6 +179,7 @@ struct alert {
     struct str group;                   /* the device's; empty: none */
     uint64_t placement_id;              /* the device's when it occurred; 0: none */
     int64_t placed_us, placed_until_us; /* that placement's period, until excluded; valid where there is one */
+    double placed_lon, placed_lat;      /* its own point, wherever the alert is; valid where there is one */
     struct str placement_team;          /* that placement's; empty: none */
     bool secret;                        /* that placement is secret: only its team may know where the alert is from */
     const struct alert_areas *areas;    /* of the location, or of a secret placement; NULL: no location is known */

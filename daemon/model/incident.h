@@ -69,10 +69,11 @@ struct incident {
     int32_t flaps;         /* raises of a condition that had been restored */
     struct place place;    /* its best */
     uint64_t placement_id; /* 0: none */
-    uint64_t device_placement_id;    /* where `device` stood; 0: nowhere */
-    int64_t device_placed_us;        /* since when; valid where it stood somewhere */
-    const struct alert_areas *areas; /* of that location; NULL: unchanged (an incident from the database) */
-    uint64_t previous_id;            /* the incident that a person had closed; 0: none */
+    double placement_lon, placement_lat; /* its own point, whatever the best place is; valid where there is one */
+    uint64_t device_placement_id;        /* where `device` stood; 0: nowhere */
+    int64_t device_placed_us;            /* since when; valid where it stood somewhere */
+    const struct alert_areas *areas;     /* of that location; NULL: unchanged (an incident from the database) */
+    uint64_t previous_id;                /* the incident that a person had closed; 0: none */
 
     /* Only for this batch's alerts from secret placements: the first such placement (0: none), its team, and whether
      * there is more than one team, in which case only the incident's own team may know the place. */

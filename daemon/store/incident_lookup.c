@@ -16,7 +16,7 @@ const char incident_lookup_sql[] =
     "  from mobeye.read_incidents($1, $2, $3, $4, $5, $6) i"
     " union all "
     "select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,"
-    " null, null, null, null, null, null, null, null, null, null, null, null, null, null,"
+    " null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,"
     " array_agg(c.incident_id), array_agg(c.condition), array_agg(c.active),"
     " array_agg(coalesce(c.since, timestamptz '-infinity'))"
     "  from mobeye.read_conditions($1, $2, $3) c having count(*) > 0";

@@ -37,6 +37,7 @@ enum {
     READ_GEOM,
     READ_ACCURACY,
     READ_PLACEMENT,
+    READ_PLACEMENT_GEOM,
     READ_DEVICE_PLACEMENT,
     READ_DEVICE_PLACED,
     READ_CONDITION_INCIDENTS,
@@ -91,6 +92,7 @@ static void read_state(const struct result_row *r, struct incident *incident)
     column_point(r->result, r->row, READ_GEOM, &incident->place.lon, &incident->place.lat);
     incident->place.accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
     incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
+    column_point(r->result, r->row, READ_PLACEMENT_GEOM, &incident->placement_lon, &incident->placement_lat);
     incident->device_placement_id = column_int8(r->result, r->row, READ_DEVICE_PLACEMENT);
     incident->device_placed_us = column_time(r->result, r->row, READ_DEVICE_PLACED, ALERT_NO_TIME);
 }

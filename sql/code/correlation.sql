@@ -17,7 +17,7 @@ returns table (
     kind text, device_id text, first_seen timestamptz, last_seen timestamptz, last_received_at timestamptz, closed_at timestamptz,
     restored_at timestamptz, cancelled_at timestamptz, alert_count integer, active integer, flaps integer,
     gap interval, max_age interval, settle interval, moved_over_m real, geom public.geometry, accuracy_m real,
-    placement_id bigint, device_placement_id bigint, device_placed_at timestamptz)
+    placement_id bigint, placement_geom public.geometry, device_placement_id bigint, device_placed_at timestamptz)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- One plan, whatever the statistics say: a few index look-ups per alert of the batch.
@@ -68,7 +68,8 @@ begin
            i.verified_by is not null, i.drill, i.category, i.location_source,
            i.priority, i.verify_priority, i.kind, i.device_id, i.first_seen, i.last_seen, i.last_received_at,
            i.closed_at, i.restored_at, i.cancelled_at, i.alert_count, i.active, i.flaps, i.gap, i.max_age, i.settle,
-           i.moved_over_m, i.geom, i.accuracy_m, i.placement_id, i.device_placement_id,
+           i.moved_over_m, i.geom, i.accuracy_m, i.placement_id,
+           (select p.geom from mobeye.placement p where p.placement_id = i.placement_id), i.device_placement_id,
            (select lower(p.during) from mobeye.placement p where p.placement_id = i.device_placement_id)
       from mobeye.incident i
      where i.incident_id in (select w.incident_id from wanted w)

@@ -364,27 +364,36 @@ def test_a_restart_moves_the_settled_place_once_and_not_to_and_fro(database, dae
     assert areas[2:] == ["WEST" if kept < 5.385 else "EAST"] * 4 + ["EAST"]
 
 
-AT_HOME = (HERE[0] + 0.0005, HERE[1])
+HOME = alert("home", device="NL-1")
 
 
-@pytest.mark.parametrize("where, address", [(ELSEWHERE, None), (AT_HOME, "Kerkstraat 1")])
-@pytest.mark.parametrize("batches", [1, 2])
-def test_an_incident_has_pin_and_address_of_the_same_place(database, daemons, registry, context, batches, where, address):
+def fix_east(degrees, accuracy_m):
+    """Of a device that stands nowhere; 0.001 degrees are 68 m."""
+    place = {"type": "Point", "coordinates": [HERE[0] + degrees, HERE[1]], "accuracy_m": accuracy_m}
+    return alert(f"fix-{degrees}", device="CAM-9", location=place)
+
+
+@pytest.mark.parametrize(
+    "messages, east, address",
+    [
+        ([HOME, fix_east(0.0005, 5)], 0.0005, "Kerkstraat 1"),
+        ([fix_east(0.0005, 5), HOME], 0.0005, "Kerkstraat 1"),
+        ([HOME, fix_east(0.002, 5)], 0.002, None),
+        ([HOME, fix_east(0.001, 50), fix_east(0.002, 20)], 0.002, None),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_an_incident_has_pin_and_address_of_the_same_place(
+    database, daemons, registry, context, together, messages, east, address
+):
     """Where another device joins that knows better where it is, the address is that of the first one's home only if it is there."""
     registry.device("NL-1")
     database.value("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', address => 'Kerkstraat 1')", *HERE)
     rules = "rules:\n  - {name: one, incident: {category: alarm, priority: 2, group_by: [endpoint], gap: 4h}}\n"
-    daemon = daemons(database.ingest, more=BOUNDS + rules, batch_wait="2s" if batches == 1 else "5ms").start()
+    daemon = daemons(database.ingest, more=BOUNDS + rules, batch_wait="2s" if together else "5ms").start()
     registry.wait_read(daemon)
     dealer = Dealer(context, daemon.address())
-    pin = "select st_x(geom), address from patrol.incidents"
-    fix = {"type": "Point", "coordinates": list(where), "accuracy_m": 5}
-    messages = [alert("home", device="NL-1"), alert("fix", device="CAM-9", location=fix)]
-    if batches == 2:
-        dealer.deliver(messages[:1])
-        database.wait_stored(1)
-        assert database.rows(pin) == [(HERE[0], "Kerkstraat 1")]
-        messages = messages[1:]
-    dealer.deliver(messages)
-    database.wait_stored(2)
-    assert database.rows(pin) == [(where[0], address)]
+    for n in [len(messages)] if together else range(1, len(messages) + 1):
+        dealer.deliver(messages if together else [messages[n - 1]])
+        database.wait_stored(n)
+    assert database.rows("select st_x(geom), address from patrol.incidents") == [(HERE[0] + east, address)]

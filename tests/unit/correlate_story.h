@@ -87,6 +87,13 @@ static void place(struct alert *alert, enum location_source source, const char *
     alert->place.lon = 5.38421 + atof(east_m) / 68358.0; /* metres a degree there */
 }
 
+static void place_home(struct alert *alert, const char *east_m)
+{
+    place(alert, LOCATION_PLACEMENT, east_m);
+    alert->placed_lon = alert->place.lon;
+    alert->placed_lat = alert->place.lat;
+}
+
 static bool take_word(struct alert *alert, const struct conf_rule **rule, const char *word)
 {
     static const struct {
@@ -123,7 +130,7 @@ static bool take_word(struct alert *alert, const struct conf_rule **rule, const 
     else if (strncmp(word, "until=", 6) == 0)
         alert->placed_until_us = clock_time(value);
     else if (strncmp(word, "placed=", 7) == 0)
-        place(alert, LOCATION_PLACEMENT, value);
+        place_home(alert, value);
     else if (strncmp(word, "accuracy=", 9) == 0)
         alert->place.accuracy_m = (float)atof(value);
     else if (strcmp(word, "drill") == 0)
@@ -235,6 +242,7 @@ static void number_fact(const struct incident *incident, const char *name, char 
         {"flaps", incident->flaps},
         {"priority", incident->priority},
         {"previous", (long long)incident->previous_id},
+        {"home", (long long)incident->placement_id},
         {"accepting", incident->accepting},
         {"closed", incident->closed},
         {"urgent", incident->urgent},

@@ -148,7 +148,7 @@ static void set_array_of_one(PGresult *result, int column, uint32_t type, const 
 static PGresult *known_incidents(void)
 {
     PGresult *result = result_of(PGRES_TUPLES_OK, "SELECT 0");
-    enum { INCIDENT_COLUMNS = 32, ALL_COLUMNS = 36 };
+    enum { INCIDENT_COLUMNS = 33, ALL_COLUMNS = 37 };
     PGresAttDesc columns[ALL_COLUMNS];
     for (int i = 0; i < ALL_COLUMNS; i++)
         columns[i] = (PGresAttDesc){.name = (char *)"c", .format = 1, .typlen = -1, .atttypmod = -1};

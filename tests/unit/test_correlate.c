@@ -252,6 +252,22 @@ Test(correlate, places)
          "1 1 1", "1 east=30"},
         {"any accuracy is better than none", "0:00 fix=0, 0:01 fix=30 accuracy=500", "1 1", "1 east=30"},
         {"else the first stays", "0:00 fix=0, 0:01 fix=30", "1 1", "1 east=0"},
+        {"a better fix at the home leaves the home", "0:00 street home=1 placed=0, 0:01 street device=B fix=90", "1 1",
+         "1 east=90 home=1"},
+        {"which comes later as well", "0:00 street fix=90, | 0:01 street device=B home=1 placed=0", "1 1",
+         "1 east=90 home=1"},
+        {"a better fix elsewhere does not", "0:00 street home=1 placed=0, 0:01 street device=B fix=110", "1 1",
+         "1 east=110 home=0"},
+        {"nor later", "0:00 street fix=110, | 0:01 street device=B home=1 placed=0", "1 1", "1 east=110 home=0"},
+        {"however many fixes lead there",
+         "0:00 street home=1 placed=0, 0:01 street device=B fix=60 accuracy=50, | 0:02 street device=B fix=120 "
+         "accuracy=20",
+         "1 1 1", "1 east=120 home=0"},
+        {"of two homes the first stays",
+         "0:00 street home=1 placed=0, 0:01 street device=B home=2 placed=50, | 0:02 street device=C fix=40", "1 1 1",
+         "1 east=40 home=1"},
+        {"what knows better where it is has its own home",
+         "0:00 street home=1 placed=0, 0:01 street device=B placed=50 home=2 fix=60", "1 1", "1 east=60 home=2"},
     };
     CHECK_ALL(rows);
 }
