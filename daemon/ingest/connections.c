@@ -40,7 +40,7 @@ struct connections {
     struct connection *by_fd;
     size_t n_fds, count;
     enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
-    connections_mismatch_fn *on_mismatch;
+    struct connections_calls calls;
     void *ctx;
 };
 
@@ -102,16 +102,17 @@ static void handle_disconnected(struct connections *connections, int fd)
     bool known = (size_t)fd < connections->n_fds && connections->by_fd[fd].cookie != 0;
     const struct connection *connection = known ? &connections->by_fd[fd] : NULL;
     bool late = known && loop_mono_us(connections->loop) - connection->since_us >= MISMATCH_US;
-    if (connections->on_mismatch &&
-        (connections->handshake == MISMATCHED || (connections->handshake == CLOSED && !late)))
-        connections->on_mismatch(connections->ctx, known ? connection->address : "an unknown address",
-                                 connections->handshake == MISMATCHED);
+    if (connections->handshake == MISMATCHED || (connections->handshake == CLOSED && !late))
+        connections->calls.mismatch(connections->ctx, known ? connection->address : "an unknown address",
+                                    connections->handshake == MISMATCHED);
     connections->handshake = NOT_FAILED;
     remove_connection(connections, fd);
 }
 
 static void handle_event(struct connections *connections, unsigned number, uint32_t value)
 {
+    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL || number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        connections->calls.given_up(connections->ctx);
     if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         connections->handshake = CLOSED;
     else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
@@ -119,6 +120,8 @@ static void handle_event(struct connections *connections, unsigned number, uint3
             value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH || value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
                 ? MISMATCHED
                 : NOT_FAILED;
+    else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        connections->handshake = NOT_FAILED;
     else if (number == ZMQ_EVENT_DISCONNECTED)
         handle_disconnected(connections, (int)value);
     else
@@ -163,7 +166,8 @@ static int open_monitor(struct connections *connections, void *context)
     snprintf(address, sizeof(address), "inproc://connections-%u", serial++);
     if (zmq_socket_monitor(connections->socket, address,
                            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0)
         return -1;
     connections->monitor = zmq_socket(context, ZMQ_PAIR);
     if (!connections->monitor || zmq_setsockopt(connections->monitor, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
@@ -179,13 +183,13 @@ static int open_monitor(struct connections *connections, void *context)
     return 0;
 }
 
-struct connections *connections_new(struct loop *loop, void *context, void *socket,
-                                    connections_mismatch_fn *on_mismatch, void *ctx, struct err *err)
+struct connections *connections_new(struct loop *loop, void *context, void *socket, struct connections_calls calls,
+                                    void *ctx, struct err *err)
 {
     struct connections *connections = mem_zalloc(sizeof(*connections));
     connections->loop = loop;
     connections->socket = socket;
-    connections->on_mismatch = on_mismatch;
+    connections->calls = calls;
     connections->ctx = ctx;
     if (open_monitor(connections, context) != 0) {
         err_set(err, "cannot monitor its connections: %s", zmq_strerror(zmq_errno()));

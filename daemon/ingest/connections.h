@@ -29,15 +29,19 @@ struct connection_load {
     uint64_t held_bytes;
 };
 
-/* A peer with another security mechanism, or other keys, than the socket could not connect: libzmq asks no ZAP handler
- * about it. certain: that was seen here; otherwise the peer closed the connection during the handshake within a second,
- * as it does when it sees the difference first, but so does a port scanner. */
-typedef void connections_mismatch_fn(void *ctx, const char *address, bool certain);
+/* What the owner is told, from the loop. */
+struct connections_calls {
+    /* A peer with another security mechanism, or other keys, than the socket could not connect: libzmq asks no ZAP
+     * handler about it. certain: that was seen here; otherwise the peer closed the connection during the handshake
+     * within a second, as it does when it sees the difference first, but so does a port scanner. */
+    void (*mismatch)(void *ctx, const char *address, bool certain);
+    /* A handshake failed in such a way that libzmq does not connect again. A socket that connects must be told to. */
+    void (*given_up)(void *ctx);
+};
 
-/* Watches the socket; to be called before it is bound or connected. on_mismatch (NULL: nobody asks) is called from the
- * loop. NULL with err set. */
-struct connections *connections_new(struct loop *loop, void *context, void *socket,
-                                    connections_mismatch_fn *on_mismatch, void *ctx, struct err *err);
+/* Watches the socket; to be called before it is bound or connected. NULL with err set. */
+struct connections *connections_new(struct loop *loop, void *context, void *socket, struct connections_calls calls,
+                                    void *ctx, struct err *err);
 /* To be called before the socket is closed. Safe on NULL. */
 void connections_free(struct connections **connections);
 

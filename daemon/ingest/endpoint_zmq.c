@@ -29,6 +29,7 @@
 #define BACKLOG           1024
 #define BIND_PATIENCE_MS  1000
 #define BIND_RETRY_MS     10
+#define RECONNECT_US      (2 * CLOCK_SECOND)
 /* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
 #define CURVE_FRAME_BYTES 33
 /* ZMQ_ZAP_ENFORCE_DOMAIN: a draft option in zmq.h, honoured by the library. */
@@ -39,6 +40,7 @@ struct endpoint_zmq {
     void *socket;                    /* NULL after a failed rebind */
     struct connections *connections; /* of the socket, while it is open */
     struct event readable;           /* on ZMQ_FD; armed while the socket is open */
+    struct event reconnect;
     bool armed;
     bool guarded;         /* as security_guards() says */
     bool ready;           /* the owner knows that messages may be waiting */
@@ -171,6 +173,7 @@ static void close_socket(struct endpoint_zmq *z)
 {
     if (z->armed)
         event_del(&z->readable);
+    evtimer_del(&z->reconnect);
     z->armed = false;
     connections_free(&z->connections);
     if (z->socket)
@@ -223,6 +226,25 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
         endpoint->calls.refused(endpoint->ctx, &refused);
 }
 
+/* The connection that libzmq gave up stays listed until it is disconnected, which drops what waits of an earlier one. */
+static void on_reconnect(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct endpoint_zmq *z = arg;
+    bool waits = may_receive(z);
+    if (!waits)
+        zmq_disconnect(z->socket, z->endpoint->conf->address);
+    if (waits || zmq_connect(z->socket, z->endpoint->conf->address) != 0)
+        loop_arm(&z->reconnect, RECONNECT_US);
+}
+
+static void on_given_up(void *ctx)
+{
+    struct endpoint_zmq *z = ctx;
+    if (!z->endpoint->conf->bind)
+        loop_arm(&z->reconnect, RECONNECT_US);
+}
+
 static int open_socket(struct endpoint_zmq *z, struct err *err)
 {
     z->socket = zmq_socket(z->endpoint->context, socket_types[z->endpoint->conf->socket]);
@@ -232,7 +254,9 @@ static int open_socket(struct endpoint_zmq *z, struct err *err)
         fail(z, err, "set the options of");
         goto undo;
     }
-    z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, on_mismatch, z, err);
+    evtimer_assign(&z->reconnect, loop_base(z->endpoint->loop), on_reconnect, z);
+    struct connections_calls calls = {on_mismatch, on_given_up};
+    z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, calls, z, err);
     if (!z->connections) {
         err_prefix(err, "endpoint %s", z->endpoint->conf->name);
         goto undo;

@@ -23,6 +23,15 @@ def site(database, daemons):
     return Site(daemons(database.ingest))
 
 
+def binds(socket, port):
+    try:
+        socket.bind(f"tcp://127.0.0.1:{port}")
+    except zmq.ZMQError as e:
+        assert e.errno == zmq.EADDRINUSE
+        return False
+    return True
+
+
 def stays_unheard(peer, daemon):
     """What was sent is not there, though others are served meanwhile. Asked of the counters, not of the clock."""
     assert not peer.socket.poll(0)
@@ -277,6 +286,37 @@ def test_another_hub_at_that_address_is_not_heard(context, site):
         pub.send_multipart([b"t", encode(alert(f"never-{n}"))])
         assert dealer.ask(alert(str(n))).word == b"ACK"
     assert site.daemon.metric("received_total", endpoint="hub") == 0
+
+
+@pytest.mark.parametrize("daemon_is_secured", [False, True])
+def test_where_the_daemon_connects_it_comes_back_once_both_sides_agree(context, site, database, daemon_is_secured):
+    """libzmq makes no other attempt after a handshake in which the mechanisms differ."""
+    hub = Key()
+
+    def serves(secured, port=None):
+        pub = context.socket(zmq.PUB)
+        pub.linger = 0
+        if secured:
+            hub.serve(pub)
+        if port is None:
+            return pub, pub.bind_to_random_port("tcp://127.0.0.1")
+        wait_until(lambda: binds(pub, port), "the port is free again")
+        return pub, port
+    pub, port = serves(not daemon_is_secured)
+    where = {"connect": f"tcp://127.0.0.1:{port}", "socket": "sub"}
+    out = site.endpoint("hub", **where, **({"server_key": hub.public} if daemon_is_secured else {"plaintext": "allow"}))
+    site.daemon.conf.set(endpoints=[site.endpoint(), out])
+    site.start(hub=(hub, ALL))
+    assert site.daemon.wait_log("endpoint hub: denied a peer")
+    pub.close()
+    pub, _ = serves(daemon_is_secured, port)
+
+    def heard():
+        pub.send_multipart([b"t", encode(alert("again"))])
+        return site.daemon.metric("journaled_total") > 0
+    wait_until(heard, "the daemon connects again")
+    site.daemon.wait_drained()
+    assert {row[0] for row in database.rows("select event_id from patrol.alerts")} == {"again"}
 
 
 def test_a_plain_endpoint_beside_one_that_speaks_curve(context, site):

@@ -31,6 +31,14 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
     snprintf(mismatched, sizeof(mismatched), "%s", address);
 }
 
+static unsigned given_up;
+
+static void on_given_up(void *ctx)
+{
+    (void)ctx;
+    given_up++;
+}
+
 static void setup(void)
 {
     struct err err = {""};
@@ -39,7 +47,8 @@ static void setup(void)
     loop = loop_new(&err);
     context = zmq_ctx_new();
     server = zmq_socket(context, ZMQ_ROUTER);
-    connections = connections_new(loop, context, server, on_mismatch, NULL, &err);
+    connections =
+        connections_new(loop, context, server, (struct connections_calls){on_mismatch, on_given_up}, NULL, &err);
     cr_assert_not_null(connections, "%s", err.text);
     cr_assert_eq(zmq_bind(server, "tcp://127.0.0.1:*"), 0);
     cr_assert_eq(zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, address, &size), 0);
@@ -177,6 +186,7 @@ Test(connections, one_with_another_mechanism_is_reported_by_its_address)
         loop_turn(loop);
     cr_assert(mismatch_is_certain);
     cr_assert_str_eq(mismatched, "127.0.0.1");
+    cr_assert_eq(given_up, 1);
     wait_count(1);
     close(good);
     close(other);
@@ -191,6 +201,7 @@ Test(connections, one_that_closes_in_its_handshake_is_reported_as_uncertain)
     while (mismatched[0] == '\0')
         loop_turn(loop);
     cr_assert_not(mismatch_is_certain);
+    cr_assert_eq(given_up, 0, "libzmq connects again");
     cr_assert_str_eq(mismatched, "127.0.0.1");
     wait_count(0);
 }
