@@ -193,11 +193,11 @@ static int begin_segment(struct journal *journal, uint32_t bytes, uint32_t least
     return JOURNAL_APPENDED;
 }
 
-/* Whether the last segment could be removed if there were another. */
+/* Whether the last segment could be removed if there were another, and a small one in its place would free space. */
 static bool last_is_in_the_way(const struct journal *journal)
 {
     const struct segment *last = journal->chain.n > 0 ? journal_last(journal) : NULL;
-    return last && last->next_seq > last->seq && is_stored(journal, last);
+    return last && last->bytes > SEGMENT_BYTES_LEAST && last->next_seq > last->seq && is_stored(journal, last);
 }
 
 int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err)
@@ -331,6 +331,12 @@ static bool could_free_space(const struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
+/* Whether a record of so many bytes fits the last segment, after what was appended and not written yet. */
+static bool fits_record(const struct journal *journal, size_t bytes)
+{
+    return fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + bytes));
+}
+
 static int check_shortage(const struct journal *journal, int64_t wall_us, struct err *err)
 {
     int64_t since_us = wall_us - journal->shortage_us;
@@ -353,8 +359,10 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
         return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
-    if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_PLAIN_MAX)))
-        return check_shortage(journal, wall_us, err) == 0 ? 0 : err_prefix(err, "alerts with images get RETRY");
+    if (fits_record(journal, RECORD_PLAIN_MAX))
+        return fits_record(journal, RECORD_MAX) || check_shortage(journal, wall_us, err) == 0
+                   ? 0
+                   : err_prefix(err, "alerts with images get RETRY");
     if (!could_free_space(journal, bytes))
         return err_set(err, "journal.max_size reached by alerts not yet in the database");
     if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))

@@ -17,7 +17,7 @@ static struct {
     int error;  /* that it fails with; 0: it does not */
     off_t room; /* up to so many bytes can be allocated nevertheless */
     off_t disk; /* 0, or the same for all files of the journal together */
-    unsigned failed;
+    unsigned failed, renamed;
 } shortage;
 
 static bool fails(enum call call)
@@ -60,6 +60,7 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
+    shortage.renamed++;
     return fails(CALL_RENAME) ? -1 : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
 }
 
@@ -265,5 +266,23 @@ Test(journal_shortage, of_disk_space_for_images_alone_is_said)
     cr_assert_eq(append_image_at(journal, WALL + 5 * CLOCK_SECOND, &err), JOURNAL_FULL, "not for the smallest either");
     cr_assert_neq(journal_check_space(journal, WALL + 5 * CLOCK_SECOND, &err), 0);
     cr_assert_eq(append_at(journal, WALL + 5 * CLOCK_SECOND, &err), JOURNAL_APPENDED, "%s", err.text);
+    journal_free(&journal);
+}
+
+Test(journal_shortage, of_disk_space_does_not_replace_a_small_segment_for_an_image_again_and_again)
+{
+    struct err err = {""};
+    struct journal *journal = full_of_images(700 << 10);
+    off_t whole = bytes_on_disk();
+    shortage.disk = 0;
+    shortage.room = 128 << 10;
+    cr_assert_eq(append_image_at(journal, WALL + CLOCK_SECOND, &err), JOURNAL_FULL, "others took what was freed");
+    cr_assert_eq(append_at(journal, WALL, &err), JOURNAL_APPENDED, "%s", err.text);
+    sync_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal), WALL);
+    cr_assert_lt(bytes_on_disk(), whole, "a small segment took the place of the last one");
+    unsigned renamed = shortage.renamed;
+    cr_assert_eq(append_image_at(journal, WALL + 2 * CLOCK_SECOND, &err), JOURNAL_FULL);
+    cr_expect_eq(shortage.renamed, renamed, "but not of a small one");
     journal_free(&journal);
 }
