@@ -103,13 +103,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     i mobeye.incident;
+    moved boolean;
 begin
     select * into strict i from mobeye.incident t where t.incident_id = add_change.incident_id;
+    moved := before.incident_id is not null and (before.team, before.assigned_to) is distinct from (i.team, i.assigned_to);
     insert into mobeye.change (at, incident_id, op, status, priority, category, moved, team_before, areas_before, assigned_before)
     values (clock_timestamp(), i.incident_id, add_change.op, i.status, i.priority, i.category,
-            before.incident_id is not null
-            and (before.team, before.assigned_to) is distinct from (i.team, i.assigned_to),
-            before.team, case when before.team is null then before.areas end, before.assigned_to);
+            moved, before.team, case when moved and before.team is null then before.areas end, before.assigned_to);
     perform mobeye.notify_incidents(array[i.incident_id], array[add_change.op]);
 end
 $$;

@@ -35,8 +35,8 @@ begin
                location_source = coalesce(other.location_source, 'none'), placement_id = other.placement_id,
                areas = coalesce(other.areas, '{}'), cell = other.cell
          where t.incident_id = i.incident_id;
-        update mobeye.change c set areas_before = null where c.incident_id = i.incident_id and c.areas_before is not null;
     end if;
+    update mobeye.change c set areas_before = null where c.incident_id = i.incident_id and c.areas_before is not null;
     update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
      where t.incident_id = i.incident_id;
     if i.device_id = any (s.names)
@@ -71,7 +71,7 @@ end
 $$;
 comment on function mobeye.remove_from_incident(mobeye.subject_scope, bigint) is
     'Removes a device from an incident that another device began or joined: the place and areas if they are those of the device, '
-    'the notes since it joined, and its conditions. If it began it, the one that joined first then did.';
+    'where it lay before, the notes since it joined, and its conditions. If it began it, the one that joined first then did.';
 
 -- A device is assumed to be at its last fix for a day: alerts after the period may still show the home.
 create or replace function mobeye.erase_last_known(s mobeye.subject_scope) returns bigint
@@ -112,6 +112,12 @@ begin
         or i.device_id = any (s.names) and not i.legal_hold
            and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
            and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
+    update mobeye.change c set areas_before = null
+      from mobeye.incident i
+     where c.incident_id = i.incident_id and c.areas_before is not null
+       and i.device_id = any (s.names) and not i.legal_hold
+       and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
     return total + n;
 end
 $$;

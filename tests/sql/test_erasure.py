@@ -358,6 +358,14 @@ class Everything(ErasureTest):
         self.erased()
         self.assertEqual(self.incident_row(incident, "st_x(geom), areas, extent"), (5.45, ["wijk:WKother"], "(5.45,52.15),(5.45,52.15)"))
 
+    def test_where_an_incident_lay_before_it_got_the_place_of_another(self):
+        incident = self.shared()
+        self.superuser.execute("update mobeye.incident set geom = 'srid=4326;point(5.45 52.15)', placement_id = null,"
+                               " areas = '{wijk:WKother}' where incident_id = %s", [incident])
+        self.erased()
+        self.assertNotIn("WKhome", self.value(self.superuser, EVERYTHING))
+        self.assertEqual(self.incident_row(incident, "areas"), (["wijk:WKother"],))
+
     def test_an_incident_that_only_a_condition_leads_to(self):
         incident = self.incident(ended="50 days", device_id="neighbour", active=1)
         self.thread(incident, "d", 50)
@@ -429,6 +437,24 @@ class Everything(ErasureTest):
         self.assertEqual(self.incident_row(incident, "geom, areas, location_source, extent"), (None, [], "none", None))
         self.assertEqual(self.superuser.execute("select areas_before from mobeye.change").fetchall(), [(None,)])
         self.assertEqual(self.incident_row(joined, "st_x(geom), extent"), (5.45, "(5.45,52.17),(5.45,52.17)"))
+
+    def test_where_an_incident_lay_before_it_was_assigned(self):
+        self.superuser.execute("insert into mobeye.team (team) values ('noord') on conflict do nothing;"
+                               " insert into mobeye.person (login, name, team) values ('t_wagen', 'Wagen', 'noord') on conflict do nothing")
+        incident = self.incident(ended="39 days 12 hours", device_id="d", geom=self.point(), location_source="last_known",
+                                 areas=["wijk:WKhome"], status="new", closed_at=None, outcome=None)
+        self.superuser.execute("select patrol.assign(%s, 't_wagen')", [incident])
+        areas = "select areas_before from mobeye.change where moved"
+        self.assertEqual(self.superuser.execute(areas).fetchall(), [(["wijk:WKhome"],)])
+        self.erased()
+        self.assertEqual(self.superuser.execute(areas).fetchall(), [(None,)])
+        self.assertNotIn("WKhome", self.value(self.superuser, EVERYTHING))
+
+    def test_a_change_that_moves_nothing_does_not_tell_where(self):
+        incident = self.incident(ended="39 days 12 hours", areas=["wijk:WKhome"], status="new", closed_at=None, outcome=None)
+        self.superuser.execute("select patrol.acknowledge(%s)", [incident])
+        self.assertEqual(self.superuser.execute("select moved, areas_before from mobeye.change where op = 'status'").fetchall(),
+                         [(False, None)])
 
     def test_last_fixes_here_and_in_daemons(self):
         self.status("d", 45)
