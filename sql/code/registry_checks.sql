@@ -245,7 +245,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     with recursive address as materialized (
-        select distinct h.account, h.input from mobeye.address_holder h where h.device_id = address_names.device_id
+        select h.account, h.input, min(h.since) as since
+          from mobeye.address_holder h where h.device_id = address_names.device_id group by h.account, h.input
     ), span (least) as materialized (
         select distinct 'dc09:' || lpad(a.account, n, '0') collate "C"
           from address a cross join lateral generate_series(greatest(length(a.account), 1), 16) as n
@@ -271,8 +272,13 @@ as $$
        and exists (select from address a
                     where a.account = ltrim(n.account, '0')
                       and (a.input::text = n.input
-                           or a.input is null and not exists (select from mobeye.device_address o
-                                                               where ltrim(o.account, '0') = a.account and o.input::text = n.input)))
+                           or a.input is null
+                              and not exists (select from mobeye.device_address o
+                                               where ltrim(o.account, '0') = a.account and o.input::text = n.input
+                                                 and o.since <= a.since
+                                                 and not exists (select from mobeye.placement p
+                                                                  where p.device_id = address_names.device_id
+                                                                    and lower(p.during) < o.since))))
        and not exists (select from mobeye.device d where d.device_id = k.name)
 $$;
 comment on function mobeye.address_names(text) is
@@ -339,9 +345,10 @@ as $$
       join mobeye.address_holder h on h.account = n.account and (h.input is null or h.input::text = n.input)
      where not exists (select from mobeye.device d where d.device_id = name)
        and not exists (select from mobeye.device_renamed r where r.earlier_id = name)
-     order by h.until > account_holder.at desc, h.since <= account_holder.at desc, h.input nulls last,
+     order by h.until > account_holder.at desc, h.since <= account_holder.at desc,
+              h.since <= account_holder.at and h.input is null,
               exists (select from mobeye.placement p where p.device_id = h.device_id and p.during @> account_holder.at) desc,
-              h.until >= h.since + interval '7 days' desc, h.since, h.device_id limit 1
+              h.input nulls last, h.until >= h.since + interval '7 days' desc, h.since, h.device_id limit 1
 $$;
 comment on function mobeye.account_holder(text, timestamptz) is
     'The device that is meant by the name of an account at a time: the one that had it then, else one that got it later, else the name '

@@ -99,6 +99,38 @@ class ReplacedSet(AccountTest):
         self.assertFalse(self.value(self.superuser, since))
 
 
+class InputOfAnAccountLater(AccountTest):
+    """d has the account for 100 days, and has stood for 200; e got one input of it when it was placed, 10 days ago."""
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("update mobeye.placement set during = tstzrange(%s, now())", [self.ago("200 days")])
+        self.place("e", 10, 0, "Dorpsweg 2", team="noord")
+        self.has("d", 100)
+        self.has("e", 10, number=5)
+        for event, days in (("first", 150), ("d's", 50), ("e's", 4)):
+            self.by_account(event, f"{days} days", "dc09:D371/5")
+
+    def test_both_have_its_name(self):
+        names = "select mobeye.address_names(%s)"
+        self.assertEqual([self.superuser.execute(names, [device]).fetchall() for device in "de"],
+                         [[("dc09:D371/1",), ("dc09:D371/5",)], [("dc09:D371/5",)]])
+
+    def test_what_came_before_is_of_the_one_that_had_the_account_and_stood_somewhere(self):
+        self.assertEqual((self.export("Kerkstraat 1"), self.export("Dorpsweg 2")), (["d's", "early", "first"], ["e's"]))
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["e's"])
+
+    def test_it_becomes_secret_with_that_home(self):
+        self.assertEqual(self.hide("d"), ["d's", "early", "first"])
+
+    def test_an_input_that_the_other_had_before_is_its_own_if_it_stood_nowhere_before_that(self):
+        self.superuser.execute("update mobeye.device_address set since = %s where device_id = 'e'", [self.ago("101 days")])
+        self.assertEqual(self.export("Kerkstraat 1"), ["early", "first"])
+        self.superuser.execute("update mobeye.placement set during = tstzrange(%s, now()) where device_id = 'd'", [self.ago("100 days")])
+        self.assertEqual(self.superuser.execute("select mobeye.address_names('d')").fetchall(), [("dc09:D371/1",)])
+
+
 class InputOfAnAccount(AccountTest):
     """d has the account, e one input of it, and loses that."""
 
