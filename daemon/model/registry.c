@@ -11,6 +11,7 @@
 #include "model/alert.h"
 #include "model/distance.h"
 
+#define MISTYPED_US (INT64_C(7) * 24 * 3600 * 1000000) /* who had an address for less is passed over for another */
 #define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
 /* An address in the list of its device, and in the table of all: there is one item for each address, and the devices
@@ -107,17 +108,35 @@ static struct device *held_at(const struct registry *registry, const struct dc09
     return found ? found->device : NULL;
 }
 
-/* Whether any device got it later; *ret: which one, NULL if several did. */
-static bool held_later(const struct registry *registry, const struct dc09_address *address, int64_t at_us,
-                       struct device **ret)
+static bool is_kept(const struct address_holding *holding)
 {
-    bool any = false;
+    return holding->until_us > holding->from_us &&
+           (uint64_t)holding->until_us - (uint64_t)holding->from_us >= (uint64_t)MISTYPED_US;
+}
+
+/* Whether the first of two that got it later is meant, as mobeye.account_holder() orders them. */
+static bool is_meant_rather(const struct device_address *a, const struct device_address *b, int64_t at_us)
+{
+    bool a_stood = device_placement(a->device, at_us), b_stood = device_placement(b->device, at_us);
+    bool a_whole = a->holding.address.input == ALERT_NO_INT, b_whole = b->holding.address.input == ALERT_NO_INT;
+    bool a_kept = is_kept(&a->holding), b_kept = is_kept(&b->holding);
+    if (a_stood != b_stood)
+        return a_stood;
+    if (a_whole != b_whole)
+        return b_whole;
+    if (a_kept != b_kept)
+        return a_kept;
+    return a->holding.from_us < b->holding.from_us;
+}
+
+/* Of those that got it later, and the one that was found before (NULL: none), the one that is meant. */
+static const struct device_address *held_later(const struct registry *registry, const struct dc09_address *address,
+                                               int64_t at_us, const struct device_address *found)
+{
     for (const struct device_address *a = find_address(registry, address); a; a = a->also)
-        if (a->holding.from_us > at_us) {
-            *ret = !any || *ret == a->device ? a->device : NULL;
-            any = true;
-        }
-    return any;
+        if (a->holding.from_us > at_us && (!found || is_meant_rather(a, found, at_us)))
+            found = a;
+    return found;
 }
 
 struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address, int64_t at_us)
@@ -127,9 +146,11 @@ struct device *registry_find_address(const struct registry *registry, const stru
     struct device *found = held_at(registry, address, at_us);
     if (!found)
         found = held_at(registry, &account, at_us);
-    if (!found && !held_later(registry, address, at_us, &found))
-        held_later(registry, &account, at_us, &found);
-    return found;
+    if (found)
+        return found;
+    const struct device_address *later = held_later(registry, address, at_us, NULL);
+    later = held_later(registry, &account, at_us, later);
+    return later ? later->device : NULL;
 }
 
 static const struct fix no_fix = {.at_us = INT64_MIN, .accuracy_m = NAN};

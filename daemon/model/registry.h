@@ -116,8 +116,7 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
 struct device *registry_find(const struct registry *registry, struct str id);
 
 /* The device that had this address at that time, else the one that had its whole account; if none had either by then,
- * the one that got it later. NULL: none, or several got it later, and the database decides which one is meant (by
- * mobeye.account_holder(), which has the same rule). */
+ * the one that is meant of those that got it later, as by mobeye.account_holder(). NULL: none did. */
 struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address,
                                      int64_t at_us);
 

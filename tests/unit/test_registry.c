@@ -6,6 +6,8 @@
 #include "enrich/device.h"
 #include "model/registry.h"
 
+#define DAY_US (INT64_C(24) * 3600 * 1000000)
+
 static struct registry *registry;
 static struct batch *batch;
 
@@ -170,7 +172,7 @@ Test(registry, an_address_is_of_the_device_that_had_it_then)
     static const struct {
         int64_t at_us;
         const char *id;
-    } cases[] = {{99, "-"}, {100, "a"}, {199, "a"}, {200, "b"}, {300, "b"}, {INT64_MAX - 1, "b"}};
+    } cases[] = {{99, "b"}, {100, "a"}, {199, "a"}, {200, "b"}, {300, "b"}, {INT64_MAX - 1, "b"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         cr_expect_str_eq(at_address_then("12AB", 1, cases[i].at_us), cases[i].id, "at %ld", (long)cases[i].at_us);
     put_gone("a");
@@ -199,6 +201,53 @@ Test(registry, who_had_the_account_comes_before_who_got_the_input_later)
     cr_expect_str_eq(at_address_then("12AB", 1, 100), "all");
     cr_expect_str_eq(at_address_then("12AB", 1, 200), "one");
     cr_expect_str_eq(at_address_then("12AB", 2, 99), "all");
+}
+
+/* Since and until when (days; 0: until further notice) it has the address, and whether it stood somewhere until day 9. */
+struct got {
+    int64_t from, until;
+    int32_t input;
+    bool stood;
+};
+
+static void put_got(const char *id, const struct got *got)
+{
+    struct address_holding one = {address("12AB", got->input), got->from * DAY_US,
+                                  got->until ? got->until * DAY_US : INT64_MAX};
+    struct placement placement = {.id = 1, .until_us = 9 * DAY_US};
+    registry_put(registry, &(struct registry_entry){.id = str_from(id),
+                                                    .registered = true,
+                                                    .placements = &placement,
+                                                    .n_placements = got->stood,
+                                                    .addresses = &one,
+                                                    .n_addresses = 1});
+}
+
+Test(registry, of_several_that_got_an_address_later_the_one_that_is_meant_is_found)
+{
+    static const struct {
+        const char *what;
+        struct got a, b;
+        const char *id;
+    } cases[] = {
+        {"the first", {10, 20, 1, false}, {20, 0, 1, false}, "a"},
+        {"not where it was mistyped", {10, 16, 1, false}, {16, 0, 1, false}, "b"},
+        {"a week is no mistake", {10, 17, 1, false}, {17, 0, 1, false}, "a"},
+        {"the input rather than the account", {10, 0, ALERT_NO_INT, false}, {20, 0, 1, false}, "b"},
+        {"even if mistyped", {10, 0, ALERT_NO_INT, false}, {20, 21, 1, false}, "b"},
+        {"who stood somewhere before all", {10, 0, ALERT_NO_INT, true}, {20, 0, 1, false}, "a"},
+        {"even if mistyped", {10, 11, 1, true}, {11, 0, 1, false}, "a"},
+        {"also a later one", {10, 20, 1, false}, {20, 0, ALERT_NO_INT, true}, "b"},
+        {"nobody that lost it by then", {1, 2, 1, true}, {20, 21, 1, false}, "b"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int order = 0; order < 2; order++) {
+            put_got(order ? "b" : "a", order ? &cases[i].b : &cases[i].a);
+            put_got(order ? "a" : "b", order ? &cases[i].a : &cases[i].b);
+            cr_expect_str_eq(at_address_then("12AB", 1, 5 * DAY_US), cases[i].id, "case %zu: %s", i, cases[i].what);
+            put_gone("a");
+            put_gone("b");
+        }
 }
 
 Test(registry, accounts_are_found_without_leading_zeros)
