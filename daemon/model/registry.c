@@ -182,6 +182,7 @@ static void drop_address(struct registry *registry, struct device_address **at)
             first = first->also;
         first->also = address->also;
     }
+    registry->n_holdings--;
     free(address);
 }
 
@@ -191,6 +192,7 @@ static void add_address(struct registry *registry, struct device *device, const 
     struct device_address *address = mem_zalloc(sizeof(*address));
     *address = (struct device_address){*holding, .next = device->addresses, .device = device};
     device->addresses = address;
+    registry->n_holdings++;
     for (struct device_address *a = holding->until_us == INT64_MAX ? first : NULL; a; a = a->also)
         if (a->holding.until_us == INT64_MAX)
             a->holding.until_us = holding->from_us;
@@ -350,7 +352,7 @@ size_t registry_bytes(const struct registry *registry)
 {
     size_t slots = registry->devices.cap + registry->addresses.cap + registry->words.cap;
     return registry->devices.n * (sizeof(struct device) + sizeof(struct placement) + ALLOCATIONS_BYTES) +
-           registry->addresses.n * (sizeof(struct device_address) + ALLOCATIONS_BYTES) +
+           registry->n_holdings * (sizeof(struct device_address) + ALLOCATIONS_BYTES) +
            slots * sizeof(struct hash_slot);
 }
 

@@ -71,6 +71,7 @@ struct registry {
     bool loading;     /* between registry_load_begin() and registry_load_end(): it equals no version */
     struct hash devices, addresses, words;
     size_t n_registered;
+    size_t n_holdings; /* of addresses, by all devices */
     uint64_t seed; /* of the hashes: senders cannot choose ids that collide */
     uint32_t load;
 };

@@ -250,6 +250,17 @@ Test(registry, of_several_that_got_an_address_later_the_one_that_is_meant_is_fou
         }
 }
 
+Test(registry, memory_is_counted_for_who_had_an_address_before_too)
+{
+    put_holding("b", "12AB", 1, 300, INT64_MAX);
+    put("a", "");
+    size_t without = registry_bytes(registry);
+    put_holding("a", "12AB", 1, 100, 200);
+    cr_expect_gt(registry_bytes(registry), without);
+    put("a", "");
+    cr_expect_eq(registry_bytes(registry), without);
+}
+
 Test(registry, accounts_are_found_without_leading_zeros)
 {
     put_address("excel", "371", 1);
