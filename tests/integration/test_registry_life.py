@@ -151,6 +151,32 @@ def test_the_address_of_a_secret_home_stays_secret(filled):
     assert "secret" not in said and filled.query(placed) == [(None, False)]
 
 
+def test_an_address_is_secret_though_a_later_row_of_a_file_did_not_say_so(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,placed_from\n"
+                                                "NL-3,5.38421,52.19634,\"Straat 1, achter\",zuid,2026-05-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", "NL-2", "--at", "straat 1 achter")
+    assert "where NL-3 was placed on 2026-05-01" in said and "secret, of team noord; this one is too" in said
+    assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2'") == [("noord", True)]
+
+
+@pytest.mark.parametrize("device, placed, point", [
+    ("NL-3", True, "5.41 52.17"),  # the set has another name now, and told where it was itself
+    ("dc09:CD34/1", False, "5.4 52.25"),  # the place is that of another device
+])
+def test_the_incident_of_a_secret_home_stays_secret_whatever_its_device_is_called(filled, device, placed, point):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,Geheim 1,noord,yes,2026-01-01T00:00:00Z\n")
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
+        f" placement_id) select gen_random_uuid(), 'alarm', 2, 'motion', '{device}', now(), now(), now(), 'SRID=4326;POINT({point})',"
+        f" case when {placed} then placement_id end from mobeye.placement where device_id = 'NL-3'"
+        " returning reference")[0]
+    filled.query("update mobeye.device set device_id = 'NL-5' where device_id = 'NL-3' returning 1")
+    _, said = filled.done("device", "place", "NL-2", "--at", reference)
+    assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+    assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)") == [("noord", True)]
+
+
 def test_the_last_placement_is_undone(filled):
     def placements():
         return filled.query("select address, upper_inf(during) from mobeye.placement where device_id = 'NL-1'"

@@ -13,28 +13,33 @@ static const char rd_sql[] =
     "public.st_makepoint($1::float8, $2::float8), 28992), 4326) as g";
 
 /* Addresses are compared without case, commas and repeated spaces. The newest placement there comes first; another
- * place of the same address, at more than 50 m, is a second row. */
+ * place of the same address, at more than 50 m, is a second row. One that is secret makes the address secret. */
 #define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
 static const char address_sql[] =
     "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since, p.secret, p.team from "
     "mobeye.placement p"
     "   where " NORMAL("p.address") " = " NORMAL(
         "$1::text") " order by lower(p.during) desc),"
-                    " newest as (select * from same limit 1)"
+                    " newest as (select * from same limit 1),"
+                    " hidden as (select * from same where secret limit 1)"
                     " select public.st_x(s.geom), public.st_y(s.geom), s.address, format('where %s was placed on %s', "
                     "s.device_id,"
-                    "   to_char(s.since, 'YYYY-MM-DD')), s.secret, s.team from same s, newest n where s.since = "
-                    "n.since and "
-                    "s.device_id = n.device_id"
+                    "   to_char(s.since, 'YYYY-MM-DD')), h.device_id is not null,"
+                    "   case when s.secret or h.device_id is null then s.team else h.team end"
+                    " from newest s left join hidden h on true"
                     " union all (select public.st_x(s.geom), public.st_y(s.geom), s.address, null, null, null"
                     "   from same s, newest n"
                     "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
+/* The incident keeps the name that its device had then, and its place may be that of another device. */
 static const char reference_sql[] =
     "select public.st_x(i.geom), public.st_y(i.geom), i.address, format('the place of its device %s', i.device_id),"
     "   coalesce(p.secret, false), p.team"
     " from patrol.incidents i"
-    " left join mobeye.placement p on p.device_id = i.device_id and p.during @> i.first_seen"
+    " left join lateral (select q.secret, q.team from mobeye.placement q"
+    "   where q.during @> i.first_seen"
+    "     and (q.device_id = i.device_id or q.address = i.address or q.geom operator(public.=) i.geom)"
+    "   order by q.secret desc, lower(q.during) desc limit 1) p on true"
     " where i.reference = $1";
 
 static void copy_place(const PGresult *rows, struct found_place *ret)
