@@ -77,9 +77,9 @@ set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.mute m
                     where least(m.until, m.ended_at) > since
-                      and (m.device_id = i.device_id or m.area = any (i.areas)
-                           or exists (select from mobeye.incident_condition c
-                                       where c.incident_id = i.incident_id and c.device_id = m.device_id))
+                      and (m.area = any (i.areas)
+                           or m.device_id = any (i.device_id || array(select c.device_id from mobeye.incident_condition c
+                                                                       where c.incident_id = i.incident_id)))
                       and mobeye.mute_covers(m, i))
 $$;
 comment on function mobeye.was_muted(mobeye.incident, timestamptz) is

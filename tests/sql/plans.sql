@@ -54,10 +54,10 @@ declare
     before bigint;
 begin
     select sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid)) into before
-      from unnest(array['mobeye.incident', 'mobeye.placement']::regclass[]) as oid;
+      from unnest(array['mobeye.incident', 'mobeye.placement', 'mobeye.mute']::regclass[]) as oid;
     perform as_login(login, call);
     return (select sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid)) - before
-              from unnest(array['mobeye.incident', 'mobeye.placement']::regclass[]) as oid);
+              from unnest(array['mobeye.incident', 'mobeye.placement', 'mobeye.mute']::regclass[]) as oid);
 end
 $$;
 set local enable_seqscan = on;
@@ -88,6 +88,14 @@ analyze mobeye.incident;
 select cmp_ok(reads('postgres', format('select mobeye.verify_incidents(array[%s], array[''mobile''], array[now()], array[now()], 150)', :id)), '<', 20::bigint,
               'a raise reads the incidents around it');
 select is(verified_by, 'second_device', 'and is verified by the one there') from mobeye.incident where incident_id = :id;
+
+-- An incident asks for the mutes of its devices and areas, not for all that there ever were.
+insert into mobeye.mute (device_id, area, at, until, reason, muted_by)
+select case when n % 2 = 0 then 'd' || n % 500 end, case when n % 2 = 1 then 'wijk:A' || n % 500 end, now() - interval '2 days', now() - interval '1 day', 'x', 'x'
+  from generate_series(1, 3000) as n;
+analyze mobeye.mute;
+select cmp_ok(reads('postgres', format('select mobeye.was_muted(i, now() - interval ''7 days'') from mobeye.incident i where incident_id = %s', :beside)), '<', 50::bigint,
+              'was_muted reads the mutes that may concern an incident');
 
 -- A column that an index holds costs every update of it an entry in every index.
 select is(attname, null, 'no index holds ' || attname) from (
