@@ -129,6 +129,19 @@ def test_a_screen_learns_at_once_what_others_do(scene):
         wait_until(lambda: screen.js("return document.title").startswith("(1) "), "the title counts it")
 
 
+def test_the_popup_of_an_incident_that_a_colleague_closes_goes_with_it(scene):
+    incident = scene.incident()
+    first, second = scene.screen("jansen"), scene.screen("bakker")
+    first.wait_live()
+    first.click(f'#map button[data-ids="{incident}"]')
+    first.wait_text(".leaflet-popup", "Voorbeeldlaan 1")
+    second.click(f'{second.row(incident)} [data-action="close"]')
+    second.click("dialog [name=outcome][value=no_trace]")
+    second.click("dialog [data-confirm=close]")
+    first.wait(first.row(incident), absent=True)
+    first.wait(".leaflet-popup", absent=True)
+
+
 def test_an_incident_is_given_to_another_than_who_has_it(scene):
     incident = scene.incident()
     scene.board.act("jansen", incident, "claim")

@@ -192,7 +192,12 @@ function showIncidents(made, incidents) {
     }
     drawMarkers(made);
     if (made.popup) {
-        morph(made.popup.list, popupItems(made, made.popup.ids));
+        const items = popupItems(made, made.popup.ids);
+        morph(made.popup.list, items);
+        if (items.length === 0) { // closed by somebody else
+            made.popup = null;
+            made.map.closePopup();
+        }
     }
 }
 
