@@ -64,6 +64,21 @@ def test_a_session_that_has_ended_asks_to_sign_in_again(scene):
     screen.wait(screen.row(incident))
 
 
+def test_a_page_of_the_proxy_with_status_403_asks_to_sign_in_again(scene):
+    """oauth2-proxy answers so; nothing that was typed is lost."""
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait_live()
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.click(f'{screen.row(incident)} [data-action="note"]')
+    screen.wait("dialog [name=note]").send_keys("raam open")
+    screen.js("""window.fetch = async () => new Response('<h1>Sign in</h1>', {status: 403, headers: {'Content-Type': 'text/html'}});
+        document.dispatchEvent(new Event('visibilitychange'))""")
+    wait_until(lambda: screen.js("return document.getElementById('connection').dataset.state") in ("ended", "denied"), "the answer is read")
+    screen.wait_text("#connection", "Meld u opnieuw aan")
+    assert screen.js("return document.querySelector('dialog [name=note]').value") == "raam open"
+
+
 def test_a_reading_without_an_answer_is_repeated(scene):
     screen = scene.screen("jansen")
     screen.wait_text("#main", "Alles rustig")
@@ -202,3 +217,24 @@ def test_a_person_who_has_no_rights_any_more_sees_nothing_any_more(scene):
     for screen in screens:
         screen.wait_text("h1", "Materieel")
         assert "Wachtrij" not in screen.text("#top")
+
+
+def test_a_queue_that_was_on_its_way_when_the_right_went_is_not_shown(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    assert screen.js("return document.title").startswith("(1)")
+    screen.js("""window.fetchBefore = fetch;
+        const denied = () => new Response('{"message": "no"}', {status: 403, headers: {'Content-Type': 'application/json'}});
+        window.fetch = async (path, o) => {
+            const answer = window.mayNot && path !== '/api/queue' ? denied() : await fetchBefore(path, o);
+            return path !== '/api/queue' ? answer : new Promise(done => { window.release = () => done(answer); });
+        };
+        document.dispatchEvent(new Event('visibilitychange'))""")
+    wait_until(lambda: screen.js("return Boolean(window.release)"), "the queue is being read")
+    screen.js("window.mayNot = true; document.dispatchEvent(new Event('visibilitychange'))")
+    screen.wait('#connection[data-state="denied"]')
+    screen.js("release(); return new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
+    assert not screen.js("return document.title").startswith("(")
+    assert screen.count("#top .number") == 0

@@ -18,13 +18,18 @@ export class Failure extends Error {
 
 const kinds = { 401: 'ended', 403: 'denied', 404: 'missing', 409: 'conflict', 503: 'down' };
 
-/** What an answer other than the board's own means. A proxy that wants a new sign-in redirects, or shows its own page. */
+const isOfType = (response, type) => (response.headers.get('Content-Type') || '').startsWith(type);
+
+/**
+ * What an answer other than the board's own means. A proxy that wants a new sign-in redirects, or shows its own page, perhaps
+ * with status 403: the board refuses in JSON.
+ */
 export function failureOf(response, type) {
-    if (response.type === 'opaqueredirect' || response.status === 401) {
+    if (response.type === 'opaqueredirect' || response.status === 401 || response.status === 403 && !isOfType(response, 'application/json')) {
         return 'ended';
     }
     if (response.ok) {
-        return (response.headers.get('Content-Type') || '').startsWith(type) ? null : 'ended';
+        return isOfType(response, type) ? null : 'ended';
     }
     return kinds[response.status] || (response.status >= 500 ? 'down' : 'invalid');
 }
@@ -36,7 +41,7 @@ async function exchange(path, options, lost) {
         if (response.type === 'opaqueredirect') {
             throw new Failure('ended');
         }
-        body = (response.headers.get('Content-Type') || '').startsWith('application/json') ? await response.json() : {};
+        body = isOfType(response, 'application/json') ? await response.json() : {};
     } catch (error) {
         throw error instanceof Failure ? error : new Failure(lost);
     }

@@ -32,6 +32,9 @@ const main = document.getElementById('main');
 // ---- showing ----
 
 function render() {
+    if (forgotten) {
+        state.queue = null; // it was on its way
+    }
     renderTop(view?.name);
     renderConnection();
     if (!state.me || !view) {
