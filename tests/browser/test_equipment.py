@@ -3,6 +3,10 @@ import pytest
 
 import night
 
+SILENT = """
+insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at, endpoint, source, kind, silent_since)
+values ('NL-0307-00001', true, now(), now(), now(), 'p', 'd', 'keepalive', now())
+"""
 
 def test_a_service_incident_says_which_device_or_endpoint_it_is_about(scene):
     stands = scene.incident(kind="battery", category="service", priority=4)
@@ -52,11 +56,44 @@ def test_the_history_tells_of_mutes_in_the_language_of_the_person(scene):
     assert screen.js(notes) == ["person removed", "unmuted", "mute ended", "muted: hond", "unmuted", "muted: hond"]
 
 
+def test_why_a_mute_is_refused_is_said_in_the_language_of_the_person(scene):
+    night.add_home(scene.database, "NL-0307-00001", 0)
+    scene.database.execute(SILENT)
+    until = scene.database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")
+    assert scene.board.ask("jansen", "/api/mute", "POST", {"device": "NL-0307-00001", "until": until, "reason": "hond"})[0] == 200
+    screen = scene.screen("jansen", "/equipment")
+    screen.wait_live()
+    screen.wait('#devices [data-action="unmute"]')
+    # What the page shows is from before.
+    screen.js("window.fetchBefore = fetch; window.fetch = (path, o) => o.method === 'POST' ? fetchBefore(path, o) : new Promise(() => {})")
+    scene.database.execute("update mobeye.mute set at = at - interval '2 hours', until = now() - interval '1 second'")
+    screen.click('#devices [data-action="unmute"]')
+    screen.wait_text("#notice", "Niet uitgevoerd: deze demping is al voorbij")
+
+
+def test_a_mute_ends_in_the_future_counted_from_when_it_is_asked_for(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.click(f'{screen.row(incident)} [data-action="mute"]')
+    screen.wait("dialog [name=reason]").send_keys("hond")
+    screen.click("dialog [value=other]")
+    for year in (2020, 2090):
+        screen.js("document.querySelector('dialog [name=other]').value = arguments[0]", f"{year}-01-01T08:00")
+        screen.click("dialog [data-confirm=mute]")
+        screen.wait_text("dialog .form-error", "in de toekomst, binnen een jaar")
+    assert screen.js("return document.querySelector('dialog [name=reason]').value") == "hond"
+    screen.js("const now = Date.now; Date.now = () => now() + 2 * 3600000")  # the dialog was open for two hours
+    screen.click("dialog [value='8']")
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#notice .done", "gedempt tot")
+    assert scene.database.value("select until > now() + interval '9 hours' from mobeye.mute")
+
+
 @pytest.mark.parametrize("width", (360, 390))
 def test_the_dialog_of_a_mute_fits_a_phone(scene, width):
     night.add_home(scene.database, "NL-0307-00001", 0)
-    scene.database.execute("insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at, "
-                           "endpoint, source, kind, silent_since) values ('NL-0307-00001', true, now(), now(), now(), 'p', 'd', 'keepalive', now())")
+    scene.database.execute(SILENT)
     for language in ("nl", "en"):
         screen = scene.screen("jansen", "/equipment", width=width, height=780, touch=True)
         screen.js("localStorage.setItem('language', arguments[0])", language)

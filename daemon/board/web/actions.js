@@ -99,7 +99,8 @@ function onFailure(error, incident) {
         }
         break;
     case 'missing':
-        notify('conflict', incident ? t('gone', { ref: incident.reference }) : t('failed', { message: error.message }));
+        notify('conflict', incident ? t('gone', { ref: incident.reference })
+            : t('failed', { message: refusalOf(null, error.body).text || error.message }));
         break;
     case 'unknown':
         notify('unknown', t('unknown_result'));
@@ -111,8 +112,10 @@ function onFailure(error, incident) {
     case 'down':
         notify('failed', t('down'));
         return;
-    default:
-        notify('failed', t('failed', { message: error.body.message || t('no_right') }), { hint: error.body.hint });
+    default: {
+        const { text, hint } = refusalOf(null, error.body);
+        notify('failed', t('failed', { message: text || t('no_right') }), { hint });
+    }
     }
     readQueue().catch(ignoreFailure);
     changedListener?.(incident?.incident_id);

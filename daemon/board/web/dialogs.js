@@ -128,15 +128,15 @@ function localInput(date) {
 
 /** what: the name shown; wanted: {device}, {layer, code} or {device, incident_id}, which may be muted until it is restored. */
 export function askMute(what, wanted) {
-    const now = Date.now();
+    const inHours = n => new Date(Date.now() + n * HOUR_MS); // from when it is submitted
     const choices = [
-        ...(wanted.incident_id ? [['restored', t('until_restored'), null]] : []),
-        ['1', t('until_hours', { n: 1 }), new Date(now + HOUR_MS)],
-        ['8', t('until_hours', { n: 8 }), new Date(now + 8 * HOUR_MS)],
-        ['morning', t('until_morning'), tomorrowMorning()],
-        ['week', t('until_week'), new Date(now + 7 * 24 * HOUR_MS)],
+        ...(wanted.incident_id ? [['restored', t('until_restored'), () => inHours(7 * 24)]] : []),
+        ['1', t('until_hours', { n: 1 }), () => inHours(1)],
+        ['8', t('until_hours', { n: 8 }), () => inHours(8)],
+        ['morning', t('until_morning'), tomorrowMorning],
+        ['week', t('until_week'), () => inHours(7 * 24)],
     ];
-    const other = el('input', { type: 'datetime-local', name: 'other', 'aria-label': t('until'), value: localInput(new Date(now + 24 * HOUR_MS)) });
+    const other = el('input', { type: 'datetime-local', name: 'other', 'aria-label': t('until'), value: localInput(inHours(24)) });
     const tile = ([value, label], n) => el('label', { class: 'tile' },
         el('input', { type: 'radio', name: 'until', value, checked: n === 0 }), el('span', null, label));
     return askForm(t('mute_title', { what }),
@@ -147,10 +147,9 @@ export function askMute(what, wanted) {
         t('mute'),
         (form, complain) => {
             const reason = form.elements.reason.value.trim(), chosen = form.elements.until.value;
-            const until = chosen === 'other' ? new Date(other.value)
-                : chosen === 'restored' ? new Date(now + 7 * 24 * HOUR_MS) : choices.find(([value]) => value === chosen)[2];
-            if (Number.isNaN(until.getTime())) {
-                return complain(other, t('required'));
+            const until = chosen === 'other' ? new Date(other.value) : choices.find(([value]) => value === chosen)[2]();
+            if (!(until > Date.now() && until <= inHours(366 * 24))) { // nor if nothing is entered
+                return complain(other, t('until_invalid'));
             }
             if (!reason) {
                 return complain(form.elements.reason, `${t('reason')}: ${t('required')}`);

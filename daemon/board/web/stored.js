@@ -10,8 +10,19 @@ const REFUSALS = [ // of SQLSTATE 55000
     [/: another device joined it/, 'stays_other_device'],
 ];
 
+const OTHERS = [ // of any
+    [/^mute .* does not exist or is over$/, 'mute_over'],
+    [/^device ".*" does not exist$/, 'no_device'],
+    [/ does not belong to your team$/, 'not_your_team'],
+    [/^mute: end .* is not valid$/, 'until_invalid'],
+];
+
 /** {text, hint}: why what a person wanted to do with an incident (null: with something else) was refused. */
 export function refusalOf(incident, body) {
+    const other = OTHERS.find(([pattern]) => pattern.test(body.message));
+    if (other) {
+        return { text: t(other[1]) };
+    }
     if (body.code !== '55000' || !incident) {
         return { text: body.message, hint: body.hint };
     }
