@@ -38,6 +38,7 @@ declare
     devices text[];
     first_at timestamptz;
     last_at timestamptz;
+    since timestamptz;
     found text[];
 begin
     select array(select i.device_id union
@@ -49,22 +50,27 @@ begin
        -- Device managers can call this by name.
        and (not (select v.is_registrar from mobeye.current_viewer() as v)
             or exists (select from mobeye.incident_seen s where s.incident_id = i.incident_id and not s.coarse));
-    -- The times are variables here, so that the partitions of other times are left out before the query starts.
-    select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
-                          (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
-                            where e.value ->> 'id' = 'I' limit 1),
-                          mobeye.seen_by_camera(a.payload #> '{data,camera}')),
-                 (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input),
-                 mobeye.camera_said(a.payload #> '{data,camera}')::text]
-      into found
-      from unnest(devices) as d (device_id)
-     cross join lateral (
-           select a.occurred_at, a.journal_seq, a.device_id, a.input, a.payload::jsonb as payload from mobeye.alert a
-            where a.device_id = d.device_id and a.occurred_at between first_at and last_at
-              and a.incident_id = latest_alert.incident_id
-            order by a.occurred_at desc, a.journal_seq desc limit 1) as a
-     order by a.occurred_at desc, a.journal_seq desc
-     limit 1;
+    -- The latest one occurred at last_seen. Without it, as after its erasure, each device's alerts are read back to its own latest of
+    -- the incident: if it went on to others, that may be all that it sent since. The times are variables here, so that the partitions
+    -- of other times are left out before the query starts.
+    foreach since in array array[last_at, first_at] loop
+        select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
+                              (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
+                                where e.value ->> 'id' = 'I' limit 1),
+                              mobeye.seen_by_camera(a.payload #> '{data,camera}')),
+                     (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input),
+                     mobeye.camera_said(a.payload #> '{data,camera}')::text]
+          into found
+          from unnest(devices) as d (device_id)
+         cross join lateral (
+               select a.occurred_at, a.journal_seq, a.device_id, a.input, a.payload::jsonb as payload from mobeye.alert a
+                where a.device_id = d.device_id and a.occurred_at between since and last_at
+                  and a.incident_id = latest_alert.incident_id
+                order by a.occurred_at desc, a.journal_seq desc limit 1) as a
+         order by a.occurred_at desc, a.journal_seq desc
+         limit 1;
+        exit when found is not null;
+    end loop;
     return found;
 end
 $$;
