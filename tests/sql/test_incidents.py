@@ -169,7 +169,7 @@ class Incidents(SchemaTest):
         self.superuser.execute("update mobeye.incident set device_id = 'd' || incident_id, extent = '(5.4,52.2),(5.4,52.2)',"
                                " verify_within = '5 minutes', verify_radius_m = 150 where incident_id = any (%s)", [ids])  # fmt: skip
         self.superuser.execute("load 'auto_explain'; set auto_explain.log_min_duration = 0; set client_min_messages = log;"
-                               " set auto_explain.log_nested_statements = on")  # fmt: skip
+                               " set auto_explain.log_nested_statements = on; set enable_partition_pruning = on")  # fmt: skip
         plans = []
         self.superuser.add_notice_handler(lambda notice: plans.append(notice.message_primary))
         self.superuser.execute("select mobeye.verify_incidents(%s::bigint[], %s::text[], %s::timestamptz[], %s::timestamptz[], 150)",
