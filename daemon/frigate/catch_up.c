@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 
 #define EVERY_US        CLOCK_MINUTE
 #define VERSION_MAX     64 /* bytes of an answer */
@@ -30,18 +31,17 @@ enum catch_up_state {
     CATCH_SINGLES,     /* open events that were not listed, one by one; then listing, idle on failure */
     CATCH_LISTING,     /* a page of a slice; then listing, answers, idle on failure or for want of room */
     CATCH_ANSWERS,     /* until all that was listed is answered; then listing, idle */
-    CATCH_STATES
 };
 
-static const char *const state_words[CATCH_STATES] = {"idle", "config", "in progress", "singles", "listing", "answers"};
+static const char *const state_words[] = {"idle", "config", "in progress", "singles", "listing", "answers"};
 
-static const unsigned allowed_next[CATCH_STATES] = {
-    [CATCH_IDLE] = 1u << CATCH_CONFIG,
-    [CATCH_CONFIG] = 1u << CATCH_IN_PROGRESS,
-    [CATCH_IN_PROGRESS] = 1u << CATCH_SINGLES | 1u << CATCH_IDLE,
-    [CATCH_SINGLES] = 1u << CATCH_LISTING | 1u << CATCH_IDLE,
-    [CATCH_LISTING] = 1u << CATCH_LISTING | 1u << CATCH_ANSWERS | 1u << CATCH_IDLE,
-    [CATCH_ANSWERS] = 1u << CATCH_LISTING | 1u << CATCH_IDLE,
+static const uint32_t transitions[] = {
+    [CATCH_IDLE] = STATE_BIT(CATCH_CONFIG),
+    [CATCH_CONFIG] = STATE_BIT(CATCH_IN_PROGRESS),
+    [CATCH_IN_PROGRESS] = STATE_BIT(CATCH_SINGLES) | STATE_BIT(CATCH_IDLE),
+    [CATCH_SINGLES] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE),
+    [CATCH_LISTING] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_ANSWERS) | STATE_BIT(CATCH_IDLE),
+    [CATCH_ANSWERS] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE),
 };
 
 struct catch_up {
@@ -71,9 +71,8 @@ struct catch_up {
 
 static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
 {
-    if (!(allowed_next[c->state] & 1u << state))
-        abort();
     log_debug("catch-up", "%s -> %s: %s", state_words[c->state], state_words[state], why);
+    transition_check(transitions, c->state, state, "catch_up");
     c->state = state;
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "base/worker.h"
 #include "frigate/frigate_event.h"
 #include "frigate/mqtt_reason.h"
@@ -36,18 +37,16 @@ enum mqtt_state {
     MQTT_CONNECTING,  /* until the answer to CONNECT; then subscribing, waiting */
     MQTT_SUBSCRIBING, /* until the answer to SUBSCRIBE; then following, waiting */
     MQTT_FOLLOWING,   /* until the connection is lost; then waiting */
-    MQTT_STATES
 };
 
-static const char *const state_words[MQTT_STATES] = {"waiting", "resolving", "connecting", "subscribing", "following"};
+static const char *const state_words[] = {"waiting", "resolving", "connecting", "subscribing", "following"};
 
-/* A bit for each state that may come next. */
-static const unsigned allowed_next[MQTT_STATES] = {
-    [MQTT_WAITING] = 1u << MQTT_RESOLVING,
-    [MQTT_RESOLVING] = 1u << MQTT_CONNECTING | 1u << MQTT_WAITING,
-    [MQTT_CONNECTING] = 1u << MQTT_SUBSCRIBING | 1u << MQTT_WAITING,
-    [MQTT_SUBSCRIBING] = 1u << MQTT_FOLLOWING | 1u << MQTT_WAITING,
-    [MQTT_FOLLOWING] = 1u << MQTT_WAITING,
+static const uint32_t transitions[] = {
+    [MQTT_WAITING] = STATE_BIT(MQTT_RESOLVING),
+    [MQTT_RESOLVING] = STATE_BIT(MQTT_CONNECTING) | STATE_BIT(MQTT_WAITING),
+    [MQTT_CONNECTING] = STATE_BIT(MQTT_SUBSCRIBING) | STATE_BIT(MQTT_WAITING),
+    [MQTT_SUBSCRIBING] = STATE_BIT(MQTT_FOLLOWING) | STATE_BIT(MQTT_WAITING),
+    [MQTT_FOLLOWING] = STATE_BIT(MQTT_WAITING),
 };
 
 struct mqtt_client {
@@ -74,9 +73,8 @@ struct mqtt_client {
 
 static void set_state(struct mqtt_client *client, enum mqtt_state state, const char *why)
 {
-    if (!(allowed_next[client->state] & 1u << state))
-        abort();
     log_debug("mqtt", "%s -> %s: %s", state_words[client->state], state_words[state], why);
+    transition_check(transitions, client->state, state, "mqtt_client");
     client->state = state;
     client->since_us = loop_mono_us(client->loop);
     client->metrics->mqtt_connected = state == MQTT_FOLLOWING;

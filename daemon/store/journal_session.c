@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/identity.h"
-#include "store/transition.h"
 
 #define SUBJECT "database"
 

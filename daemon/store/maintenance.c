@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/identity.h"
 #include "store/maintenance_jobs.h"
 #include "store/session.h"
-#include "store/transition.h"
 
 #define SUBJECT "maintenance"
 

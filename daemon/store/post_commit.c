@@ -8,12 +8,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/column.h"
 #include "store/device_status.h"
 #include "store/pgtype.h"
 #include "store/post_commit_queue.h"
 #include "store/session.h"
-#include "store/transition.h"
 
 #define SUBJECT "post-commit"
 

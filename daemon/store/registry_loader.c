@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/pgtype.h"
 #include "store/registry_rows.h"
 #include "store/session.h"
-#include "store/transition.h"
 
 #define SUBJECT "registry"
 

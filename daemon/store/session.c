@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/transition.h"
+#include "base/transition.h"
 
 /* These override the settings of the server, the database and the role, also after a reload. Notices are only logged
  * for debugging. UTC: times as text, and the days of partitions. What is committed must survive a crash of the server:

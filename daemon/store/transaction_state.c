@@ -1,6 +1,6 @@
 #include "base/log.h"
+#include "base/transition.h"
 #include "store/transaction_parts.h"
-#include "store/transition.h"
 
 #define TO(state) STATE_BIT(TRANSACTION_##state)
 
@@ -62,8 +62,8 @@ static const uint32_t transitions[] = {
     [TRANSACTION_QUARANTINING] = TO(COMMITTING) | TO_FAILURE,
     [TRANSACTION_COMMITTING] = TO(COMMITTED) | TO_FAILURE,
     [TRANSACTION_ABANDONING] = TO_FAILURE,
-    [TRANSACTION_ROLLING_BACK] =
-        TO(OPENING) | TO(READING_PERIODS) | TO(MAKING_PARTITIONS) | TO(RETRY_LATER) | TO(POSITION_MOVED) | TO(REFUSED) | TO(LOST),
+    [TRANSACTION_ROLLING_BACK] = TO(OPENING) | TO(READING_PERIODS) | TO(MAKING_PARTITIONS) | TO(RETRY_LATER) |
+                                 TO(POSITION_MOVED) | TO(REFUSED) | TO(LOST),
     [TRANSACTION_MAKING_PARTITIONS] = TO(OPENING) | TO(RETRY_LATER) | TO(LOST),
     [TRANSACTION_COMMITTED] = TO(NONE) | TO(LOST),
     [TRANSACTION_RETRY_LATER] = TO(NONE),

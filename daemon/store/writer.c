@@ -11,11 +11,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/journal_session.h"
 #include "store/post_commit.h"
 #include "store/stored_batch.h"
 #include "store/transaction.h"
-#include "store/transition.h"
 
 #define SUBJECT "database"
 
