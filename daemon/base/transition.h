@@ -13,7 +13,8 @@
 #define STATE_BIT(state) (UINT32_C(1) << (state))
 
 /* Aborts where the transition is not in the table, in every build: a restart loses nothing, since mobeyed applies its
- * journal again from the position in the database, and mobeye-frigate asks Frigate again from its cursor. */
+ * journal again from the position in the database, mobeye-frigate asks Frigate again from its cursor, and pages of
+ * mobeye-board connect again. */
 static inline void transition_check(const uint32_t *transitions, unsigned from, unsigned to, const char *machine)
 {
     if (transitions[from] & STATE_BIT(to))

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "board/db_pool.h"
 #include "store/column.h"
 #include "store/param.h"
@@ -47,11 +48,19 @@ TAILQ_HEAD(change_streams, change_stream);
 
 /* What the session is doing. From each -> DOWN. */
 enum hub_step {
-    HUB_DOWN,        /* not connected. -> IDLE */
-    HUB_IDLE,        /* -> NUMBERING */
+    HUB_DOWN,        /* not connected. -> NUMBERING */
+    HUB_IDLE,        /* until the timer or a change. -> NUMBERING or CATCHING_UP */
     HUB_NUMBERING,   /* patrol.number_changes(). -> READING */
-    HUB_READING,     /* patrol.board_changes() for the live streams. -> IDLE, NUMBERING or CATCHING_UP */
-    HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE, NUMBERING or CATCHING_UP */
+    HUB_READING,     /* patrol.board_changes() for the live streams. -> IDLE */
+    HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE */
+};
+
+static const uint32_t transitions[] = {
+    [HUB_DOWN] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_DOWN),
+    [HUB_IDLE] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_CATCHING_UP) | STATE_BIT(HUB_DOWN),
+    [HUB_NUMBERING] = STATE_BIT(HUB_READING) | STATE_BIT(HUB_DOWN),
+    [HUB_READING] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
+    [HUB_CATCHING_UP] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
 };
 
 struct change_hub {
@@ -121,6 +130,14 @@ static void end_stream(struct change_stream *stream)
 
 /* ---- reading ---- */
 
+static void set_step(struct change_hub *hub, enum hub_step step, const char *reason)
+{
+    static const char *const names[] = {"down", "idle", "numbering", "reading", "catching up"};
+    log_debug("database", "changes: %s -> %s: %s", names[hub->step], names[step], reason);
+    transition_check(transitions, hub->step, step, "change_hub");
+    hub->step = step;
+}
+
 /* Marks the streams that the next query is for, and lists their people once each. Returns how many. */
 static size_t mark_asked(struct change_hub *hub, struct str *people)
 {
@@ -140,12 +157,11 @@ static size_t mark_asked(struct change_hub *hub, struct str *people)
     return n;
 }
 
-static void send_query(struct change_hub *hub, enum hub_step step, int64_t after)
+static void send_query(struct change_hub *hub, int64_t after)
 {
     static const Oid types[] = {TYPE_TEXT_ARRAY, TYPE_INT8};
     struct buf params[2] = {{0}, {0}};
     struct str *people = mem_zalloc((hub->metrics->streams + 1) * sizeof(*people));
-    hub->step = step;
     hub->after = after;
     hub->reached = -1;
     hub->reset = false;
@@ -163,10 +179,10 @@ static void send_query(struct change_hub *hub, enum hub_step step, int64_t after
 }
 
 /* What people have changed is numbered first, in a transaction of its own. */
-static void begin_reading(struct change_hub *hub)
+static void begin_reading(struct change_hub *hub, const char *reason)
 {
     hub->woken = false;
-    hub->step = HUB_NUMBERING;
+    set_step(hub, HUB_NUMBERING, reason);
     hub->began_us = loop_mono_us(hub->loop);
     loop_arm(&hub->timer, DEADLINE_US);
     session_send(hub->session, "select patrol.number_changes()");
@@ -183,20 +199,21 @@ static struct change_stream *first_behind(struct change_hub *hub)
     return NULL;
 }
 
-/* Live streams and those that lag take turns. */
+/* IDLE. Live streams and those that lag take turns. */
 static void plan_next(struct change_hub *hub, bool was_live)
 {
     const struct change_stream *behind = first_behind(hub);
     int64_t pause_us = 3 * hub->took_us > PAUSE_US ? 3 * hub->took_us : PAUSE_US;
     bool more = was_live && hub->reached < hub->last;
     int64_t elapsed_us = loop_mono_us(hub->loop) - hub->began_us - hub->took_us;
-    hub->step = HUB_IDLE;
-    if (behind && (was_live || !hub->woken))
-        send_query(hub, HUB_CATCHING_UP, behind->position);
-    else if (hub->woken)
+    if (behind && (was_live || !hub->woken)) {
+        set_step(hub, HUB_CATCHING_UP, "streams lag");
+        send_query(hub, behind->position);
+    } else if (hub->woken) {
         loop_arm(&hub->timer, elapsed_us < pause_us && !more ? pause_us - elapsed_us : 0);
-    else
+    } else {
         loop_arm(&hub->timer, POLL_US);
+    }
 }
 
 void change_hub_wake(struct change_hub *hub)
@@ -211,7 +228,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct change_hub *hub = arg;
     if (hub->step == HUB_IDLE)
-        begin_reading(hub);
+        begin_reading(hub, "time to read");
     else if (hub->step != HUB_DOWN)
         session_drop(hub->session, "no answer");
 }
@@ -307,7 +324,8 @@ static void on_end(void *ctx, const struct fault *fault)
         return;
     }
     if (hub->step == HUB_NUMBERING) {
-        send_query(hub, HUB_READING, hub->position < 0 ? 0 : hub->position);
+        set_step(hub, HUB_READING, "numbered");
+        send_query(hub, hub->position < 0 ? 0 : hub->position);
         return;
     }
     if (live)
@@ -315,6 +333,7 @@ static void on_end(void *ctx, const struct fault *fault)
     session_reset_backoff(hub->session);
     advance(hub, live);
     send_heartbeats(hub);
+    set_step(hub, HUB_IDLE, "answered");
     plan_next(hub, live);
 }
 
@@ -322,15 +341,13 @@ static void on_end(void *ctx, const struct fault *fault)
 
 static void on_ready(void *ctx)
 {
-    struct change_hub *hub = ctx;
-    begin_reading(hub);
+    begin_reading(ctx, "connected");
 }
 
 static void on_lost(void *ctx, const char *reason)
 {
-    (void)reason;
     struct change_hub *hub = ctx;
-    hub->step = HUB_DOWN;
+    set_step(hub, HUB_DOWN, reason);
     event_del(&hub->timer);
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "store/column.h"
 #include "store/param.h"
 #include "store/pgtype.h"
@@ -36,10 +37,17 @@ struct db_call {
 TAILQ_HEAD(db_calls, db_call);
 
 enum slot_state {
-    SLOT_DOWN,      /* not connected. -> CHECKING */
+    SLOT_DOWN,      /* not connected; stays so while connecting fails. -> CHECKING */
     SLOT_CHECKING,  /* the server is asked whether it has the schema. -> READY, NO_SCHEMA, DOWN */
     SLOT_NO_SCHEMA, /* it does not; the timer leads to the next check. -> CHECKING, DOWN */
     SLOT_READY,     /* calls are sent. -> DOWN */
+};
+
+static const uint32_t transitions[] = {
+    [SLOT_DOWN] = STATE_BIT(SLOT_DOWN) | STATE_BIT(SLOT_CHECKING),
+    [SLOT_CHECKING] = STATE_BIT(SLOT_READY) | STATE_BIT(SLOT_NO_SCHEMA) | STATE_BIT(SLOT_DOWN),
+    [SLOT_NO_SCHEMA] = STATE_BIT(SLOT_CHECKING) | STATE_BIT(SLOT_DOWN),
+    [SLOT_READY] = STATE_BIT(SLOT_DOWN),
 };
 
 struct db_slot {
@@ -94,6 +102,15 @@ static void add_text(struct db_call *call, const char *text, size_t len)
 
 /* ---- connections ---- */
 
+static void set_state(struct db_slot *slot, enum slot_state state, const char *reason)
+{
+    static const char *const names[] = {"down", "checking", "no schema", "ready"};
+    log_debug("database", "connection %d: %s -> %s: %s", (int)(slot - slot->pool->slots), names[slot->state],
+              names[state], reason);
+    transition_check(transitions, slot->state, state, "db_pool");
+    slot->state = state;
+}
+
 /* The first call that is still wanted, taken from those that wait; NULL: none. */
 static struct db_call *take_wanted(struct db_pool *pool)
 {
@@ -127,16 +144,16 @@ static void end_call(struct db_slot *slot)
     slot->result = NULL;
 }
 
-static void check_schema(struct db_slot *slot)
+static void check_schema(struct db_slot *slot, const char *reason)
 {
-    slot->state = SLOT_CHECKING;
+    set_state(slot, SLOT_CHECKING, reason);
     loop_arm(&slot->timer, DEADLINE_US);
     session_send(slot->session, "select to_regproc('patrol.board') is not null");
 }
 
 static void on_ready(void *ctx)
 {
-    check_schema(ctx);
+    check_schema(ctx, "connected");
 }
 
 static void on_checked(struct db_slot *slot, const struct fault *fault)
@@ -147,7 +164,7 @@ static void on_checked(struct db_slot *slot, const struct fault *fault)
     PQclear(slot->result);
     slot->result = NULL;
     if (fault || !found) {
-        slot->state = SLOT_NO_SCHEMA;
+        set_state(slot, SLOT_NO_SCHEMA, fault ? fault->text : "not found");
         loop_arm(&slot->timer, CHECK_US);
         log_limited(&pool->no_schema, loop_mono_us(pool->loop), LOG_LEVEL_ERROR, "database",
                     "%s; the board is not updated",
@@ -155,7 +172,7 @@ static void on_checked(struct db_slot *slot, const struct fault *fault)
         return;
     }
     event_del(&slot->timer);
-    slot->state = SLOT_READY;
+    set_state(slot, SLOT_READY, "the schema is there");
     log_recover(&pool->no_schema, "database", "it has the schema now");
     session_reset_backoff(slot->session);
     if (first)
@@ -175,9 +192,8 @@ static void fail_waiting(struct db_pool *pool)
 
 static void on_lost(void *ctx, const char *reason)
 {
-    (void)reason;
     struct db_slot *slot = ctx;
-    slot->state = SLOT_DOWN;
+    set_state(slot, SLOT_DOWN, reason);
     event_del(&slot->timer);
     PQclear(slot->result);
     slot->result = NULL;
@@ -234,7 +250,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct db_slot *slot = arg;
     if (slot->state == SLOT_NO_SCHEMA)
-        check_schema(slot);
+        check_schema(slot, "time to look again");
     else
         session_drop(slot->session, "no answer");
 }
