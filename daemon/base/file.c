@@ -1,8 +1,15 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include "base/mem.h"
 
 int file_read(int fd, size_t max_bytes, struct buf *ret)
 {
@@ -17,5 +24,57 @@ int file_read(int fd, size_t max_bytes, struct buf *ret)
         ret->len += got > 0 ? (size_t)got : 0;
     }
     errno = EFBIG;
+    return -1;
+}
+
+int file_write(int fd, struct str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        ssize_t wrote = write(fd, text.p + at, text.len - at);
+        if (wrote < 0 && errno != EINTR)
+            return -1;
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return fsync(fd);
+}
+
+/* Closes fd, if there is one, and returns rc with the errno that came with it. */
+static int close_after(int fd, int rc)
+{
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return rc;
+}
+
+int file_sync_parent(int dir_fd, const char *path)
+{
+    char *copy = mem_strdup(path);
+    int fd = openat(dir_fd, dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    return close_after(fd, fd < 0 ? -1 : fsync(fd));
+}
+
+int file_rename(int dir_fd, const char *from, const char *to)
+{
+    return renameat(dir_fd, from, dir_fd, to) != 0 ? -1 : file_sync_parent(dir_fd, to);
+}
+
+int file_replace(int dir_fd, const char *path, struct str text)
+{
+    char temp[PATH_MAX];
+    if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -1;
+    if (close_after(fd, file_write(fd, text)) == 0 && file_rename(dir_fd, temp, path) == 0)
+        return 0;
+    int why = errno;
+    unlinkat(dir_fd, temp, 0);
+    errno = why;
     return -1;
 }

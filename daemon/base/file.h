@@ -1,5 +1,6 @@
 /*
- * Reads a file into memory.
+ * Reads files whole, and writes them so that a crash of the machine leaves the old contents or the new. A path is
+ * relative to dir_fd, as in openat(). All return -1 with errno.
  */
 #ifndef MOBEYE_BASE_FILE_H
 #define MOBEYE_BASE_FILE_H
@@ -7,7 +8,20 @@
 #include "base/buf.h"
 
 /* Appends all that can be read from fd, of which there may be max_bytes at most. The buffer grows before, not while it
- * is read. -1 with errno, EFBIG if there is more; a part may have been appended. */
+ * is read. -1: EFBIG if there is more; a part may have been appended. */
 int file_read(int fd, size_t max_bytes, struct buf *ret);
+
+/* Writes all of the text and syncs the file. -1: a part of it may have been written. */
+int file_write(int fd, struct str text);
+
+/* Syncs the directory of the path, in which something was created or renamed. */
+int file_sync_parent(int dir_fd, const char *path);
+
+/* Gives a file that has been synced its name, in the same directory, and syncs that. -1: if only the directory could
+ * not be synced, it has the name. Mode and owner are the caller's to set before. */
+int file_rename(int dir_fd, const char *from, const char *to);
+
+/* Replaces a file, or creates it, with mode 0600. The text is written to PATH.new, which is removed on failure. */
+int file_replace(int dir_fd, const char *path, struct str text);
 
 #endif

@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define NAME "state"
 
@@ -32,46 +33,20 @@ void state_file_close(struct state_file *file)
 
 int state_file_read(const struct state_file *file, struct buf *ret, struct err *err)
 {
-    ssize_t got = 1;
     int fd = openat(file->dir_fd, NAME, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno));
-    while (got > 0 && ret->len < STATE_FILE_MAX) {
-        got = read(fd, buf_reserve(ret, 65536), 65536);
-        if (got < 0 && errno == EINTR)
-            got = 1;
-        else if (got > 0)
-            ret->len += (size_t)got;
-    }
-    int saved = errno;
-    close(fd);
-    return got < 0 ? err_set(err, "state %s/" NAME ": %s", file->directory, strerror(saved)) : 0;
-}
-
-static int write_all(int fd, struct str text)
-{
-    for (size_t at = 0; at < text.len;) {
-        ssize_t n = write(fd, text.p + at, text.len - at);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    int rc = fd < 0 || file_read(fd, STATE_FILE_MAX, ret) != 0
+                 ? err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno))
+                 : 0;
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 int state_file_write(const struct state_file *file, struct str text, struct err *err)
 {
-    int fd = openat(file->dir_fd, NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set(err, "state %s/" NAME ".new: %s", file->directory, strerror(errno));
-    int rc = write_all(fd, text), saved = errno;
-    if (close(fd) != 0 && rc == 0) {
-        rc = -1;
-        saved = errno;
-    }
-    if (rc != 0)
-        return err_set(err, "state %s/" NAME ".new: %s", file->directory, strerror(saved));
-    if (renameat(file->dir_fd, NAME ".new", file->dir_fd, NAME) != 0 || fsync(file->dir_fd) != 0)
-        return err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno));
-    return 0;
+    return file_replace(file->dir_fd, NAME, text) == 0
+               ? 0
+               : err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno));
 }

@@ -18,7 +18,7 @@ struct state_file {
 int state_file_open(struct state_file *file, const char *directory, struct err *err);
 void state_file_close(struct state_file *file);
 
-/* Appends the contents; nothing if there is no file yet. -1 with err set. */
+/* Appends the contents, STATE_FILE_MAX bytes at most; nothing if there is no file yet. -1 with err set. */
 int state_file_read(const struct state_file *file, struct buf *ret, struct err *err);
 
 /* Replaces the contents; on the disk when it returns 0. -1 with err set: the old contents are still there. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "journal/internal.h"
 #include "journal/lock.h"
@@ -19,21 +19,10 @@
 /* A segment that is not full is closed only so that its stored records can expire, and not more often than this. */
 #define IDLE_ROTATION_US CLOCK_HOUR
 
-static int sync_parent(const char *directory)
-{
-    char *path = mem_strdup(directory);
-    int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0)
-        close(fd);
-    free(path);
-    return rc;
-}
-
 static int open_directory(const char *directory, struct err *err)
 {
     if (mkdir(directory, 0750) == 0) {
-        if (sync_parent(directory) != 0)
+        if (file_sync_parent(AT_FDCWD, directory) != 0)
             return err_set(err, "cannot sync the parent directory: %s", strerror(errno));
     } else if (errno != EEXIST) {
         return err_set(err, "cannot be created: %s", strerror(errno));

@@ -1,5 +1,6 @@
-/* Files are read whole, however few bytes a call returns and whatever interrupts it, or not at all. */
+/* Files are read and written whole, however few bytes a call takes and whatever interrupts it, or not at all. */
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/secret.h"
 #include "ctl/setup/setup.h"
 
@@ -18,8 +20,17 @@ static char folder[] = "/tmp/mobeye-file-XXXXXX", path[64];
 static struct {
     bool armed; /* for files */
     bool interrupted;
-    int error; /* of every call; 0: every other one is interrupted, and the others read less than they are asked for */
+    int error; /* of every call; 0: every other one is interrupted, and the others take less than they are asked for */
+    unsigned synced_directories;
 } sim;
+
+/* Whether this call fails; it has set errno then. */
+static bool fails(void)
+{
+    sim.interrupted = !sim.interrupted;
+    errno = sim.error ? sim.error : EINTR;
+    return sim.error || sim.interrupted;
+}
 
 /* Takes the place of libc's. */
 ssize_t read(int fd, void *out, size_t len)
@@ -27,13 +38,22 @@ ssize_t read(int fd, void *out, size_t len)
     struct stat st;
     if (!sim.armed || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return syscall(SYS_read, fd, out, len);
-    if (sim.error || !sim.interrupted) {
-        sim.interrupted = true;
-        errno = sim.error ? sim.error : EINTR;
-        return -1;
-    }
-    sim.interrupted = false;
-    return syscall(SYS_read, fd, out, len > 1000 ? 1000 : len);
+    return fails() ? -1 : syscall(SYS_read, fd, out, len > 1000 ? 1000 : len);
+}
+
+ssize_t write(int fd, const void *in, size_t len)
+{
+    struct stat st;
+    if (!sim.armed || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return syscall(SYS_write, fd, in, len);
+    return fails() ? -1 : syscall(SYS_write, fd, in, len > 1000 ? 1000 : len);
+}
+
+int fsync(int fd)
+{
+    struct stat st;
+    sim.synced_directories += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    return (int)syscall(SYS_fsync, fd);
 }
 
 /* Leaves an error of its own. */
@@ -141,4 +161,78 @@ Test(file, a_secret_is_read_although_a_signal_comes)
     cr_expect_eq(rc, 0, "%s", err.text);
     expect_letters(&secret, 2500);
     secret_free(&secret);
+}
+
+static void expect_names(unsigned expected)
+{
+    unsigned n = 0;
+    DIR *all = opendir(folder);
+    cr_assert_not_null(all);
+    while (readdir(all))
+        n++;
+    closedir(all);
+    cr_expect_eq(n, 2 + expected, "%u", n);
+}
+
+static void expect_file(size_t len)
+{
+    struct stat st;
+    struct buf text = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert(fd >= 0 && fstat(fd, &st) == 0);
+    cr_expect_eq(st.st_mode & 0777, 0600);
+    cr_expect_eq(file_read(fd, LIMIT, &text), 0);
+    expect_letters(&text, len);
+    buf_free(&text);
+    close(fd);
+    expect_names(1);
+}
+
+static int replace(size_t len)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < len; i++)
+        buf_append(&text, &(char){(char)('a' + i % 26)}, 1);
+    sim.armed = true;
+    int rc = file_replace(AT_FDCWD, path, buf_str(&text)), why = errno;
+    sim.armed = false;
+    buf_free(&text);
+    errno = why;
+    return rc;
+}
+
+Test(file, a_file_is_created_and_replaced_whole_and_its_directory_synced)
+{
+    cr_expect_eq(replace(2500), 0);
+    expect_file(2500);
+    cr_expect_eq(replace(1200), 0);
+    expect_file(1200);
+    cr_expect_eq(sim.synced_directories, 2);
+}
+
+Test(file, a_file_that_cannot_be_replaced_stays_and_nothing_beside_it)
+{
+    cr_expect_eq(replace(2500), 0);
+    sim.error = EIO;
+    cr_expect_eq(replace(1200), -1);
+    cr_expect_eq(errno, EIO);
+    expect_file(2500);
+}
+
+Test(file, a_directory_in_the_way_is_reported)
+{
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_expect_eq(replace(10), -1);
+    cr_expect_eq(errno, EISDIR);
+    expect_names(1);
+    rmdir(path);
+}
+
+Test(file, a_name_that_is_too_long_is_reported)
+{
+    char name[5000];
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    cr_expect_eq(file_replace(AT_FDCWD, name, STR("x")), -1);
+    cr_expect_eq(errno, ENAMETOOLONG);
 }

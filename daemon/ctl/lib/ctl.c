@@ -1,7 +1,6 @@
 /* What the verbs share: messages, configuration, connection, progress bar. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "conf/load.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
@@ -281,28 +279,6 @@ int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
     if (fd >= 0 && !is_stdin)
         close(fd);
     return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
-}
-
-bool ctl_write(int fd, struct str text)
-{
-    for (size_t at = 0; at < text.len;) {
-        ssize_t wrote = write(fd, text.p + at, text.len - at);
-        if (wrote < 0 && errno != EINTR)
-            return false;
-        at += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return fsync(fd) == 0;
-}
-
-void ctl_sync_directory(const char *file)
-{
-    char *copy = mem_strdup(file);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(copy);
 }
 
 int ctl_systemctl(const char *const *words)

@@ -70,12 +70,6 @@ bool ctl_confirm(const char *verb, const char *fmt, ...) __attribute__((format(p
  * is an error. */
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
 
-/* Writes all of the text and syncs the file. false with errno set: a part of it may have been written. */
-bool ctl_write(int fd, struct str text);
-
-/* Flushes the directory of the file, so that a created or renamed file survives a power cut. */
-void ctl_sync_directory(const char *file);
-
 /* Runs systemctl; words[0] is "systemctl" and the last one is NULL. Returns its exit status; -1: it could not be run.
  */
 int ctl_systemctl(const char *const *words);

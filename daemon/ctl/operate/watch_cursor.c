@@ -3,12 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "ctl/lib/ctl.h"
+#include "base/file.h"
 
 int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err)
 {
@@ -25,17 +23,7 @@ int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct er
 
 int cursor_store(const char *file, int64_t after, struct err *err)
 {
-    char path[PATH_MAX], text[32];
-    if (snprintf(path, sizeof(path), "%s.new", file) >= (int)sizeof(path))
-        return err_set(err, "%s: %s", file, strerror(ENAMETOOLONG));
+    char text[32];
     snprintf(text, sizeof(text), "%" PRId64 "\n", after);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool stored = fd >= 0 && ctl_write(fd, str_from(text)) && rename(path, file) == 0;
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    if (!stored)
-        return err_set(err, "%s: %s", file, strerror(why));
-    ctl_sync_directory(file);
-    return 0;
+    return file_replace(AT_FDCWD, file, str_from(text)) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/lib/ctl.h"
+#include "base/file.h"
 
 /* Whether the path still refers to the open file. */
 static bool is_same(const char *path, int fd)
@@ -56,7 +56,7 @@ int dead_append(const char *file, struct str event, struct err *err)
     int fd = open_locked(file, O_WRONLY | O_CREAT | O_APPEND);
     struct stat before;
     bool ok = fd >= 0 && fstat(fd, &before) == 0;
-    if (ok && !ctl_write(fd, buf_str(&line))) {
+    if (ok && file_write(fd, buf_str(&line)) != 0) {
         ok = false;
         cut_back(fd, before.st_size);
     }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "conf/load.h"
 #include "ctl/lib/ctl.h"
@@ -111,16 +112,15 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
 {
     char *beside = with_suffix(place, ".XXXXXX");
     int fd = mkostemp(beside, O_CLOEXEC);
-    bool good = fd >= 0 && ctl_write(fd, buf_str(text));
+    bool good = fd >= 0 && file_write(fd, buf_str(text)) == 0;
     if (good)
         take_after(fd, request->target);
-    good = good && rename(beside, place) == 0;
+    good = good && file_rename(AT_FDCWD, beside, place) == 0;
     int rc = good ? CTL_OK : ctl_fail(VERB, "%s: %s", place, strerror(errno));
     if (!good && fd >= 0)
         unlink(beside);
     if (fd >= 0)
         close(fd);
-    ctl_sync_directory(place);
     free(beside);
     return rc;
 }

@@ -56,7 +56,7 @@ static int write_file(const char *path, struct str text, const char *user, bool 
 {
     unlink(path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = fd >= 0 && hand_over(fd, user, secret) && ctl_write(fd, text);
+    bool good = fd >= 0 && hand_over(fd, user, secret) && file_write(fd, text) == 0;
     int why = errno;
     if (fd >= 0)
         close(fd);
@@ -65,10 +65,7 @@ static int write_file(const char *path, struct str text, const char *user, bool 
 
 static int move_into_place(const char *temp, const char *path)
 {
-    if (rename(temp, path) < 0)
-        return fail_file(path, errno);
-    ctl_sync_directory(path);
-    return CTL_OK;
+    return file_rename(AT_FDCWD, temp, path) == 0 ? CTL_OK : fail_file(path, errno);
 }
 
 static void name_beside(char temp[4096], const char *path)
