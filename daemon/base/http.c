@@ -1,6 +1,5 @@
 #include "base/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <event2/event_struct.h>
 #include <event2/listener.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -262,45 +262,11 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
     pause_accepting(http, ACCEPT_PAUSE_US);
 }
 
-/* Parses "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser rejects port 0, which stands for a free port. */
-static bool parse_address(const char *listen, struct sockaddr_storage *ret, int *ret_len)
-{
-    char host[64];
-    const char *colon = strrchr(listen, ':');
-    size_t len = colon ? (size_t)(colon - listen) : 0;
-    bool v6 = len >= 2 && listen[0] == '[' && listen[len - 1] == ']';
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : -1;
-    if (len == 0 || len >= sizeof(host) || port < 0 || port > UINT16_MAX || end == colon + 1 || *end)
-        return false;
-    snprintf(host, sizeof(host), "%.*s", (int)(v6 ? len - 2 : len), v6 ? listen + 1 : listen);
-    memset(ret, 0, sizeof(*ret));
-    struct sockaddr_in *in = (struct sockaddr_in *)ret;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-    ret->ss_family = v6 ? AF_INET6 : AF_INET;
-    *ret_len = v6 ? (int)sizeof(*in6) : (int)sizeof(*in);
-    *(v6 ? &in6->sin6_port : &in->sin_port) = htons((uint16_t)port);
-    return inet_pton(ret->ss_family, host, v6 ? (void *)&in6->sin6_addr : &in->sin_addr) == 1;
-}
-
-static uint16_t bound_port(const struct evconnlistener *listener)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address = {.v6 = {0}};
-    socklen_t len = sizeof(address);
-    if (getsockname(evconnlistener_get_fd((struct evconnlistener *)listener), &address.any, &len) != 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
 struct http *http_new(struct loop *loop, const char *listen, struct err *err)
 {
-    struct sockaddr_storage address;
-    int len = 0;
-    if (!parse_address(listen, &address, &len)) {
+    struct address address;
+    struct sockaddr_storage at;
+    if (address_listen(listen, &address, NULL) != 0) {
         err_set(err, "http.listen: \"%s\" is not an address (expected ADDRESS:PORT)", listen);
         return NULL;
     }
@@ -308,16 +274,17 @@ struct http *http_new(struct loop *loop, const char *listen, struct err *err)
     http->loop = loop;
     TAILQ_INIT(&http->connections);
     evtimer_assign(&http->accept_again, loop_base(loop), on_accept_again, http);
+    socklen_t len = address_to_socket(&address, &at);
     http->listener = evconnlistener_new_bind(loop_base(loop), on_accept, http,
                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-                                             (struct sockaddr *)&address, len);
+                                             (struct sockaddr *)&at, (int)len);
     if (!http->listener) {
         err_set(err, "http.listen: cannot listen on %s: %s", listen, strerror(errno));
         http_free(&http);
         return NULL;
     }
     evconnlistener_set_error_cb(http->listener, on_accept_failed);
-    http->port = bound_port(http->listener);
+    http->port = address_bound_port(evconnlistener_get_fd(http->listener));
     return http;
 }
 

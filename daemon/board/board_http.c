@@ -15,6 +15,7 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unix_socket.h"
@@ -345,26 +346,16 @@ static struct evconnlistener *listen_unix(struct board_http *http, struct err *e
 
 static struct evconnlistener *listen_loopback(struct board_http *http, struct err *err)
 {
-    struct sockaddr_storage address;
-    int len = sizeof(address);
-    memset(&address, 0, sizeof(address));
-    /* evutil refuses port 0, which stands for a free one. */
-    char text[128], *colon;
-    snprintf(text, sizeof(text), "%s", http->conf->listen);
-    colon = strrchr(text, ':');
-    uint16_t port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    *colon = '\0';
-    if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&address, &len) != 0) {
+    struct address address;
+    struct sockaddr_storage at;
+    if (address_listen(http->conf->listen, &address, NULL) != 0) {
         err_set(err, "listen: \"%s\" is not an address", http->conf->listen);
         return NULL;
     }
-    if (address.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&address)->sin6_port = htons(port);
-    else
-        ((struct sockaddr_in *)&address)->sin_port = htons(port);
+    socklen_t len = address_to_socket(&address, &at);
     struct evconnlistener *listener = evconnlistener_new_bind(
         loop_base(http->loop), NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-        (struct sockaddr *)&address, len);
+        (struct sockaddr *)&at, (int)len);
     if (!listener)
         err_set(err, "listen: cannot listen on %s: %s", http->conf->listen, strerror(errno));
     return listener;
@@ -429,11 +420,5 @@ void board_http_free(struct board_http **http)
 
 uint16_t board_http_port(const struct board_http *http)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof(address);
-    if (!http->bound || getsockname(evhttp_bound_socket_get_fd(http->bound), (struct sockaddr *)&address, &len) != 0)
-        return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return address.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&address)->sin_port) : 0;
+    return http->bound ? address_bound_port(evhttp_bound_socket_get_fd(http->bound)) : 0;
 }

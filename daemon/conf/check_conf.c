@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/mem.h"
-#include "conf/address.h"
 #include "conf/check_rules.h"
 #include "conf/loader.h"
 #include "conf/text.h"
@@ -11,9 +11,9 @@
 struct conf_check {
     struct diagnostics *diagnostics;
     struct conf *conf;
-    const struct node *endpoints;   /* the list, item by item the same as in conf; NULL: nothing to check */
-    bool security;                  /* the file has a security section, valid or not */
-    struct endpoint_address *bound; /* one for each endpoint; its host is empty if the endpoint does not bind */
+    const struct node *endpoints; /* the list, item by item the same as in conf; NULL: nothing to check */
+    bool security;                /* the file has a security section, valid or not */
+    struct address *bound;        /* one for each endpoint; its host is empty if the endpoint does not bind */
 };
 
 /* The position of a key's value, or of the item if it lacks that key. */
@@ -50,10 +50,10 @@ static void check_bind(const struct conf_check *check, size_t i, const char *pat
 {
     const struct conf_endpoint *endpoint = &check->conf->endpoints[i];
     const struct node *item = check->endpoints->items[i];
-    struct endpoint_address *address = &check->bound[i];
+    struct address *address = &check->bound[i];
     if (!node_key(item, "bind") || node_key(item, "connect") || !endpoint->address ||
         address_bind(endpoint->address, address, NULL) != 0) {
-        *address = (struct endpoint_address){0};
+        *address = (struct address){0};
         return;
     }
     if (!address_is_loopback(address) && !endpoint->plaintext_allow && !endpoint->curve)
@@ -129,7 +129,7 @@ static void check_tcp(const struct conf_check *check, size_t i, const char *path
 {
     const struct node *item = check->endpoints->items[i];
     const struct node *connect = node_key(item, "connect"), *format = node_value(item, "format");
-    const struct endpoint_address *bound = &check->bound[i];
+    const struct address *bound = &check->bound[i];
     if (!has_word(item, "socket", "tcp"))
         return;
     if (connect)
@@ -213,7 +213,7 @@ static void check_security(struct diagnostics *diagnostics, const struct node *r
 
 static void check_http(const struct conf_check *check, const struct node *root)
 {
-    struct endpoint_address address;
+    struct address address;
     const char *text = check->conf->http_listen;
     const struct node *listen = node_value(node_value(root, "http"), "listen");
     if (!listen || !text || address_listen(text, &address, NULL) != 0)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "model/incident.h"
 
 /* The largest database.batch_max, in alerts. */
@@ -19,12 +20,6 @@
 #define CONF_KEY_LEN 40
 
 enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB, CONF_TCP };
-
-/* A network: its first address and prefix length. IPv4 is mapped to IPv6 (::ffff:a.b.c.d), which adds 96 bits. */
-struct conf_network {
-    uint8_t address[16];
-    unsigned bits;
-};
 
 /* A position in a file: line, and column in characters, both counted from 1. */
 struct source_pos {
@@ -45,9 +40,9 @@ struct conf_endpoint {
     struct source_pos pos; /* of server_key, or of the endpoint */
     char *secret_key;      /* the source of a secret key of its own; NULL: that of security */
     struct source_pos secret_key_pos;
-    char *own_secret;                /* read from secret_key; NULL: none */
-    const char *secret;              /* with CURVE: own_secret or the secret of security; NULL: out of reach */
-    struct conf_network *allow_from; /* n_allow_from is 0 if not given: everyone may connect */
+    char *own_secret;           /* read from secret_key; NULL: none */
+    const char *secret;         /* with CURVE: own_secret or the secret of security; NULL: out of reach */
+    struct network *allow_from; /* n_allow_from is 0 if not given: everyone may connect */
     size_t n_allow_from;
     uint32_t connections; /* tcp only: at the same time */
     int64_t idle_us;      /* tcp only: how long a connection may go without a frame */

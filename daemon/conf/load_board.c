@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "conf/address.h"
 #include "conf/conf_board.h"
 #include "conf/loader.h"
 
@@ -70,7 +70,7 @@ static void check_listen(const struct board_check *check)
         "(expected unix:PATH with an absolute path of at most 107 bytes, or ADDRESS:PORT of the "
         "loopback interface, such as 127.0.0.1:8080)";
     struct conf_board *conf = check->conf;
-    struct endpoint_address address;
+    struct address address;
     struct err err;
     if (!conf->listen)
         return;
@@ -92,7 +92,7 @@ static void check_listen(const struct board_check *check)
 static void check_http(const struct board_check *check)
 {
     const struct conf_board *conf = check->conf;
-    struct endpoint_address pages, metrics;
+    struct address pages, metrics;
     if (conf->listen && conf->http_listen && address_listen(conf->listen, &pages, NULL) == 0 &&
         address_listen(conf->http_listen, &metrics, NULL) == 0 && address_collides(&pages, &metrics))
         diagnostics_error(check->diagnostics, pos_of(check, "http", "listen"), "http.listen",

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "conf/address.h"
 #include "conf/conf_frigate.h"
 #include "conf/load.h"
 #include "conf/loader.h"
@@ -191,7 +191,7 @@ static void check_api(const struct frigate_check *check)
 static void warn_of_plaintext(const struct frigate_check *check)
 {
     for (size_t i = 0; i < check->conf->n_to; i++) {
-        struct endpoint_address address;
+        struct address address;
         if (check->conf->n_server_keys > 0 || address_connect(check->conf->to[i], &address, NULL) != 0 ||
             address_is_loopback(&address) || strcmp(address.host, "localhost") == 0)
             continue;

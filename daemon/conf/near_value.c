@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/address.h"
+#include "base/address.h"
 #include "conf/text.h"
 #include "conf/value.h"
 
@@ -252,7 +252,7 @@ static void near_zone(const char *text, struct buf *out)
 
 static void near_address(const struct schema_key *key, const char *text, struct buf *out)
 {
-    struct endpoint_address address;
+    struct address address;
     struct err err;
     char meant[256];
     if (strstr(text, "://") ||

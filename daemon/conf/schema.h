@@ -32,7 +32,7 @@ enum schema_type {
     SCHEMA_TEXTS,    /* one text or a list of them; char ** */
     SCHEMA_GLOBS,    /* the same, of globs for device IDs */
     SCHEMA_LAYER,    /* a layer name; char * */
-    SCHEMA_NETWORKS, /* one network or a list of them; struct conf_network * */
+    SCHEMA_NETWORKS, /* one network or a list of them; struct network * */
     SCHEMA_WORD,     /* one of word(); an enum or a bool, or no member if there is only one word */
     SCHEMA_WORDS,    /* one word or a list of words; a bit for each */
     SCHEMA_DAYS,     /* the same, of days and ranges of days */

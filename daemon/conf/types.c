@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/mem.h"
-#include "conf/address.h"
 #include "conf/loader.h"
 #include "conf/near_value.h"
 #include "conf/text.h"
@@ -94,7 +94,7 @@ static void value_error(const struct loader_target *target, const struct node *n
 
 static int check_text(const struct schema_key *key, const char *text, struct err *err)
 {
-    struct endpoint_address address;
+    struct address address;
     switch (key->type) {
     case SCHEMA_ZONE:
         return text_check_zone(text, err);
@@ -201,7 +201,7 @@ static void set_texts(const struct loader_target *target, const struct node *val
 static void set_networks(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    struct conf_network **at = member_of(target);
+    struct network **at = member_of(target);
     size_t *count = second_member(target);
     size_t n = list_items(target, &value, &item);
     *at = mem_zalloc(n * sizeof(**at));

@@ -5,6 +5,7 @@
 
 #include <zmq.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -88,14 +89,10 @@ static bool holds(struct endpoint *const *list, size_t n, const struct endpoint 
     return false;
 }
 
-/* Whether two bound addresses conflict. For tcp:// only the port counts: one host may include the other. */
-static bool overlap(const struct conf_endpoint *a, const struct conf_endpoint *b)
+static bool collides(const char *a, const char *b)
 {
-    const char *port = strrchr(a->address, ':');
-    bool tcp = strncmp(a->address, "tcp://", 6) == 0 && strncmp(b->address, "tcp://", 6) == 0;
-    if (!tcp || strcmp(port, ":*") == 0 || strcmp(port, ":0") == 0)
-        return strcmp(a->address, b->address) == 0;
-    return strcmp(port, strrchr(b->address, ':')) == 0;
+    struct address one, other;
+    return address_bind(a, &one, NULL) == 0 && address_bind(b, &other, NULL) == 0 && address_collides(&one, &other);
 }
 
 /* Index of the running endpoint that is going away and whose address conf takes over; -1: none. */
@@ -106,7 +103,7 @@ static int taken_over(const struct endpoint_set *set, struct endpoint *const *ne
         if (!set->endpoints[i] || holds(next, n_next, set->endpoints[i]))
             continue;
         const struct conf_endpoint *old = endpoint_conf(set->endpoints[i]);
-        if (old->bind && overlap(old, conf))
+        if (old->bind && collides(old->address, conf->address))
             return (int)i;
     }
     return -1;

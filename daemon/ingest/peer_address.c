@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
+
 void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
 {
     struct sockaddr_storage peer = {0};
@@ -31,19 +33,8 @@ void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
 
 bool bound_to_free_port(const char *address)
 {
-    const char *port = strrchr(address, ':');
-    return strncmp(address, "tcp://", 6) == 0 && (strcmp(port, ":*") == 0 || strcmp(port, ":0") == 0);
-}
-
-unsigned bound_port_of_socket(int fd)
-{
-    struct sockaddr_storage own = {0};
-    socklen_t len = sizeof(own);
-    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&own;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&own;
-    if (getsockname(fd, (struct sockaddr *)&own, &len) != 0)
-        return 0;
-    return ntohs(own.ss_family == AF_INET6 ? six->sin6_port : four->sin_port);
+    struct address bound;
+    return address_bind(address, &bound, NULL) == 0 && bound.kind == ADDRESS_TCP && bound.port == 0;
 }
 
 /* For ipc the property is HOST:UID:GID:PID. */

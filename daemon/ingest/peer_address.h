@@ -12,9 +12,8 @@
 /* From a connected socket. */
 void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE]);
 
-/* Whether a valid address to bind leaves the choice of the port to the system; the port that was chosen. */
+/* Whether an address to bind leaves the choice of the port to the system. */
 bool bound_to_free_port(const char *address);
-unsigned bound_port_of_socket(int fd);
 
 /* From the Peer-Address of a ZeroMQ message, which has no port; NULL: unknown. */
 void peer_address_of_property(const char *property, char ret[PEER_ADDRESS_SIZE]);

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <event2/event_struct.h>
 #include <event2/listener.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -264,46 +264,40 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(tcp->listener);
 }
 
-/* Resolves tcp://HOST:PORT, [IPv6]:PORT or *:PORT. -1 with errno; errno is 0 if the text is not such an address. */
-static int listen_at(const char *address, const char *any)
+/* -1 with errno; errno is 0 if it is not an IP address. */
+static int listen_at(const struct address *address)
 {
-    char host[256], *port;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    int yes = 1, room = KERNEL_BYTES, fd = -1;
+    struct sockaddr_storage at;
+    int yes = 1, room = KERNEL_BYTES;
+    socklen_t len = address_to_socket(address, &at);
     errno = 0;
-    if (strncmp(address, "tcp://", 6) != 0 || snprintf(host, sizeof(host), "%s", address + 6) >= (int)sizeof(host) ||
-        !(port = strrchr(host, ':')))
-        return -1;
-    *port++ = '\0';
-    char *bare = host[0] == '[' ? host + 1 : host;
-    bare[strcspn(bare, "]")] = '\0';
-    if (getaddrinfo(strcmp(bare, "*") == 0 ? any : bare, strcmp(port, "*") == 0 ? "0" : port, &hints, &found) != 0)
-        return -1;
-    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = len == 0 ? -1 : socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes)) != 0 ||
                     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) != 0 ||
-                    bind(fd, found->ai_addr, found->ai_addrlen) != 0)) {
+                    bind(fd, (struct sockaddr *)&at, len) != 0)) {
         int saved = errno;
         close(fd);
         errno = saved;
         fd = -1;
     }
-    freeaddrinfo(found);
     return fd;
 }
 
-static int listen_patiently(const char *address)
+/* The same for the text of an address. */
+static int listen_patiently(const char *text)
 {
-    const char *any = "::";
+    struct address address;
     int fd = -1;
+    errno = 0;
+    if (address_bind(text, &address, NULL) != 0)
+        return -1;
     for (int waited_ms = 0; fd < 0 && waited_ms < BIND_PATIENCE_MS; waited_ms += BIND_RETRY_MS) {
-        fd = listen_at(address, any);
-        if (fd < 0 && errno == EAFNOSUPPORT)
-            any = "0.0.0.0"; /* a machine without IPv6 */
+        fd = listen_at(&address);
+        if (fd < 0 && errno == EAFNOSUPPORT && strcmp(address.host, "*") == 0)
+            strcpy(address.host, "0.0.0.0"); /* a machine without IPv6 */
         else if (fd < 0 && errno == EADDRINUSE)
             poll(NULL, 0, BIND_RETRY_MS);
         else
@@ -321,7 +315,7 @@ static int open_listener(struct tcp *tcp, struct err *err)
     if (tcp->listener) {
         evconnlistener_set_error_cb(tcp->listener, on_accept_failed);
         if (bound_to_free_port(tcp->conf->address))
-            log_info(tcp->subject, "listening on port %u", bound_port_of_socket(fd));
+            log_info(tcp->subject, "listening on port %u", address_bound_port(fd));
         return 0;
     }
     err_set(err, "endpoint %s: cannot bind %s: %s", tcp->conf->name, tcp->conf->address,

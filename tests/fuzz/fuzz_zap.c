@@ -22,7 +22,7 @@ static char *devices[] = {(char *)"NL-*", NULL}, *sources[] = {(char *)"*"};
 /* In the order of their keys. */
 static struct conf_client clients[] = {{.name = (char *)"old", .key = key_expired, .until = 20200101},
                                        {.name = (char *)"gateway", .key = key_valid}};
-static struct conf_network network = {.address = {[10] = 0xFF, [11] = 0xFF, [12] = 10}, .bits = 104}; /* 10.0.0.0/8 */
+static struct network network = {.address = {[10] = 0xFF, [11] = 0xFF, [12] = 10}, .bits = 104}; /* 10.0.0.0/8 */
 static struct conf_endpoint endpoints[] = {
     {.name = (char *)"door", .bind = true, .curve = true},
     {.name = (char *)"gate", .bind = true, .allow_from = &network, .n_allow_from = 1},

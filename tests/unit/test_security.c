@@ -187,7 +187,7 @@ Test(security, nobody_gets_in_without_the_handler)
 Test(security, nobody_gets_in_past_allow_from_without_the_handler)
 {
     struct err err;
-    struct conf_network everything = {.bits = 0};
+    struct network everything = {.bits = 0};
     conf_endpoint.curve = false;
     conf_endpoint.allow_from = &everything;
     conf_endpoint.n_allow_from = 1;
@@ -277,7 +277,7 @@ Test(security, a_message_of_nobody_or_of_a_stranger_is_forbidden)
 
 Test(security, a_message_from_elsewhere_is_forbidden)
 {
-    static struct conf_network ten = {.address = {[10] = 0xFF, [11] = 0xFF, 10}, .bits = 104};
+    static struct network ten = {.address = {[10] = 0xFF, [11] = 0xFF, 10}, .bits = 104};
     struct security *security = judge(context);
     conf_endpoint.allow_from = &ten;
     conf_endpoint.n_allow_from = 1;
@@ -359,8 +359,8 @@ Test(security, globs_say_which_sources)
 
 Test(security, addresses_are_those_of_ip)
 {
-    struct conf_network networks[] = {{.address = {[10] = 0xFF, [11] = 0xFF, 10, 20}, .bits = 112},
-                                      {.address = {0xFE, 0x80}, .bits = 64}};
+    struct network networks[] = {{.address = {[10] = 0xFF, [11] = 0xFF, 10, 20}, .bits = 112},
+                                 {.address = {0xFE, 0x80}, .bits = 64}};
     struct conf_endpoint limited = {.allow_from = networks, .n_allow_from = 2};
     cr_expect(allow_text(&limited, "10.20.3.4") && allow_text(&limited, "::ffff:10.20.3.4"));
     cr_expect(allow_text(&limited, "fe80::1%eth0"));
@@ -370,7 +370,7 @@ Test(security, addresses_are_those_of_ip)
     cr_expect(allow_text(&limited, NULL));
 }
 
-static bool admits(struct conf_network *network, const char *peer)
+static bool admits(struct network *network, const char *peer)
 {
     struct sockaddr_in four = {.sin_family = AF_INET};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6};
@@ -383,17 +383,17 @@ static bool admits(struct conf_network *network, const char *peer)
 
 Test(security, a_network_ends_at_any_bit)
 {
-    struct conf_network nineteen = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0x60}, .bits = 96 + 19};
+    struct network nineteen = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0x60}, .bits = 96 + 19};
     cr_expect(admits(&nineteen, "10.20.96.0") && admits(&nineteen, "10.20.127.255"));
     cr_expect_not(admits(&nineteen, "10.20.95.255") || admits(&nineteen, "10.20.128.0") ||
                   admits(&nineteen, "10.21.96.1"));
-    struct conf_network one = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0, 1}, .bits = 128};
+    struct network one = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0, 1}, .bits = 128};
     cr_expect(admits(&one, "10.20.0.1") && admits(&one, "::ffff:10.20.0.1"));
     cr_expect_not(admits(&one, "10.20.0.0") || admits(&one, "::1"));
-    struct conf_network six = {.address = {0x20, 0x01, 0x0D, 0xB8, 0x80}, .bits = 33};
+    struct network six = {.address = {0x20, 0x01, 0x0D, 0xB8, 0x80}, .bits = 33};
     cr_expect(admits(&six, "2001:db8:ffff::1"));
     cr_expect_not(admits(&six, "2001:db8:7fff::1") || admits(&six, "10.20.0.1"));
-    struct conf_network all = {.bits = 0};
+    struct network all = {.bits = 0};
     cr_expect(admits(&all, "10.20.0.1") && admits(&all, "2001:db8::1"));
     struct conf_endpoint limited = {.allow_from = &all, .n_allow_from = 1};
     cr_expect_not(allow_sockaddr(&limited, &(struct sockaddr){.sa_family = AF_UNIX}), "no address of IP");

@@ -166,7 +166,7 @@ Test(socket_calls, a_client_with_curve_opens_whole_or_not_at_all)
 Test(socket_calls, so_do_those_without_curve)
 {
     char connected[] = "tcp://127.0.0.1:9";
-    struct conf_network everything = {.bits = 0};
+    struct network everything = {.bits = 0};
     assert_each_call_counts(&(struct conf_endpoint){.address = connected, .socket = CONF_SUB}, 15);
     assert_each_call_counts(&(struct conf_endpoint){.address = connected, .socket = CONF_PULL}, 15);
     assert_each_call_counts(

@@ -244,7 +244,7 @@ Test(tcp, who_only_connects_replaces_nobody_who_has_sent_a_frame)
 Test(tcp, connections_with_bytes_that_nobody_scans_can_be_closed)
 {
     struct conf_endpoint conf, fewer, strangers;
-    struct conf_network elsewhere = {.address = {[10] = 0xFF, 0xFF, 10, 20}, .bits = 112};
+    struct network elsewhere = {.address = {[10] = 0xFF, 0xFF, 10, 20}, .bits = 112};
     struct sockaddr_in at;
     struct tcp *tcp = open_at_loopback(&conf, &at);
     int fds[4];

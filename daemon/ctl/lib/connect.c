@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/mem.h"
-#include "conf/address.h"
 #include "store/conninfo.h"
 
 #define SOCKETS "/run/postgresql" /* Debian's */
@@ -110,7 +110,7 @@ static bool is_socket(const char *host)
 
 bool connect_is_local(const char *conninfo)
 {
-    struct endpoint_address address = {.kind = ADDRESS_TCP};
+    struct address address = {.kind = ADDRESS_TCP};
     char *host = host_of(conninfo);
     snprintf(address.host, sizeof(address.host), "%s", host ? host : "");
     bool local = is_socket(host) || strcmp(host, "localhost") == 0 || address_is_loopback(&address);

@@ -1,6 +1,5 @@
 #include "ctl/lib/scrape.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,8 +9,8 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/util.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 
 #define TIMEOUT_S  5
@@ -53,30 +52,23 @@ static void fetch_page(const char *host, uint16_t port, const char *path, struct
     event_base_free(base);
 }
 
-static int parse_listen(const char *listen, char host[INET6_ADDRSTRLEN], uint16_t *ret_port, struct err *err)
+/* Fetches into fetch->text, emptied before. -1 with err set: the address is wrong. */
+static int fetch_from(const char *listen, const char *path, struct fetch *fetch, struct err *err)
 {
-    struct sockaddr_storage address = {0};
-    int len = sizeof(address);
-    if (evutil_parse_sockaddr_port(listen, (struct sockaddr *)&address, &len) != 0)
+    struct address address;
+    fetch->text->len = 0;
+    if (address_listen(listen, &address, NULL) != 0 || address.port == 0)
         return err_set(err, "http.listen: \"%s\" is not an address to connect to (expected ADDRESS:PORT)", listen);
-    const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-    const struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-    bool is_v6 = address.ss_family == AF_INET6;
-    evutil_inet_ntop(address.ss_family, is_v6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, host, INET6_ADDRSTRLEN);
-    *ret_port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
+    fetch_page(address.host, (uint16_t)address.port, path, fetch);
     return 0;
 }
 
 int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err)
 {
-    char host[INET6_ADDRSTRLEN];
     char line[64];
-    uint16_t port = 0;
-    ret->text.len = 0;
-    if (parse_listen(listen, host, &port, err) != 0)
-        return -1;
     struct fetch fetch = {.text = &ret->text};
-    fetch_page(host, port, "/metrics", &fetch);
+    if (fetch_from(listen, "/metrics", &fetch, err) != 0)
+        return -1;
     ret->mono_us = clock_mono_us();
     snprintf(line, sizeof(line), "\n%s_", program);
     if (fetch.status == 0)
@@ -97,16 +89,9 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
 
 bool scrape_ready(const char *listen, struct buf *ret_why)
 {
-    char host[INET6_ADDRSTRLEN];
-    uint16_t port = 0;
-    struct err err;
     struct str prefix = STR("not ready: ");
     struct fetch fetch = {.text = ret_why};
-    ret_why->len = 0;
-    if (parse_listen(listen, host, &port, &err) != 0)
-        return true;
-    fetch_page(host, port, "/readyz", &fetch);
-    if (fetch.status != 503)
+    if (fetch_from(listen, "/readyz", &fetch, NULL) != 0 || fetch.status != 503)
         return true;
     if (ret_why->len > 0 && ret_why->data[ret_why->len - 1] == '\n')
         ret_why->len--;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/clock.h"
-#include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/schema_state.h"
 #include "ctl/operate/doctor.h"
@@ -177,7 +177,7 @@ static void run_check(struct doctor *d, size_t i)
 
 static bool is_local(const char *host)
 {
-    struct endpoint_address address = {.kind = ADDRESS_TCP};
+    struct address address = {.kind = ADDRESS_TCP};
     if (!host || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0)
         return true;
     snprintf(address.host, sizeof(address.host), "%s", host);

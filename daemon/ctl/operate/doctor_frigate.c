@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/address.h"
+#include "base/address.h"
 #include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
@@ -26,7 +26,7 @@ static double metric(const struct scrape *scrape, const char *name)
 /* Whether one of the addresses of mobeyed is on this machine. */
 static bool sends_to_this_machine(const struct conf_frigate *conf)
 {
-    struct endpoint_address address;
+    struct address address;
     for (size_t i = 0; i < conf->n_to; i++)
         if (address_connect(conf->to[i], &address, NULL) == 0 &&
             (address_is_loopback(&address) || strcmp(address.host, "localhost") == 0))

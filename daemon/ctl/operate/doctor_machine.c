@@ -13,10 +13,10 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
@@ -283,7 +283,7 @@ void doctor_descriptors(struct doctor *d)
 }
 
 /* 0: free. Otherwise an errno, or EAI_NONAME if the host is not numeric. */
-static int try_bind(const struct endpoint_address *address)
+static int try_bind(const struct address *address)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
     char port[16];
@@ -302,7 +302,7 @@ static int try_bind(const struct endpoint_address *address)
     return result;
 }
 
-static void say_port(struct doctor *d, const char *what, const struct endpoint_address *address)
+static void say_port(struct doctor *d, const char *what, const struct address *address)
 {
     int why = try_bind(address);
     if (why == 0 || why == EAI_NONAME)
@@ -347,7 +347,7 @@ static bool say_in_use(struct doctor *d)
 
 void doctor_ports(struct doctor *d)
 {
-    struct endpoint_address address;
+    struct address address;
     struct err err;
     unsigned problems = d->printed[DOCTOR_PROBLEM];
     if (!d->conf->http_listen)
@@ -366,22 +366,14 @@ void doctor_ports(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "ports", NULL, "all ports of the configuration are free");
 }
 
-static bool is_within(const struct conf_network *inner, const struct conf_network *outer)
-{
-    unsigned whole = outer->bits / 8, rest = outer->bits % 8;
-    if (inner->bits < outer->bits || memcmp(inner->address, outer->address, whole) != 0)
-        return false;
-    return rest == 0 || (inner->address[whole] ^ outer->address[whole]) >> (8 - rest) == 0;
-}
-
 /* allowed: IPAddressAllow of the daemon's unit as printed by `systemctl show`, networks separated by spaces. */
-static bool unit_allows(char *allowed, const struct conf_network *network)
+static bool unit_allows(char *allowed, const struct network *network)
 {
     char *save = NULL;
     for (char *word = strtok_r(allowed, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
-        struct conf_network one;
+        struct network one;
         struct err err;
-        if (address_network(word, &one, &err) == 0 && is_within(network, &one))
+        if (address_network(word, &one, &err) == 0 && address_within(network, &one))
             return true;
     }
     return false;

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ADDRESS_SIZE = 300 };
+#include "base/address.h"
 
 /* Parses +60s, -5m, or nothing. */
 static bool parse_shift(struct str text, int64_t *ret_us)
@@ -126,30 +126,17 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
     return rc == 0 ? 1 : -1;
 }
 
-/* Copies the address without its prefix to `to` and splits that. */
-static int split_address(const char *text, char to[ADDRESS_SIZE], const char **ret_host, const char **ret_port,
-                         struct err *err)
+static int parse_address(const char *text, struct address *ret, struct err *err)
 {
-    snprintf(to, ADDRESS_SIZE, "%s", strncmp(text, "tcp://", 6) == 0 ? text + 6 : text);
-    char *colon = strrchr(to, ':'), *end = NULL;
-    long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
-    if (colon == to || port < 1 || port > UINT16_MAX || *end != '\0')
-        return err_set(err, "%s: not an address (expected HOST:PORT or [IPV6]:PORT)", text);
-    *colon = '\0';
-    *ret_host = to;
-    *ret_port = colon + 1;
-    if (to[0] == '[' && colon[-1] == ']') {
-        colon[-1] = '\0';
-        ++*ret_host;
-    }
-    return 0;
+    if (address_peer(strncmp(text, "tcp://", 6) == 0 ? text + 6 : text, ret, NULL) == 0)
+        return 0;
+    return err_set(err, "%s: not an address (expected HOST:PORT or [IPV6]:PORT)", text);
 }
 
 int dial_check_address(const char *text, struct err *err)
 {
-    char to[ADDRESS_SIZE];
-    const char *host, *port;
-    return split_address(text, to, &host, &port, err);
+    struct address address;
+    return parse_address(text, &address, err);
 }
 
 /* Returns a socket connected to the address; -1 with errno set. */
@@ -176,12 +163,13 @@ static int connect_to(const struct addrinfo *address, int timeout_ms)
 
 static int open_connection(struct dial *dial, struct err *err)
 {
-    char to[ADDRESS_SIZE];
-    const char *host = NULL, *port = NULL;
-    if (split_address(dial->to, to, &host, &port, err) != 0)
+    struct address to;
+    char port[16];
+    if (parse_address(dial->to, &to, err) != 0)
         return -1;
+    snprintf(port, sizeof(port), "%d", to.port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    int problem = getaddrinfo(host, port, &hints, &found);
+    int problem = getaddrinfo(to.host, port, &hints, &found);
     if (problem != 0)
         return err_set(err, "%s: %s", dial->to, gai_strerror(problem));
     for (struct addrinfo *address = found; address && dial->fd < 0; address = address->ai_next)

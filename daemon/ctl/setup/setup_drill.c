@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/secret.h"
-#include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
 #include "ctl/lib/sender_file.h"
@@ -22,7 +22,7 @@ static const struct conf_endpoint *find_drill_endpoint(const struct conf *conf)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         const struct conf_endpoint *e = &conf->endpoints[i];
-        struct endpoint_address address;
+        struct address address;
         struct err err;
         if (e->socket == CONF_ROUTER && e->format == ALERT_CLOUDEVENTS && e->bind &&
             address_bind(e->address, &address, &err) == 0 && (address.kind == ADDRESS_IPC || address.port != 0))
@@ -34,7 +34,7 @@ static const struct conf_endpoint *find_drill_endpoint(const struct conf *conf)
 /* The address to connect to from this machine; for an endpoint bound to every address, the loopback one. */
 static void reachable_address(const struct conf_endpoint *e, char to[512])
 {
-    struct endpoint_address address;
+    struct address address;
     struct err err;
     snprintf(to, 512, "%s", e->address);
     if (address_bind(e->address, &address, &err) != 0 || address.kind != ADDRESS_TCP)

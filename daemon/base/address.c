@@ -1,15 +1,16 @@
-#include "conf/address.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
-static int copy_host(struct endpoint_address *ret, const char *host, size_t len, struct err *err)
+static int copy_host(struct address *ret, const char *host, size_t len, struct err *err)
 {
     if (len == 0)
         return err_set(err, "has no host");
@@ -58,7 +59,7 @@ static bool is_name(const char *host)
 }
 
 /* HOST:PORT, where PORT may be *, which gives -1. */
-static int parse_host_port(const char *text, struct endpoint_address *ret, struct err *err)
+static int parse_host_port(const char *text, struct address *ret, struct err *err)
 {
     struct in_addr addr;
     const char *colon = strrchr(text, ':');
@@ -87,7 +88,7 @@ static int parse_host_port(const char *text, struct endpoint_address *ret, struc
     return 0;
 }
 
-static int parse_ipc(const char *path, struct endpoint_address *ret, struct err *err)
+static int parse_ipc(const char *path, struct address *ret, struct err *err)
 {
     struct sockaddr_un un;
     ret->kind = ADDRESS_IPC;
@@ -99,9 +100,9 @@ static int parse_ipc(const char *path, struct endpoint_address *ret, struct err 
     return 0;
 }
 
-static int parse_zmq(const char *text, struct endpoint_address *ret, struct err *err)
+static int parse_zmq(const char *text, struct address *ret, struct err *err)
 {
-    *ret = (struct endpoint_address){0};
+    *ret = (struct address){0};
     if (strncmp(text, "ipc://", 6) == 0)
         return parse_ipc(text + 6, ret, err);
     if (strncmp(text, "tcp://", 6) == 0)
@@ -109,7 +110,7 @@ static int parse_zmq(const char *text, struct endpoint_address *ret, struct err 
     return err_set(err, "is not a ZeroMQ address");
 }
 
-int address_bind(const char *text, struct endpoint_address *ret, struct err *err)
+int address_bind(const char *text, struct address *ret, struct err *err)
 {
     if (parse_zmq(text, ret, err) != 0)
         return -1;
@@ -120,18 +121,27 @@ int address_bind(const char *text, struct endpoint_address *ret, struct err *err
     return 0;
 }
 
-int address_connect(const char *text, struct endpoint_address *ret, struct err *err)
+static int check_peer(const struct address *address, struct err *err)
 {
-    if (parse_zmq(text, ret, err) != 0)
-        return -1;
-    if (ret->kind == ADDRESS_TCP && (ret->port <= 0 || strcmp(ret->host, "*") == 0))
+    if (address->kind == ADDRESS_TCP && (address->port <= 0 || strcmp(address->host, "*") == 0))
         return err_set(err, "does not name a peer to connect to");
     return 0;
 }
 
-int address_listen(const char *text, struct endpoint_address *ret, struct err *err)
+int address_connect(const char *text, struct address *ret, struct err *err)
 {
-    *ret = (struct endpoint_address){0};
+    return parse_zmq(text, ret, err) == 0 ? check_peer(ret, err) : -1;
+}
+
+int address_peer(const char *text, struct address *ret, struct err *err)
+{
+    *ret = (struct address){0};
+    return parse_host_port(text, ret, err) == 0 ? check_peer(ret, err) : -1;
+}
+
+int address_listen(const char *text, struct address *ret, struct err *err)
+{
+    *ret = (struct address){0};
     if (parse_host_port(text, ret, err) != 0)
         return -1;
     if (ret->name || strcmp(ret->host, "*") == 0 || strchr(ret->host, '%'))
@@ -150,7 +160,7 @@ static bool has_only_prefix(const uint8_t address[16], unsigned bits)
     return true;
 }
 
-int address_network(const char *text, struct conf_network *ret, struct err *err)
+int address_network(const char *text, struct network *ret, struct err *err)
 {
     static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
     char host[INET6_ADDRSTRLEN];
@@ -175,7 +185,7 @@ int address_network(const char *text, struct conf_network *ret, struct err *err)
     return has_only_prefix(ret->address, ret->bits) ? 0 : err_set(err, "has bits set after its prefix");
 }
 
-bool address_is_loopback(const struct endpoint_address *address)
+bool address_is_loopback(const struct address *address)
 {
     struct in_addr four;
     struct in6_addr six;
@@ -229,19 +239,19 @@ static bool find_interface(const char *name, struct in6_addr *ret)
     return found;
 }
 
-static bool find_address(const struct endpoint_address *address, struct in6_addr *ret)
+static bool find_address(const struct address *address, struct in6_addr *ret)
 {
     return address->name ? find_interface(address->host, ret) : parse_numeric(address->host, ret);
 }
 
 /* Whether the hosts are one address in two spellings, or an interface and its address. */
-static bool is_same_host(const struct endpoint_address *a, const struct endpoint_address *b)
+static bool is_same_host(const struct address *a, const struct address *b)
 {
     struct in6_addr one, other;
     return find_address(a, &one) && find_address(b, &other) && memcmp(&one, &other, sizeof(one)) == 0;
 }
 
-bool address_collides(const struct endpoint_address *a, const struct endpoint_address *b)
+bool address_collides(const struct address *a, const struct address *b)
 {
     if (a->kind != b->kind)
         return false;
@@ -249,4 +259,36 @@ bool address_collides(const struct endpoint_address *a, const struct endpoint_ad
         return false;
     return strcmp(a->host, b->host) == 0 ||
            (a->kind == ADDRESS_TCP && (is_any(a->host) || is_any(b->host) || is_same_host(a, b)));
+}
+
+bool address_within(const struct network *inner, const struct network *outer)
+{
+    unsigned whole = outer->bits / 8, rest = outer->bits % 8;
+    return inner->bits >= outer->bits && memcmp(inner->address, outer->address, whole) == 0 &&
+           (rest == 0 || (inner->address[whole] ^ outer->address[whole]) >> (8 - rest) == 0);
+}
+
+socklen_t address_to_socket(const struct address *address, struct sockaddr_storage *ret)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found = NULL;
+    const char *host = strcmp(address->host, "*") == 0 ? "::" : address->host;
+    char port[16];
+    snprintf(port, sizeof(port), "%d", address->port);
+    if (address->kind != ADDRESS_TCP || address->name || getaddrinfo(host, port, &hints, &found) != 0)
+        return 0;
+    socklen_t len = found->ai_addrlen;
+    memcpy(ret, found->ai_addr, len);
+    freeaddrinfo(found);
+    return len;
+}
+
+uint16_t address_bound_port(int fd)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof(own);
+    if (getsockname(fd, (struct sockaddr *)&own, &len) != 0)
+        return 0;
+    if (own.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)&own)->sin6_port);
+    return own.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)&own)->sin_port) : 0;
 }
