@@ -45,7 +45,6 @@ void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra,
     TAILQ_FOREACH(track, &tracks->list, entry)
     if (track->done & (TRACK_NEW | TRACK_REJECTED))
         write_track(track, out);
-    buf_printf(out, "end\t%zu\n", tracks->n);
 }
 
 static bool parse_number(const char *text, double *ret)
@@ -106,7 +105,7 @@ static bool read_line(struct tracks *tracks, struct tracks_extra *extra, char *l
     }
     if (strcmp(word, "track") == 0 && rest)
         return read_track(tracks, rest, mono_us);
-    return strcmp(word, "end") == 0 || strcmp(word, FIRST_LINE) == 0;
+    return strcmp(word, FIRST_LINE) == 0;
 }
 
 unsigned tracks_read(struct tracks *tracks, struct tracks_extra *ret_extra, struct str text, int64_t mono_us)
