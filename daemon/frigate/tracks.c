@@ -4,20 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/util.h>
+#include <xxhash.h>
+
 #include "base/mem.h"
 
 void tracks_init(struct tracks *tracks, bool images)
 {
     *tracks = (struct tracks){.cursor_s = NAN, .images = images};
     TAILQ_INIT(&tracks->list);
+    evutil_secure_rng_get_bytes(&tracks->seed, sizeof(tracks->seed));
 }
 
-static uint64_t hash_of(const char *id)
+static uint64_t hash_of(const struct tracks *tracks, const char *id)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
-    return hash;
+    return XXH3_64bits_withSeed(id, strlen(id), tracks->seed);
 }
 
 static bool has_id(const void *item, const void *key)
@@ -27,7 +28,7 @@ static bool has_id(const void *item, const void *key)
 
 struct track *tracks_find(const struct tracks *tracks, const char *id)
 {
-    return hash_find(&tracks->by_id, hash_of(id), has_id, id);
+    return hash_find(&tracks->by_id, hash_of(tracks, id), has_id, id);
 }
 
 void tracks_remove(struct tracks *tracks, struct track *track)
@@ -73,7 +74,7 @@ struct track *tracks_add(struct tracks *tracks, const struct frigate_event *even
         return NULL;
     struct track *track = mem_zalloc(sizeof(*track));
     track->last = *event;
-    track->hash = hash_of(event->id);
+    track->hash = hash_of(tracks, event->id);
     track->seen_us = mono_us;
     track->sent.top_score = track->accepted.top_score = NAN;
     track->done = track->queued = event->ended ? 0 : TRACK_LIVE;

@@ -60,6 +60,7 @@ TAILQ_HEAD(track_list, track);
 struct tracks {
     struct track_list list;
     struct hash by_id;
+    uint64_t seed; /* of the hashes: who creates events cannot choose ids that collide */
     size_t n;
     double cursor_s; /* every event that began before, as far as Frigate knows it, is accepted; NAN: not known yet */
     bool images;     /* whether images are sent at all */
