@@ -42,7 +42,7 @@ struct endpoint_message {
     bool has_image;                 /* there is such a frame */
     const struct dc09_frame *frame; /* of tcp: what was taken off the stream; NULL elsewhere */
     enum dc09_result result;        /* and what it is */
-    const char *user;               /* of a guarded endpoint (ingest/security.h): what ZAP said of the peer, or NULL */
+    const char *user;               /* what ZAP said of the peer; NULL: it is not checked (ingest/security.h) */
     const char *address;            /* where it came from, see peer_address_of_property(); NULL: not known */
     const char *malformed;          /* NULL, or why the frames make no message; static text */
     bool too_large;                 /* over ALERT_PAYLOAD_MAX */

@@ -58,7 +58,7 @@ static bool same_text(const char *a, const char *b)
 /* Whether two configurations open the same socket. */
 static bool same_security(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
-    return a->socket == CONF_TCP || (a->curve == b->curve && security_guards(a) == security_guards(b) &&
+    return a->socket == CONF_TCP || (a->curve == b->curve && security_checks_peers(a) == security_checks_peers(b) &&
                                      same_text(a->secret, b->secret) && same_text(a->server_key, b->server_key));
 }
 

@@ -42,7 +42,7 @@ struct endpoint_zmq {
     struct event readable;           /* on ZMQ_FD; armed while the socket is open */
     struct event reconnect;
     bool armed;
-    bool guarded;         /* as security_guards() says */
+    bool peers_checked;   /* by CURVE or allow_from: their messages have a User-Id */
     bool ready;           /* the owner knows that messages may be waiting */
     bool draining;        /* guards against message() calling endpoint_drain() */
     size_t message_bytes; /* of the message at hand, on the wire */
@@ -85,7 +85,7 @@ static int set_curve(void *socket, const struct conf_endpoint *conf)
 /* CURVE fails open: without an enforced domain, any client key is accepted when no handler is bound. */
 static int set_security(void *socket, const struct conf_endpoint *conf)
 {
-    if (!security_guards(conf))
+    if (!security_checks_peers(conf))
         return 0;
     if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0 || set_int(socket, ZAP_ENFORCE_DOMAIN, 1) != 0)
         return -1;
@@ -392,7 +392,7 @@ static void *open_zmq(struct endpoint *endpoint, struct err *err)
 {
     struct endpoint_zmq *z = mem_zalloc(sizeof(*z));
     z->endpoint = endpoint;
-    z->guarded = security_guards(endpoint->conf);
+    z->peers_checked = security_checks_peers(endpoint->conf);
     if (open_socket(z, err) == 0)
         return z;
     close_zmq(z);
@@ -419,7 +419,7 @@ static int drain_message(struct endpoint_zmq *z)
         /* The frame with the routing id carries no properties of the peer. */
         connections_delivered(z->connections, zmq_msg_get(&frame, ZMQ_SRCFD), z->message_bytes);
         message.address = zmq_msg_gets(&frame, "Peer-Address");
-        message.user = z->guarded ? zmq_msg_gets(&frame, "User-Id") : NULL;
+        message.user = z->peers_checked ? zmq_msg_gets(&frame, "User-Id") : NULL;
         go_on = z->endpoint->calls.message(z->endpoint->ctx, z->endpoint, &message);
     }
     zmq_msg_close(&frame);
@@ -482,7 +482,7 @@ static struct connections *connections_of(const void *transport)
 static void reconfigure(void *transport)
 {
     struct endpoint_zmq *z = transport;
-    z->guarded = security_guards(z->endpoint->conf);
+    z->peers_checked = security_checks_peers(z->endpoint->conf);
 }
 
 const struct endpoint_transport endpoint_zmq = {

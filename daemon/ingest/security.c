@@ -68,7 +68,7 @@ const char *security_mismatch(const struct conf_endpoint *conf)
            "security.server_key prints that)";
 }
 
-bool security_guards(const struct conf_endpoint *conf)
+bool security_checks_peers(const struct conf_endpoint *conf)
 {
     return conf->curve || conf->n_allow_from > 0;
 }

@@ -1,7 +1,7 @@
 /*
  * Access control: the ZAP handler of libzmq, which checks connections, and the check of every message.
  *
- * libzmq calls the handler when a peer connects to a guarded endpoint: one that speaks CURVE, or one with allow_from.
+ * libzmq calls the handler when a peer connects to an endpoint that checks its peers: by CURVE, by allow_from or both.
  * It fails closed because the endpoint has a ZAP domain (its name) and enforces it: without a handler no peer is
  * admitted. ZAP only checks at connection time, so each message is checked again by the current list: a removed or
  * expired key is rejected on open connections too.
@@ -60,11 +60,11 @@ void security_free(struct security **security); /* safe on NULL */
 /* Uses this configuration from now on; it must live until the next call. Before the first call every peer is denied. */
 void security_use(struct security *security, const struct conf *conf);
 
-/* Whether the handler checks the peers of the endpoint. */
-bool security_guards(const struct conf_endpoint *conf);
+/* Whether the handler checks the peers of the endpoint: it has CURVE or allow_from. */
+bool security_checks_peers(const struct conf_endpoint *conf);
 
-/* Who sent a message on an endpoint that is guarded: *ret_client, NULL if the endpoint has no CURVE. false: it may not
- * send (any more); ret_reject says why, but for its id. */
+/* Who sent a message on an endpoint that checks its peers: *ret_client, NULL if the endpoint has no CURVE. false: it
+ * may not send (any more); ret_reject says why, but for its id. */
 bool security_admits(struct security *security, const struct conf_endpoint *conf,
                      const struct endpoint_message *message, const struct conf_client **ret_client,
                      struct reject *ret_reject);
