@@ -1,7 +1,6 @@
 #include "store/pgtarget.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,7 +123,8 @@ static void add_param(struct params *params, const char *key, const char *value)
 {
     if (!value)
         return;
-    assert(params->n + 1 < sizeof(params->keys) / sizeof(params->keys[0])); /* libpq 15 knows 41 keys */
+    if (params->n + 1 == sizeof(params->keys) / sizeof(params->keys[0]))
+        abort(); /* libpq 15 knows 41 keys */
     params->keys[params->n] = key;
     params->values[params->n++] = value;
 }

@@ -1,8 +1,21 @@
 /* Files as spreadsheets save them: encoding and separator. */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <iconv.h>
 #include <string.h>
 
 #include "ctl/registry/csv_decode.h"
+
+static bool without_modules;
+
+/* Takes the place of libc's. */
+iconv_t iconv_open(const char *to, const char *from)
+{
+    iconv_t (*next)(const char *, const char *) = dlsym(RTLD_NEXT, "iconv_open");
+    errno = EINVAL;
+    return without_modules ? (iconv_t)-1 : next(to, from); // NOLINT(performance-no-int-to-ptr): as iconv_open() does
+}
 
 static void assert_decoded(struct str bytes, const char *text, char separator, const char *note, uint64_t line)
 {
@@ -76,4 +89,13 @@ Test(csv_decode, a_large_file_is_decoded_whole)
     buf_free(&bytes);
     buf_free(&out);
     line_diagnostics_free(&found);
+}
+
+Test(csv_decode, a_machine_that_lacks_the_encoding_says_so)
+{
+    without_modules = true;
+    assert_refused(STR("code;naam\nA;caf\xE9\n"), 0, "cannot be read as WINDOWS-1252: Invalid argument");
+    assert_refused(STR("\xFF\xFE"
+                       "a\0"),
+                   0, "cannot be read as UTF-16: Invalid argument");
 }

@@ -1,6 +1,5 @@
 #include "ctl/registry/csv_decode.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <iconv.h>
 #include <string.h>
@@ -27,15 +26,22 @@ static uint64_t line_of(struct str bytes, size_t at)
     return line;
 }
 
-/* Converts all of the bytes. false: *ret_at is where they are not valid in that encoding. */
-static bool convert(struct str bytes, const char *encoding, struct buf *out, size_t *ret_at)
+/* Converts all of the bytes. false: *ret_at is where they are not valid in that encoding, or their number if this
+ * machine does not know it: then the error was added. */
+static bool convert(struct str bytes, const char *encoding, struct buf *out, size_t *ret_at,
+                    struct line_diagnostics *line_diagnostics)
 {
     enum { CHUNK = 65536 };
     iconv_t converter = iconv_open("UTF-8", encoding);
     char *in = (char *)bytes.p;
     size_t in_left = bytes.len, bad = 0;
+    *ret_at = bytes.len;
     // NOLINTNEXTLINE(performance-no-int-to-ptr): this is what iconv_open() returns on an error
-    assert(converter != (iconv_t)-1); /* glibc has both */
+    if (converter == (iconv_t)-1) {
+        line_diagnostics_add(line_diagnostics, 0, false, "cannot be read as %s: %s (expected CSV in UTF-8)", encoding,
+                             strerror(errno));
+        return false;
+    }
     while (in_left > 0 && !bad) {
         char *to = buf_reserve(out, CHUNK);
         size_t left = CHUNK;
@@ -50,9 +56,10 @@ static bool convert(struct str bytes, const char *encoding, struct buf *out, siz
 static bool decode_utf16(struct str bytes, struct buf *out, struct line_diagnostics *line_diagnostics)
 {
     size_t at;
-    if (convert(bytes, "UTF-16", out, &at))
+    if (convert(bytes, "UTF-16", out, &at, line_diagnostics))
         return true;
-    line_diagnostics_add(line_diagnostics, 0, false, "is not valid UTF-16 at byte %zu (expected CSV in UTF-8)", at);
+    if (at < bytes.len)
+        line_diagnostics_add(line_diagnostics, 0, false, "is not valid UTF-16 at byte %zu (expected CSV in UTF-8)", at);
     return false;
 }
 
@@ -61,10 +68,11 @@ static bool decode_windows(struct str bytes, struct buf *out, struct line_diagno
     size_t at;
     const uint8_t *bad = u8_check((const uint8_t *)bytes.p, bytes.len);
     uint64_t line = line_of(bytes, (size_t)(bad - (const uint8_t *)bytes.p));
-    if (!convert(bytes, "WINDOWS-1252", out, &at)) {
-        line_diagnostics_add(line_diagnostics, line_of(bytes, at), false,
-                             "byte 0x%02x is neither UTF-8 nor Windows-1252 (in a spreadsheet, save as CSV UTF-8)",
-                             (unsigned char)bytes.p[at]);
+    if (!convert(bytes, "WINDOWS-1252", out, &at, line_diagnostics)) {
+        if (at < bytes.len)
+            line_diagnostics_add(line_diagnostics, line_of(bytes, at), false,
+                                 "byte 0x%02x is neither UTF-8 nor Windows-1252 (in a spreadsheet, save as CSV UTF-8)",
+                                 (unsigned char)bytes.p[at]);
         return false;
     }
     line_diagnostics_note(line_diagnostics, line, "is not UTF-8, so the file is read as Windows-1252");
