@@ -101,22 +101,21 @@ static bool admit_records(struct receiver *r, struct record_queue *records, uint
 }
 
 /* Accepts the alerts in r->records, or makes the sender or the endpoint wait. false: stop reading the endpoint. */
-static bool accept_records(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                           struct str id, uint32_t flags, struct str tcp_reply)
+static bool accept_records(struct receiver *r, const struct reply_to *to, uint32_t flags, struct str tcp_reply)
 {
-    struct endpoint_state *state = state_of(r, endpoint);
-    enum conf_socket socket = endpoint_conf(endpoint)->socket;
+    struct endpoint_state *state = state_of(r, to->endpoint);
+    enum conf_socket socket = endpoint_conf(to->endpoint)->socket;
     uint64_t seq = 0;
     endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
     if (admit_records(r, &r->records, &seq)) {
-        replies_ack(&r->replies, endpoint, peer, id, seq, flags, tcp_reply);
+        replies_ack(&r->replies, to, seq, flags, tcp_reply);
         r->acks++;
         return true;
     }
     if (r->state == RECEIVER_FAILED)
         return false;
     if (socket == CONF_ROUTER || socket == CONF_TCP) {
-        replies_retry(&r->replies, endpoint, peer, r->records.n, id, STR(RETRY_FULL_MS), STR(""));
+        replies_retry(&r->replies, to, r->records.n, STR(RETRY_FULL_MS), STR(""));
         return true;
     }
     struct record_queue empty = state->held;
@@ -140,8 +139,9 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
         replies_reject(&r->replies, endpoint, message, &reject, STR(""));
         return true;
     }
+    const struct reply_to to = {endpoint, &message->peer, alert.event_id};
     if (r->state == RECEIVER_STOPPING) {
-        replies_retry(&r->replies, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
+        replies_retry(&r->replies, &to, 1, STR(RETRY_STOP_MS), STR(""));
         return true;
     }
     validate_time(&alert, now_us, r->admission.keep_us);
@@ -152,7 +152,7 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     record_queue_add(&r->records, &alert);
     r->records.share = admission_share(&r->admission, client);
     uint32_t place_flags = endpoint_conf(endpoint)->reply_flags == 1 ? location_flags(&alert, r->conf) : 0;
-    return accept_records(r, endpoint, &message->peer, alert.event_id, alert.flags | place_flags, STR(""));
+    return accept_records(r, &to, alert.flags | place_flags, STR(""));
 }
 
 static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -168,7 +168,6 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
                           const struct conf_client *client)
 {
     struct endpoint_state *state = state_of(r, endpoint);
-    const struct endpoint_peer *peer = &message->peer;
     int64_t now_us = loop_wall_us(r->loop);
     struct dc09_session_frame frame;
     struct reject reject;
@@ -177,9 +176,10 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
         replies_reject(&r->replies, endpoint, message, &reject, STR(""));
         return true;
     }
+    const struct reply_to to = {endpoint, &message->peer, frame.frame.seq};
     if (frame.verdict == DC09_SAY_NAK) {
         endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
-        replies_retry(&r->replies, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
+        replies_retry(&r->replies, &to, 1, STR(RETRY_NAK_MS),
                       dc09_session_reply(r->session, &frame, DC09_SAY_NAK, now_us));
         return true;
     }
@@ -188,7 +188,7 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
         return true;
     }
     if (r->state == RECEIVER_STOPPING) {
-        replies_retry(&r->replies, endpoint, peer, 1, frame.frame.seq, STR(RETRY_STOP_MS), STR(""));
+        replies_retry(&r->replies, &to, 1, STR(RETRY_STOP_MS), STR(""));
         return true;
     }
     record_queue_clear(&r->records);
@@ -199,8 +199,7 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
     uint32_t flags = dc09_session_flags(&frame);
     for (size_t i = 0; i < frame.message.n && endpoint_conf(endpoint)->reply_flags == 1; i++)
         flags |= location_flags(&frame.message.alerts[i], r->conf);
-    return accept_records(r, endpoint, peer, frame.frame.seq, flags,
-                          dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
+    return accept_records(r, &to, flags, dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
 }
 
 static bool handle_message(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message)

@@ -21,19 +21,17 @@ static bool is_tcp(const struct endpoint *endpoint)
 }
 
 /* On tcp only the detail is sent, and nothing if it is empty. */
-static void queue_reply(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                        const char *word, struct str id, struct str detail)
+static void queue_reply(struct replies *replies, const struct reply_to *to, const char *word, struct str detail)
 {
     if (detail.len > 0)
-        reply_queue_add(&replies->queue, endpoint, peer, word, id, detail, NULL);
+        reply_queue_add(&replies->queue, to, word, detail, NULL);
 }
 
-static void ack_with_flags(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                           struct str id, struct str seq, uint32_t flags)
+static void ack_with_flags(struct replies *replies, const struct reply_to *to, struct str seq, uint32_t flags)
 {
     char bytes[ALERT_FLAG_WORDS_SIZE];
     struct str words = {bytes, alert_flag_words(flags, ' ', bytes)};
-    reply_queue_add(&replies->queue, endpoint, peer, "ACK", id, seq, &words);
+    reply_queue_add(&replies->queue, to, "ACK", seq, &words);
 }
 
 /* Its digits, at the end of the buffer. Every ACK has one, so not by snprintf(). */
@@ -46,15 +44,14 @@ static struct str print_number(uint64_t number, char buffer[NUMBER_SIZE])
     return (struct str){buffer + at, NUMBER_SIZE - at};
 }
 
-void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
-                 uint64_t seq, uint32_t flags, struct str tcp_reply)
+void replies_ack(struct replies *replies, const struct reply_to *to, uint64_t seq, uint32_t flags, struct str tcp_reply)
 {
     char buffer[NUMBER_SIZE];
     struct str number = print_number(seq, buffer);
-    if (endpoint_conf(endpoint)->reply_flags == 1)
-        ack_with_flags(replies, endpoint, peer, id, number, flags);
+    if (endpoint_conf(to->endpoint)->reply_flags == 1)
+        ack_with_flags(replies, to, number, flags);
     else
-        queue_reply(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : number);
+        queue_reply(replies, to, "ACK", is_tcp(to->endpoint) ? tcp_reply : number);
 }
 
 /* "10.0.0.7", or "10.0.0.7, client gate-1". */
@@ -78,7 +75,7 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
     name_sender(message, sender);
     log_limited(&state->refused[reject->code], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
                 "refused a message from %s: %s", sender, detail);
-    queue_reply(replies, endpoint, &message->peer, "REJECT", reject->id,
+    queue_reply(replies, &(struct reply_to){endpoint, &message->peer, reject->id}, "REJECT",
                 is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }
 
@@ -125,11 +122,11 @@ void replies_note_client(struct replies *replies, struct endpoint *endpoint, con
         sender);
 }
 
-void replies_retry(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
-                   struct str id, struct str wait_ms, struct str tcp_reply)
+void replies_retry(struct replies *replies, const struct reply_to *to, uint64_t n, struct str wait_ms,
+                   struct str tcp_reply)
 {
-    replies_state(endpoint)->counters->retry_total += n;
-    queue_reply(replies, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
+    replies_state(to->endpoint)->counters->retry_total += n;
+    queue_reply(replies, to, "RETRY", is_tcp(to->endpoint) ? tcp_reply : wait_ms);
 }
 
 void replies_denied(struct replies *replies, struct endpoint_state *state, const struct security_refused *refused)

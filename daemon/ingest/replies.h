@@ -20,8 +20,8 @@ struct endpoint_state *replies_state(const struct endpoint *endpoint);
 
 /* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. Elsewhere three frames are sent, where the
  * endpoint says so a fourth with the words of flags (FLAG_...). */
-void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
-                 uint64_t seq, uint32_t flags, struct str tcp_reply);
+void replies_ack(struct replies *replies, const struct reply_to *to, uint64_t seq, uint32_t flags,
+                 struct str tcp_reply);
 void replies_reject(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
                     const struct reject *reject, struct str tcp_reply);
 
@@ -38,8 +38,8 @@ void replies_note_client(struct replies *replies, struct endpoint *endpoint, con
                          const struct conf_client *client);
 
 /* Tells the sender to resend `n` alerts later. */
-void replies_retry(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
-                   struct str id, struct str wait_ms, struct str tcp_reply);
+void replies_retry(struct replies *replies, const struct reply_to *to, uint64_t n, struct str wait_ms,
+                   struct str tcp_reply);
 
 /* Counts and logs a denied peer. Denied peers get no reply. */
 void replies_denied(struct replies *replies, struct endpoint_state *state, const struct security_refused *refused);

@@ -41,23 +41,24 @@ bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoi
     return last != 0 && last != hash;
 }
 
-void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                     const char *word, struct str id, struct str detail, const struct str *flags)
+void reply_queue_add(struct reply_queue *queue, const struct reply_to *to, const char *word, struct str detail,
+                     const struct str *flags)
 {
-    enum conf_socket socket = endpoint_conf(endpoint)->socket;
+    const struct endpoint_peer *peer = to->peer;
+    enum conf_socket socket = endpoint_conf(to->endpoint)->socket;
     if (socket != CONF_ROUTER && socket != CONF_TCP)
         return;
-    struct reply reply = {endpoint,
+    struct reply reply = {to->endpoint,
                           word,
                           peer->id_len,
                           peer->delimiter,
-                          (uint16_t)id.len,
+                          (uint16_t)to->id.len,
                           (uint16_t)detail.len,
                           flags ? (uint16_t)flags->len : NO_FLAGS,
-                          last_key(queue, hash_id(endpoint, peer))};
+                          last_key(queue, hash_id(to->endpoint, peer))};
     buf_append(&queue->bytes, &reply, sizeof(reply));
     buf_append(&queue->bytes, peer->id, peer->id_len);
-    buf_append_str(&queue->bytes, id);
+    buf_append_str(&queue->bytes, to->id);
     buf_append_str(&queue->bytes, detail);
     if (flags)
         buf_append_str(&queue->bytes, *flags);

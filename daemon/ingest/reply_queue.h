@@ -17,6 +17,13 @@ struct reply_queue {
     } senders[REPLY_QUEUE_SENDERS];
 };
 
+/* The message that a reply answers. */
+struct reply_to {
+    struct endpoint *endpoint;
+    const struct endpoint_peer *peer;
+    struct str id; /* of the alert or the frame; may be empty */
+};
+
 /* A message of the peer was received from the client with this key. True: the last one with its routing id was from
  * another client, whose waiting replies are dropped, since this client would receive them. */
 bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoint, const struct endpoint_peer *peer,
@@ -24,8 +31,8 @@ bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoi
 
 /* Copies everything except word, which is static. flags: a further frame; NULL: none. Queues nothing for pull and sub
  * endpoints, which do not reply. */
-void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                     const char *word, struct str id, struct str detail, const struct str *flags);
+void reply_queue_add(struct reply_queue *queue, const struct reply_to *to, const char *word, struct str detail,
+                     const struct str *flags);
 
 /* Sends all replies and empties the queue; calls on_dropped() for each that could not be sent. */
 void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, struct endpoint *endpoint), void *ctx);

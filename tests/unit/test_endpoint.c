@@ -54,7 +54,7 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     size_t len = message->payload.len < sizeof(last) - 1 ? message->payload.len : sizeof(last) - 1;
     memcpy(last, message->payload.p ? message->payload.p : "", len);
     last[len] = '\0';
-    reply_queue_add(&replies, endpoint, &message->peer, "ACK", message->payload, STR("1"), NULL);
+    reply_queue_add(&replies, &(struct reply_to){endpoint, &message->peer, message->payload}, "ACK", STR("1"), NULL);
     return true;
 }
 
@@ -178,9 +178,9 @@ Test(endpoint, a_reply_does_not_go_to_another_client_that_took_the_routing_id_ov
     expect_frame(dealer, "ACK", 1);
     expect_frame(dealer, "hello", 1);
     expect_frame(dealer, "1", 0);
-    reply_queue_add(&replies, endpoint, &peer, "ACK", STR("of gate"), STR("2"), NULL);
+    reply_queue_add(&replies, &(struct reply_to){endpoint, &peer, STR("of gate")}, "ACK", STR("2"), NULL);
     cr_assert(reply_queue_sender(&replies, endpoint, &peer, thief));
-    reply_queue_add(&replies, endpoint, &peer, "ACK", STR("of thief"), STR("3"), NULL);
+    reply_queue_add(&replies, &(struct reply_to){endpoint, &peer, STR("of thief")}, "ACK", STR("3"), NULL);
     reply_queue_send(&replies, on_dropped, NULL);
     cr_assert_eq(dropped, 1);
     expect_frame(dealer, "ACK", 1);
@@ -268,7 +268,7 @@ Test(endpoint, a_reply_to_a_peer_that_is_gone_is_dropped_not_waited_for)
     struct endpoint_peer gone = {.id = {0, 1, 2, 3, 4}, .id_len = 5};
     struct endpoint *endpoint = endpoint_set_at(set, 0);
     cr_assert_not(endpoint_reply(endpoint, &gone, STR("ACK"), STR("x"), STR("1"), NULL));
-    reply_queue_add(&replies, endpoint, &gone, "ACK", STR("x"), STR("1"), NULL);
+    reply_queue_add(&replies, &(struct reply_to){endpoint, &gone, STR("x")}, "ACK", STR("1"), NULL);
     reply_queue_send(&replies, on_dropped, NULL);
     cr_assert_eq(dropped, 1);
 }
