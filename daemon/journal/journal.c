@@ -88,6 +88,7 @@ static int open_and_recover(struct journal *journal, const char *directory, int6
     if (journal->lock_fd < 0)
         return -1;
     journal->reader.dir_fd = journal->dir_fd;
+    journal->reader.chain = &journal->chain;
     if (recover_journal(journal, wall_us, report, err) != 0)
         return -1;
     lock_write(journal->lock_fd, journal->chain.origin);
@@ -221,7 +222,7 @@ bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret)
         *ret = journal->prev_checksum;
     if (*ret != 0)
         return true;
-    return seq <= journal->synced_seq && reader_checksum(&journal->reader, &journal->chain, seq, ret);
+    return seq <= journal->synced_seq && reader_checksum(&journal->reader, seq, ret);
 }
 
 int journal_new_uuid(struct journal *journal, struct err *err)
@@ -240,7 +241,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
                  struct err *err)
 {
-    return reader_read(&journal->reader, &journal->chain, from_seq, max_records, max_bytes, batch, err);
+    return reader_read(&journal->reader, from_seq, max_records, max_bytes, batch, err);
 }
 
 int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, struct journal_recovery *ret_found,

@@ -104,10 +104,10 @@ static int next_frame(struct reader *reader, const struct segment *segment, stru
 }
 
 /* 1: there is something to read at next_seq, 0: not yet, -1 with err. */
-static int advance(struct reader *reader, const struct chain *chain, struct err *err)
+static int advance(struct reader *reader, struct err *err)
 {
     const struct segment *segment;
-    while ((segment = chain_find(chain, reader->next_seq))) {
+    while ((segment = chain_find(reader->chain, reader->next_seq))) {
         bool opened = reader->fd >= 0 && reader->nonce == segment->nonce;
         if (!opened && open_segment(reader, segment, err) != 0 && !segment->unreadable)
             return -1;
@@ -228,13 +228,12 @@ static void point_rows(struct batch *batch)
 }
 
 /* 1: call again, 0: nothing more for now, -1 with err. */
-static int read_step(struct reader *reader, const struct chain *chain, size_t max_bytes, struct batch *batch,
-                     struct err *err)
+static int read_step(struct reader *reader, size_t max_bytes, struct batch *batch, struct err *err)
 {
     if (reader->next_seq < reader->lost_until)
         return add_lost(reader, batch, err) == 0 ? 1 : -1;
     if (!reader->in_frame)
-        return advance(reader, chain, err);
+        return advance(reader, err);
     if (reader->index < reader->view.header.count)
         return add_record(reader, max_bytes, batch);
     reader->in_frame = false;
@@ -242,14 +241,14 @@ static int read_step(struct reader *reader, const struct chain *chain, size_t ma
     return 1;
 }
 
-int reader_read(struct reader *reader, const struct chain *chain, uint64_t from_seq, size_t max_records,
-                size_t max_bytes, struct batch *batch, struct err *err)
+int reader_read(struct reader *reader, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
+                struct err *err)
 {
     if (from_seq != reader->resume_seq || from_seq == 0)
         seek(reader, from_seq);
     int rc = 1;
     while (rc == 1 && batch->n < max_records && batch->n < batch->cap)
-        rc = read_step(reader, chain, max_bytes, batch, err);
+        rc = read_step(reader, max_bytes, batch, err);
     point_rows(batch);
     if (rc < 0)
         seek(reader, 0);
@@ -263,10 +262,10 @@ int reader_read(struct reader *reader, const struct chain *chain, uint64_t from_
     return 0;
 }
 
-bool reader_checksum(struct reader *reader, const struct chain *chain, uint64_t seq, uint64_t *ret)
+bool reader_checksum(struct reader *reader, uint64_t seq, uint64_t *ret)
 {
     seek(reader, seq);
-    bool found = advance(reader, chain, NULL) == 1 && reader->in_frame && reader->next_seq == seq &&
+    bool found = advance(reader, NULL) == 1 && reader->in_frame && reader->next_seq == seq &&
                  reader->index < reader->view.header.count;
     if (found)
         *ret = reader->view.table[reader->index].checksum;

@@ -11,9 +11,10 @@
 #include "journal/chain.h"
 #include "model/batch.h"
 
-/* Initially {.dir_fd = ..., .fd = -1}. */
+/* Initially {.dir_fd = ..., .chain = ..., .fd = -1}. */
 struct reader {
-    int dir_fd;          /* the caller's */
+    int dir_fd; /* the caller's, as is the chain */
+    const struct chain *chain;
     int fd;              /* of the current segment; -1: none */
     uint64_t nonce;      /* of the current segment */
     uint64_t next_seq;   /* the next record, if the caller continues ... */
@@ -31,10 +32,10 @@ struct reader {
 void reader_free(struct reader *reader);
 
 /* As journal_read(); reads each segment up to `used`. */
-int reader_read(struct reader *reader, const struct chain *chain, uint64_t from_seq, size_t max_records,
-                size_t max_bytes, struct batch *batch, struct err *err);
+int reader_read(struct reader *reader, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
+                struct err *err);
 
 /* The checksum of a record according to the table of its frame. false: no segment holds it, or its frame is damaged. */
-bool reader_checksum(struct reader *reader, const struct chain *chain, uint64_t seq, uint64_t *ret);
+bool reader_checksum(struct reader *reader, uint64_t seq, uint64_t *ret);
 
 #endif

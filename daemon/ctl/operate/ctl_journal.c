@@ -251,14 +251,13 @@ static void dump_row(const struct journal_request *request, const struct batch_r
     fwrite(out->data, 1, out->len, stdout);
 }
 
-static int dump_rows(const struct journal_view *view, struct reader *reader, struct batch *batch)
+static int dump_rows(const struct journal_request *request, struct reader *reader, struct batch *batch)
 {
-    const struct journal_request *request = view->request;
     struct buf out = {0};
     struct err err;
     int rc;
     uint64_t next = request->from ? request->from : 1;
-    while ((rc = reader_read(reader, &view->chain, next, batch->cap, 1 << 20, batch, &err)) == 0 && batch->n > 0) {
+    while ((rc = reader_read(reader, next, batch->cap, 1 << 20, batch, &err)) == 0 && batch->n > 0) {
         for (size_t i = 0; i < batch->n && (!request->to || batch->rows[i].alert.seq <= request->to); i++)
             dump_row(request, &batch->rows[i], &out);
         next = batch->last_seq + 1;
@@ -275,9 +274,9 @@ static int dump_records(const struct journal_request *request)
     struct journal_view view;
     int status = journal_view_open(&view, request, false);
     if (status == CTL_OK) {
-        struct reader reader = {.dir_fd = view.dir_fd, .fd = -1};
+        struct reader reader = {.dir_fd = view.dir_fd, .chain = &view.chain, .fd = -1};
         struct batch *batch = batch_new(1000);
-        status = dump_rows(&view, &reader, batch);
+        status = dump_rows(request, &reader, batch);
         if (fflush(stdout) != 0 && status == CTL_OK)
             status = ctl_fail(VERB, "cannot write: %s", strerror(errno));
         batch_free(&batch);
@@ -300,8 +299,8 @@ static bool checksum_before(const struct journal_view *view, uint64_t from, uint
         *ret = oldest->prev_checksum;
         return *ret != 0;
     }
-    struct reader reader = {.dir_fd = view->dir_fd, .fd = -1};
-    bool found = reader_checksum(&reader, &view->chain, from - 1, ret);
+    struct reader reader = {.dir_fd = view->dir_fd, .chain = &view->chain, .fd = -1};
+    bool found = reader_checksum(&reader, from - 1, ret);
     reader_free(&reader);
     return found;
 }
