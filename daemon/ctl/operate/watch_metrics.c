@@ -9,28 +9,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void write_one(FILE *out, const char *watch, int watch_len, const char *type, const char *name, const char *help,
-                      double value)
-{
-    fprintf(out,
-            "# HELP mobeyectl_watch_%s %s\n# TYPE mobeyectl_watch_%s %s\n"
-            "mobeyectl_watch_%s{watch=\"%.*s\"} %.17g\n",
-            name, help, name, type, name, watch_len, watch, value);
-}
-
 static void write_all(FILE *out, const struct watch_metrics *metrics, const char *file)
 {
+    const struct {
+        const char *type, *name, *help;
+        double value;
+    } samples[] = {
+        {"counter", "taken_total", "Events that were delivered.", (double)metrics->taken},
+        {"counter", "failed_total", "Attempts to deliver an event that failed.", (double)metrics->failed},
+        {"counter", "dead_letters_total", "Events that were given up and became dead letters.", (double)metrics->dead},
+        {"gauge", "waiting_seconds", "How long the current event has waited for delivery; 0: none.",
+         (double)metrics->waiting_us / 1e6},
+        {"gauge", "last_taken_timestamp_seconds", "When the last event was delivered; 0: never.",
+         (double)metrics->taken_wall_us / 1e6},
+    };
     const char *slash = strrchr(file, '/'), *watch = slash ? slash + 1 : file;
-    int len = (int)strcspn(watch, ".\"\\");
-    write_one(out, watch, len, "counter", "taken_total", "Events that were delivered.", (double)metrics->taken);
-    write_one(out, watch, len, "counter", "failed_total", "Attempts to deliver an event that failed.",
-              (double)metrics->failed);
-    write_one(out, watch, len, "counter", "dead_letters_total", "Events that were given up and became dead letters.",
-              (double)metrics->dead);
-    write_one(out, watch, len, "gauge", "waiting_seconds",
-              "How long the current event has waited for delivery; 0: none.", (double)metrics->waiting_us / 1e6);
-    write_one(out, watch, len, "gauge", "last_taken_timestamp_seconds", "When the last event was delivered; 0: never.",
-              (double)metrics->taken_wall_us / 1e6);
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+        fprintf(out,
+                "# HELP mobeyectl_watch_%s %s\n# TYPE mobeyectl_watch_%s %s\n"
+                "mobeyectl_watch_%s{watch=\"%.*s\"} %.17g\n",
+                samples[i].name, samples[i].help, samples[i].name, samples[i].type, samples[i].name,
+                (int)strcspn(watch, ".\"\\"), watch, samples[i].value);
 }
 
 int watch_metrics_write(const struct watch_metrics *metrics, const char *file, struct err *err)

@@ -48,6 +48,7 @@ static const struct fact incident_facts[] = {
     OF_INCIDENT("overdue", TIME, overdue_us),
     OF_INCIDENT("previous", INCIDENT, previous_id),
     OF_INCIDENT("merged", INCIDENT, merged_id),
+    {0},
 };
 
 static const struct fact alert_facts[] = {
@@ -55,9 +56,8 @@ static const struct fact alert_facts[] = {
     OF_ALERT("rule", WORD, rule),
     OF_ALERT("registered", YES, registered),
     OF_ALERT("occurred", TIME, occurred_us),
+    {0},
 };
-
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 size_t incident_number(const struct numbering *numbering, uint64_t id)
 {
@@ -143,16 +143,16 @@ static void put_fact(struct buf *text, const struct fact *fact, const void *obje
     }
 }
 
-static bool put_named(struct buf *text, const struct fact *facts, size_t n, const char *name, const void *object,
+static bool put_named(struct buf *text, const struct fact *facts, const char *name, const void *object,
                       const struct numbering *numbering, const char *like)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(facts[i].name, name) == 0) {
-            put_fact(text, &facts[i], object, numbering, like);
+    for (const struct fact *fact = facts; fact->name; fact++)
+        if (strcmp(fact->name, name) == 0) {
+            put_fact(text, fact, object, numbering, like);
             return true;
         }
-    for (size_t i = 0; i < n; i++)
-        buf_printf(text, "%s ", facts[i].name);
+    for (const struct fact *fact = facts; fact->name; fact++)
+        buf_printf(text, "%s ", fact->name);
     return false;
 }
 
@@ -163,7 +163,7 @@ bool incident_fact(const struct incident_view *view, const struct numbering *num
         put_areas(text, view->areas);
         return true;
     }
-    bool known = put_named(text, incident_facts, COUNT(incident_facts), name, view, numbering, like);
+    bool known = put_named(text, incident_facts, name, view, numbering, like);
     if (!known)
         buf_printf(text, "areas");
     return known;
@@ -180,7 +180,7 @@ bool alert_fact(const struct alert *alert, uint64_t incident, const struct numbe
         put_flags(text, alert->flags);
     else if (strcmp(name, "place") == 0)
         put_word(text, str_from(alert_location_word(alert->place.source)));
-    else if (!put_named(text, alert_facts, COUNT(alert_facts), name, alert, numbering, like)) {
+    else if (!put_named(text, alert_facts, name, alert, numbering, like)) {
         buf_printf(text, "incident areas flags place");
         return false;
     }
