@@ -295,8 +295,9 @@ begin
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);
-        insert into mobeye.erasure (what, device_id, during, names, n)
-        values ('subject', s.device_id, s.during, s.names, erase_device.n);
+        insert into mobeye.erasure (what, device_id, device_uuid, during, names, n)
+        values ('subject', s.device_id, (select d.device_uuid from mobeye.device d where d.device_id = s.device_id), s.during, s.names,
+                erase_device.n);
     end if;
 end
 $$;
@@ -318,7 +319,7 @@ begin
     for erased in
         select e.* from unnest(devices, periods, names) as d (device_id, during, names)
          cross join lateral (select array(select jsonb_array_elements_text(d.names)) as known) k
-         cross join lateral mobeye.erase_device(mobeye.registered_as(d.device_id, k.known), d.during, k.known) e
+         cross join lateral mobeye.erase_device(d.device_id, d.during, k.known) e
     loop
         n := n + erased.n;
         remaining := remaining || erased.remaining;
@@ -326,18 +327,17 @@ begin
     -- What was placed is of the device that stood there.
     remaining := remaining || array(
         select format('%s, which was erased with device %s, is another device''s by the registry; if that is older than the erasure, '
-                      'correct it and erase again', k.name, r.device_id)
+                      'correct it and erase again', k.name, d.device_id)
           from unnest(devices, periods, names) as d (device_id, during, names)
-         cross join lateral mobeye.registered_as(d.device_id, array(select jsonb_array_elements_text(d.names))) as r (device_id)
          cross join lateral jsonb_array_elements_text(d.names) as k (name)
          where exists (select from mobeye.alert a
                         where a.device_id = k.name and d.during @> a.occurred_at
                           and (a.placement_id is null or starts_with(k.name, 'dc09:'))
-                          and not mobeye.is_of(r.device_id, k.name, a.placement_id, a.occurred_at))
+                          and not mobeye.is_of(d.device_id, k.name, a.placement_id, a.occurred_at))
             or exists (select from mobeye.incident i
                         where i.device_id = k.name and d.during @> i.first_seen
                           and (mobeye.stood_at(i) is null or starts_with(k.name, 'dc09:'))
-                          and not mobeye.is_of(r.device_id, k.name, mobeye.stood_at(i), i.first_seen)));
+                          and not mobeye.is_of(d.device_id, k.name, mobeye.stood_at(i), i.first_seen)));
 end
 $$;
 comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
@@ -363,15 +363,19 @@ create or replace function mobeye.erase_again(log jsonb, out n bigint, out remai
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    select e.n + b.n, e.remaining || b.remaining
-      from (select array_agg(l ->> 'device_id') filter (where l ? 'device_id') as devices,
-                   array_agg((l ->> 'during')::tstzrange) filter (where l ? 'device_id') as periods,
-                   array_agg(l -> 'names') filter (where l ? 'device_id') as names,
-                   array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries
-              from jsonb_array_elements(log) as l) as scope
+    select e.n + b.n, scope.unknown || e.remaining || b.remaining
+      from (select array_agg(d.device_id) filter (where d.device_id is not null) as devices,
+                   array_agg((l ->> 'during')::tstzrange) filter (where d.device_id is not null) as periods,
+                   array_agg(l -> 'names') filter (where d.device_id is not null) as names,
+                   array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries,
+                   coalesce(array_agg(format('device %s: not registered, another device has its name; erase by its address what is stored '
+                                             'of the home', l ->> 'device_id'))
+                                filter (where l ? 'device_id' and d.device_id is null), '{}') as unknown
+              from jsonb_array_elements(log) as l
+             cross join lateral (select mobeye.logged_device(l)) as d (device_id)) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods, scope.names) e
      cross join lateral mobeye.erase_burglaries_again(scope.burglaries) b
 $$;
 comment on function mobeye.erase_again(jsonb) is
-    'Erases again what a log of erasures (device_id, during and names, or burglary) lists, after a backup from before them was '
-    'restored. Returns how many rows, and what remains and why.';
+    'Erases again what a log of erasures (device_id, device_uuid, during, names and at, or burglary) lists, after a backup from before '
+    'them was restored. Returns how many rows, and what remains and why.';

@@ -1,21 +1,31 @@
 -- A person's request: what is stored about a home, or about a device in a period.
 
--- A backup may be from before a device was renamed: then one of the names that it had is registered.
-create or replace function mobeye.registered_as(device text, names text[] default '{}') returns text
+create or replace function mobeye.registered_as(device text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce((select d.device_id from mobeye.device d where d.device_id = device),
                     (select r.device_id from mobeye.device_renamed r where r.earlier_id = device order by r.at desc limit 1),
-                    -- A name may have been given to another device since: the one that had more of the names.
-                    (select d.device_id from mobeye.device d
-                      where d.device_id = any (names)
-                      order by (select count(distinct r.earlier_id) from mobeye.device_renamed r
-                                 where r.device_id = d.device_id and r.earlier_id = any (names)) desc, d.device_id limit 1),
                     device)
 $$;
-comment on function mobeye.registered_as(text, text[]) is
-    'The name under which a device is registered now, given one that it had, or names that it had by then.';
+comment on function mobeye.registered_as(text) is
+    'The name under which a device is registered now, given that name or one that it had.';
+
+-- By the name alone where it was not registered by then: whoever gave that up first afterwards, else the one that has it now.
+create or replace function mobeye.logged_device(line jsonb) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when l.uuid is null
+                then coalesce((select r.device_id from mobeye.device_renamed r
+                                where r.earlier_id = l.device and r.at > l.at order by r.at, r.device_id limit 1), l.device)
+                else coalesce((select d.device_id from mobeye.device d where d.device_uuid = l.uuid),
+                              case when not exists (select from mobeye.device d where d.device_id = l.device) then l.device end) end
+      from (select line ->> 'device_id' as device, (line ->> 'device_uuid')::uuid as uuid, (line ->> 'at')::timestamptz as at) l
+$$;
+comment on function mobeye.logged_device(jsonb) is
+    'The present name of the device that a line of the log of erasures is about; the name of then if no device is registered as that, '
+    'and null if another one is.';
 
 create or replace function mobeye.subject(address text, device text, from_at timestamptz, until_at timestamptz)
 returns table (device_id text, during tstzrange)

@@ -73,6 +73,7 @@ comment on column mobeye.device.state is
 comment on column mobeye.device.heartbeat is 'How often it reports at least; null if its silence is not an incident.';
 comment on column mobeye.device.grace is 'How much later than its heartbeat it may report before it counts as silent.';
 comment on column mobeye.device.registered_at is 'When it was registered.';
+comment on column mobeye.device.device_uuid is 'Stays the same when it is renamed; given by the database.';
 comment on column mobeye.device.note is 'Free text.';
 comment on table mobeye.device_address is 'The names of equipment that speaks SIA DC-09.';
 comment on column mobeye.device_address.account is

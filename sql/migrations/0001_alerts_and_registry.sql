@@ -308,7 +308,9 @@ create table if not exists mobeye.device (
     heartbeat interval check (heartbeat > '0' and heartbeat <= '366 days'),
     grace interval not null default '0' check (grace >= '0' and grace <= '366 days'),
     registered_at timestamptz not null default now(),
-    note text
+    note text,
+    -- Names are given to other devices, and numbers given again after a restore: by this a log of erasures knows the device.
+    device_uuid uuid not null default gen_random_uuid()
 );
 
 create table if not exists mobeye.device_address (

@@ -316,6 +316,7 @@ create table if not exists mobeye.erasure (
     class text,
     until timestamptz, -- everything of the class before this time
     device_id text, -- for a person's request, with the period
+    device_uuid uuid, -- of that device; null if it was not registered
     during tstzrange,
     names text[], -- all under which the device was stored
     n bigint not null

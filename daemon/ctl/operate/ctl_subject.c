@@ -176,7 +176,8 @@ static bool print_log(PGconn *conn, const char *since)
 {
     PGresult *log =
         ctl_query(conn, VERB, "the log",
-                  "select jsonb_build_object('device_id', device_id, 'during', during, 'names', names, 'at', at)::text"
+                  "select jsonb_build_object('device_id', device_id, 'device_uuid', device_uuid, 'during', during,"
+                  " 'names', names, 'at', at)::text"
                   " from (select * from mobeye.erasure where erasure_id > $1::bigint and what = 'subject'"
                   " order by erasure_id) e"
                   " union all select jsonb_build_object('burglary', reference, 'at', at)::text"

@@ -1,0 +1,143 @@
+"""After a restore, and at any later time, the log of erasures is about the devices that it was about, whatever they are called."""
+
+import json
+
+from test_erasure import ErasureTest
+
+
+class AfterARestore(ErasureTest):
+    """The log names the device as it was called when it was erased; a backup may know it by another name."""
+
+    def setUp(self):
+        super().setUp()
+        self.place("d", 60, 40)
+        self.during = self.value(self.superuser, "select during::text from mobeye.placement")
+        self.alert("motion", "50 days", "as d", device_id="d")
+
+    def rename(self, earlier, later):
+        self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
+
+    def log(self):
+        return json.dumps(self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e"))
+
+    def again(self, log):
+        return self.superuser.execute("select n, remaining from mobeye.erase_again(%s)", [log]).fetchone()
+
+    def restore(self):
+        """A backup from before the device was renamed."""
+        self.rename("d2", "d")
+        self.superuser.execute("delete from mobeye.device_renamed")
+        self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+
+    def test_a_device_that_was_renamed_before_the_erasure(self):
+        self.rename("d", "d1")
+        self.rename("d1", "d2")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.restore()
+        self.assertEqual(self.again(log), (2, []))
+        self.assertEqual(self.events(), [])
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
+
+    def test_a_device_that_was_renamed_after_the_erasure(self):
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.rename("d", "d2")
+        self.alert("motion", "50 days", "as d", device_id="d")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_a_device_that_got_the_earlier_name_since_is_left_alone(self):
+        self.rename("d", "d2")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        other = self.place("d", 60, 40, "Elders 5")
+        self.alert("motion", "50 days", "another's", device_id="d", placement_id=other)
+        self.alert("motion", "50 days", "as d2", device_id="d2")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), ["another's"])
+
+    def test_a_set_that_the_backup_does_not_know_yet(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'd')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_a_backup_that_knows_the_account_at_another_device_is_told_of(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'd')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device_address; delete from mobeye.earlier_address")
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'neighbour')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.assertEqual(self.again(log), (0, ["dc09:0371/1, which was erased with device d, is another device's by the "
+                                               "registry; if that is older than the erasure, correct it and erase again"]))
+        self.superuser.execute("update mobeye.device_address set device_id = 'd'")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_a_log_without_names(self):
+        self.erase("Kerkstraat 1")
+        log = json.dumps([{key: row[key] for key in ("device_id", "during", "at")} for row in json.loads(self.log())])
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+        self.assertEqual(self.again(log), (1, []))
+
+    def test_a_name_that_another_device_has_since_is_not_that_device(self):
+        self.place("neighbour", 60, 40, "Dorpsweg 2")
+        self.alert("motion", "50 days", "of Dorpsweg 2", device_id="neighbour")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.rename("d", "d-old")
+        self.rename("neighbour", "d")
+        self.assertEqual(self.again(log), (0, []))
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), ["of Dorpsweg 2"])
+        self.assertEqual(self.value(self.superuser, "select address from mobeye.placement"), "Dorpsweg 2")
+
+    def exchange_names(self):
+        for earlier, later in (("d", "tmp"), ("neighbour", "d"), ("tmp", "neighbour")):
+            self.rename(earlier, later)
+
+    def test_a_backup_from_before_names_were_exchanged(self):
+        self.exchange_names()
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.exchange_names()
+        self.superuser.execute("delete from mobeye.device_renamed")
+        for device, address in (("d", "Kerkstraat 1"), ("neighbour", "Dorpsweg 2")):
+            home = self.place(device, 60, 40, address)
+            self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+            self.alert("motion", "50 days", "of " + address, device_id=device, placement_id=home)
+        self.assertEqual(self.again(log), (2, []))
+        self.assertEqual(self.events(), ["of Dorpsweg 2"])
+        self.assertEqual(self.value(self.superuser, "select address from mobeye.placement"), "Dorpsweg 2")
+
+    def test_a_backup_that_knows_but_another_device_of_that_name_is_told_of(self):
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        self.rename("neighbour", "d")
+        self.alert("motion", "50 days", "another's", device_id="d", placement_id=self.place("d", 60, 40, "Dorpsweg 2"))
+        self.assertEqual(self.again(log), (0, ["device d: not registered, another device has its name; erase by its "
+                                               "address what is stored of the home"]))
+        self.assertEqual(self.events(), ["another's"])
+
+    def test_a_sender_that_was_registered_and_renamed_since(self):
+        self.alert("motion", "50 days", "as stranger", device_id="stranger")
+        self.assertEqual(self.erase(None, "stranger", 60, 40), (1, []))
+        log = self.log()
+        self.superuser.execute("insert into mobeye.device (device_id) values ('stranger')")
+        self.rename("stranger", "known")
+        self.rename("neighbour", "stranger")
+        self.alert("motion", "50 days", "from the backup", device_id="stranger")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), ["as d"])
