@@ -2,11 +2,10 @@
 
 -- The alarms that count for a device, and who may know of them: device managers, who see no alarms otherwise, get their numbers.
 create or replace view mobeye.device_alarm as
-select coalesce((select r.device_id from mobeye.device_renamed r
-                  where r.earlier_id = i.device_id and r.at > i.first_seen order by r.at, r.device_id limit 1),
+select coalesce(case when exists (select from mobeye.device_renamed r where r.earlier_id = i.device_id)
+                     then mobeye.name_holder(i.device_id, i.first_seen) end,
                 (select d.device_id from mobeye.device d where d.device_id = i.device_id),
                 case when starts_with(i.device_id, 'dc09:') then mobeye.account_holder(i.device_id, i.first_seen) end,
-                (select r.device_id from mobeye.device_renamed r where r.earlier_id = i.device_id order by r.at desc, r.device_id limit 1),
                 i.device_id) as device_id,
        i.incident_id, i.first_seen, i.first_seen at time zone 'Europe/Amsterdam' as local_at, i.outcome,
        v.is_registrar or not v.is_officer

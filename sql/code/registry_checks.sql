@@ -354,9 +354,33 @@ comment on function mobeye.account_holder(text, timestamptz) is
     'The device that is meant by the name of an account at a time: the one that had it then, else one that got it later, else the name '
     'itself. Null if no device has or had it, or one was registered under the name.';
 
+-- Whoever gave the name up first after that, else the one that has it now; unless that time is before it was registered or placed, or
+-- was renamed to this, and another one had given the name up by then: that may go on using it.
+create or replace function mobeye.name_holder(name text, at timestamptz) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with next as (
+        (select r.device_id, r.at as until from mobeye.device_renamed r
+          where r.earlier_id = name and r.at > name_holder.at order by r.at, r.device_id limit 1)
+        union all
+        select name, 'infinity'
+        order by until limit 1)
+    select coalesce((select r.device_id from mobeye.device_renamed r
+                      where r.earlier_id = name and r.at <= name_holder.at
+                        and name_holder.at < greatest(
+                            least(d.registered_at, (select min(lower(p.during)) from mobeye.placement p where p.device_id = d.device_id)),
+                            (select max(t.at) from mobeye.device_renamed t where t.device_id = d.device_id and t.at < n.until))
+                            is not false -- null: nobody has the name
+                      order by r.at desc, r.device_id limit 1),
+                    d.device_id)
+      from next n left join mobeye.device d on d.device_id = n.device_id
+$$;
+comment on function mobeye.name_holder(text, timestamptz) is
+    'The device that had a name at a time; null if no device has or had it.';
+
 -- Of the name of an account the account tells: a placement there is but the one for which it was hidden. Of another name, where it
--- was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after that,
--- else the one that has it now.
+-- was placed tells, if the device of that placement had the name; else when it was.
 create or replace function mobeye.is_of(device text, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
@@ -366,10 +390,7 @@ as $$
         (select p.device_id from mobeye.placement p
           where p.placement_id = is_of.placement_id
             and (p.device_id in (device, name) or name in (select mobeye.names_of(p.device_id)))),
-        (select r.device_id from mobeye.device_renamed r
-          where r.earlier_id = name and r.at > is_of.at order by r.at, r.device_id limit 1),
-        (select d.device_id from mobeye.device d where d.device_id = name),
-        device) = device
+        mobeye.name_holder(name, is_of.at), device) = device
 $$;
 comment on function mobeye.is_of(text, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a device is about that device: another one may have had the name too.';

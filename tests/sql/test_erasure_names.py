@@ -370,6 +370,38 @@ class NameOfAnother(ErasureTest):
         self.superuser.execute("select mobeye.hide_placements(array[%s::bigint], true)", [self.home])
         self.assertEqual(self.superuser.execute(fixes).fetchall(), [("d",), ("stranger",)])
 
+    def send_in_between(self):
+        """The first one went on naming itself d, after it had been renamed and before that was the name of another."""
+        incident = self.incident(ended="48 days", device_id="d", geom=self.point(), location_source="message")
+        self.alert("motion", "48 days", "in between", device_id="d", geom=self.point(), location_source="message", incident_id=incident)
+        return incident
+
+    def test_what_was_sent_before_another_got_the_name_is_of_the_first(self):
+        for again in (lambda: None, lambda: self.rename("d", "e", 40)):
+            again()
+            self.send_in_between()
+            (found,) = self.value(self.superuser, "select mobeye.subject_export('Elders 5', null, null, null)")
+            self.assertEqual((found["alerts"], found["incidents"]), ([], []))
+            (found,) = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)")
+            self.assertIn("in between", [a["event_id"] for a in found["alerts"]])
+            self.assertEqual(len(found["incidents"]), 1)
+            self.superuser.execute("delete from mobeye.incident; delete from mobeye.alert where event_id = 'in between'")
+        self.send_in_between()
+        self.assertEqual(self.erase("Kerkstraat 1")[1], [])
+        self.assertEqual((self.events(), self.incidents()), ([], []))
+
+    def test_and_becomes_secret_with_the_home_of_the_first(self):
+        incident = self.send_in_between()
+        self.superuser.execute("update mobeye.placement set secret = true where placement_id = %s", [self.home])
+        self.assertEqual(self.incident_row(incident, "secret, secret_team"), (True, "noord"))
+        self.assertEqual(self.value(self.superuser, "select team from mobeye.alert where secret and event_id = 'in between'"), "noord")
+
+    def test_of_devices_that_gave_the_name_up_before_it_is_of_the_last(self):
+        self.rename("d", "e", 40)
+        self.alert("motion", "30 days", "of e", device_id="d")
+        self.assertEqual(self.erase("Kerkstraat 1")[1], [])
+        self.assertEqual(self.events(), ["of e"])
+
 
 class SharedIncident(ErasureTest):
     """The names of two neighbours' sets were swapped; later both raised something in one incident."""
