@@ -90,6 +90,7 @@ grant execute on function
     mobeye.device_undo(text),
     mobeye.erased_reference(text),
     mobeye.implausible(public.geometry, float8[]),
+    mobeye.incident_secrecy(bigint),
     mobeye.is_named(text, timestamptz),
     mobeye.is_placed(text, timestamptz),
     mobeye.is_slip(text, text),

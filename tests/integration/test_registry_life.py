@@ -160,21 +160,46 @@ def test_an_address_is_secret_though_a_later_row_of_a_file_did_not_say_so(filled
 
 
 @pytest.mark.parametrize("device, placed, point", [
-    ("NL-3", True, "5.41 52.17"),  # the set has another name now, and told where it was itself
-    ("dc09:CD34/1", False, "5.4 52.25"),  # the place is that of another device
+    ("NL-3", "placement_id", "5.41 52.17"),
+    ("NL-3", "device_placement_id", "5.41 52.17"),  # the set has another name now, and told where it was itself
+    ("dc09:CD34/1", "placement_id", "5.4 52.25"),  # the place is that of another device
 ])
 def test_the_incident_of_a_secret_home_stays_secret_whatever_its_device_is_called(filled, device, placed, point):
     filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
                                                 "NL-3,5.4,52.25,Geheim 1,noord,yes,2026-01-01T00:00:00Z\n")
     reference, = filled.query(
         "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
-        f" placement_id) select gen_random_uuid(), 'alarm', 2, 'motion', '{device}', now(), now(), now(), 'SRID=4326;POINT({point})',"
-        f" case when {placed} then placement_id end from mobeye.placement where device_id = 'NL-3'"
-        " returning reference")[0]
+        f" {placed}) select gen_random_uuid(), 'service', 4, 'battery', '{device}', now(), now(), now(), 'SRID=4326;POINT({point})',"
+        " placement_id from mobeye.placement where device_id = 'NL-3' returning reference")[0]
     filled.query("update mobeye.device set device_id = 'NL-5' where device_id = 'NL-3' returning 1")
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert "note: --at: the placement there is secret, of team noord; this one is too" in said
     assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)") == [("noord", True)]
+
+
+def test_the_incident_of_a_flat_takes_nothing_from_another_flat_at_the_same_point(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,Flat 12,noord,yes,2026-01-01T00:00:00Z\n"
+                                                "NL-4,5.4,52.25,Flat 44,zuid,no,2026-01-01T00:00:00Z\n")
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
+        " placement_id) select gen_random_uuid(), 'service', 4, 'battery', 'NL-4', now(), now(), now(), geom, placement_id"
+        " from mobeye.placement where device_id = 'NL-4' returning reference")[0]
+    _, said = filled.done("device", "place", "NL-2", "--at", reference)
+    assert "secret" not in said
+    assert filled.query("select address, team, secret from mobeye.placement where device_id = 'NL-2'") == [("Flat 44", None, False)]
+
+
+def test_the_incident_of_a_secret_home_whose_placement_has_another_begin_now(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,noord,yes,2026-01-01T00:00:00Z\n")
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
+        " secret, secret_team) values (gen_random_uuid(), 'service', 4, 'battery', 'NL-3', '2026-01-02', '2026-01-02', '2026-01-02',"
+        " 'SRID=4326;POINT(5.41 52.17)', true, 'noord') returning reference")[0]
+    filled.query("update mobeye.placement set during = '[2026-01-03,)' where device_id = 'NL-3' returning 1")
+    _, said = filled.done("device", "place", "NL-2", "--at", reference)
+    assert "note: --at: the placement there is secret, of team noord; this one is too" in said
 
 
 def test_the_last_placement_is_undone(filled):

@@ -31,15 +31,10 @@ static const char address_sql[] =
                     "   from same s, newest n"
                     "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
-/* The incident keeps the name that its device had then, and its place may be that of another device. */
 static const char reference_sql[] =
     "select public.st_x(i.geom), public.st_y(i.geom), i.address, format('the place of its device %s', i.device_id),"
-    "   coalesce(p.secret, false), p.team"
-    " from patrol.incidents i"
-    " left join lateral (select q.secret, q.team from mobeye.placement q"
-    "   where q.during @> i.first_seen"
-    "     and (q.device_id = i.device_id or q.address = i.address or q.geom operator(public.=) i.geom)"
-    "   order by q.secret desc, lower(q.during) desc limit 1) p on true"
+    "   coalesce(s.secret, false), s.team"
+    " from patrol.incidents i left join lateral mobeye.incident_secrecy(i.incident_id) s on true"
     " where i.reference = $1";
 
 static void copy_place(const PGresult *rows, struct found_place *ret)
