@@ -1,6 +1,6 @@
 -- Retention: erasing what is past its time, class by class, and legal holds.
 
-create or replace function mobeye.erase_incidents(ids bigint[]) returns bigint
+create or replace function mobeye.erase_incidents(ids bigint[], at_request boolean default false) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -16,22 +16,26 @@ begin
     on conflict on constraint incident_stats_pkey do update
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     perform mobeye.keep_alarm_figures(ids);
-    -- Alerts of it that are kept for longer stay with those who saw it: the team, or without one those of its areas.
+    -- Alerts of it that are kept for longer stay with those who saw it: the team, or without one those of its areas. At a person's
+    -- request the areas are those of the home.
     update mobeye.alert a
-       set incident_id = null, team = coalesce(a.team, i.team), areas = case when coalesce(a.team, i.team) is null then i.areas end
+       set incident_id = null, team = coalesce(a.team, i.team),
+           areas = case when coalesce(a.team, i.team) is null and not at_request then i.areas end
       from mobeye.incident i
      where i.incident_id = any (ids) and a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen;
     delete from mobeye.incident_history h where h.incident_id = any (ids);
     delete from mobeye.incident_condition c where c.incident_id = any (ids);
     delete from mobeye.snapshot s where s.incident_id = any (ids);
+    update mobeye.change c set areas_before = null, assigned_before = null
+     where c.incident_id = any (ids) and num_nonnulls(c.areas_before, c.assigned_before) > 0;
     delete from mobeye.incident i where i.incident_id = any (ids);
     get diagnostics n = row_count;
     return n;
 end
 $$;
-comment on function mobeye.erase_incidents(bigint[]) is
+comment on function mobeye.erase_incidents(bigint[], boolean) is
     'Erases incidents with their history and images after adding them to the statistics; returns how many there were. Their alerts stay, '
-    'as of no incident. Their changes, which say nothing about a person, are deleted with age (mobeye.purge()).';
+    'as of no incident. Their changes, which then say nothing about a person, are deleted with age (mobeye.purge()).';
 
 create or replace function mobeye.held_alerts(partition regclass) returns boolean
 language plpgsql stable

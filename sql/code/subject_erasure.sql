@@ -283,7 +283,7 @@ begin
        and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
        and (a.incident_id is null or a.incident_id = any (locked) and a.incident_id <> all (held));
     get diagnostics rows = row_count;
-    n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))
+    n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)), at_request => true)
            + mobeye.forget_fixes(
                array(select t.name from unnest(s.names) as t(name)
                        left join mobeye.device_status d on d.device_id = t.name

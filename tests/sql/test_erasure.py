@@ -450,6 +450,16 @@ class Everything(ErasureTest):
         self.assertEqual(self.superuser.execute(areas).fetchall(), [(None,)])
         self.assertNotIn("WKhome", self.value(self.superuser, EVERYTHING))
 
+    def test_where_its_own_incident_lay(self):
+        incident = self.incident(ended="39 days", device_id="d", areas=["wijk:WKhome"])
+        self.superuser.execute("update mobeye.incident set first_seen = %s, last_seen = now()", [self.ago("50 days")])
+        self.superuser.execute("insert into mobeye.change (incident_id, op, status, priority, category, moved, areas_before, assigned_before)"
+                               " values (%s, 'status', 'new', 2, 'alarm', true, '{wijk:WKhome}', 't_jan')", [incident])
+        self.alert("motion", "39 days", "joined it after the period", device_id="d", incident_id=incident)
+        self.erased()
+        self.assertEqual(self.superuser.execute("select areas_before, assigned_before, areas from mobeye.change, mobeye.alert").fetchall(),
+                         [(None, None, None)])
+
     def test_a_change_that_moves_nothing_does_not_tell_where(self):
         incident = self.incident(ended="39 days 12 hours", areas=["wijk:WKhome"], status="new", closed_at=None, outcome=None)
         self.superuser.execute("select patrol.acknowledge(%s)", [incident])
