@@ -147,6 +147,9 @@ select mobeye.hide_late() \g /dev/null
 select is(exact('t_fee', 'o2'), 'true', 'and revealed again, it stays so when the set is retrieved');
 select is(as_login('t_fee', format('select coarse from patrol.incidents where incident_id = %s', :revealed)), 'false', 'the incident too');
 select is(exact('t_fee', 'o1'), 'false', 'still of that incident alone');
+update mobeye.device set device_id = 'open-9' where device_id = 'open-2';
+select is(exact('t_fee', 'o2'), 'true', 'nor does it change when the set is renamed');
+update mobeye.device set device_id = 'open-2' where device_id = 'open-9';
 
 -- Alerts without an incident belong to their placement's team, else to their areas of every layer.
 insert into mobeye.team_area values ('zuid', 'beat', 'B7');
