@@ -72,7 +72,25 @@ as $$
 declare
     device_state text;
     other tstzrange;
+    wrong record;
 begin
+    -- What the table requires: its own message has the whole row, that is a home, and the server logs errors.
+    select w.* into wrong from (values
+        ('device_id', new.device_id is null, 'is missing', 'the id of a device'),
+        ('geom', new.geom is null, 'is missing', 'a point in WGS84'),
+        ('secret', new.secret is null, 'is missing', 'true or false'),
+        ('during', new.during is null, 'is missing', 'a period'),
+        ('during', isempty(new.during) or lower_inf(new.during) or not lower_inc(new.during) or upper_inc(new.during),
+         'must have a begin and exclude its end', 'a period such as [2026-01-01,2026-02-01)'),
+        ('address', length(new.address) > 400, 'is too long', 'at most 400 characters'),
+        ('bag_id', length(new.bag_id) > 64, 'is too long', 'at most 64 characters'),
+        ('instructions', length(new.instructions) > 4000, 'is too long', 'at most 4000 characters'))
+        as w(name, is_so, what, expected)
+     where w.is_so limit 1;
+    if found then
+        raise exception 'placement of %: % %', new.device_id, wrong.name, wrong.what
+            using errcode = 'check_violation', hint = format('Expected %s.', wrong.expected);
+    end if;
     if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
         -- Not which: RD coordinates are those of a home, and the server logs errors.
         raise exception 'placement of %: coordinates are not degrees', new.device_id

@@ -221,10 +221,22 @@ class Placements(RegistryTest):
             with self.subTest(geom):
                 self.assert_refused(psycopg.errors.InvalidParameterValue, "are not degrees", insert, geom)
         for during in ("empty", "(,2026-01-01)", "[2026-01-01,2026-01-02]"):
-            with self.subTest(during), self.assertRaises(psycopg.errors.CheckViolation):
-                self.registry.execute(
-                    "insert into mobeye.placement (device_id, during, geom) values ('a', %s, %s)", [during, AMERSFOORT]
-                )
+            with self.subTest(during):
+                self.assert_refused(psycopg.errors.CheckViolation, "placement of a: during must have",
+                                    "insert into mobeye.placement (device_id, during, geom) values ('a', %s, %s)", during, AMERSFOORT)
+
+    def test_what_is_refused_is_not_in_the_message(self):
+        """The server logs it."""
+        insert = ("insert into mobeye.placement (device_id, during, geom, address, bag_id, instructions, secret)"
+                  " values ('a', %s, %s, %s, %s, %s, %s)")
+        right = {"during": "[2026-01-01,)", "geom": AMERSFOORT, "address": "Kerkstraat 1", "bag_id": "0307", "instructions": "sleutel", "secret": False}
+        for column, wrong in (("during", "empty"), ("during", None), ("geom", None), ("secret", None), ("address", "Kerkstraat " * 40),
+                              ("bag_id", "7" * 65), ("instructions", "sleutel " * 600)):
+            with self.subTest(column), self.assertRaises(psycopg.IntegrityError) as refused:
+                self.registry.execute(insert, list({**right, column: wrong}.values()))
+            diag = refused.exception.diag
+            self.assertRegex(diag.message_primary, f"^placement of a: {column} ")
+            self.assertIsNone(diag.message_detail)
 
     def test_without_a_time_it_holds_from_now_on(self):
         self.registry.execute("insert into mobeye.placement (device_id, geom) values ('a', %s)", [AMERSFOORT])
