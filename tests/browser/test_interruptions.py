@@ -130,6 +130,39 @@ def test_a_person_who_is_removed_is_told(scene):
     wait_until(lambda: screen.count('#connection[data-state="denied"]') == 1, "it is not called lost")
 
 
+def test_a_person_of_no_team_is_told_so_and_not_that_all_is_quiet(scene):
+    """Also one whose team is deleted while the page is open."""
+    incident = scene.incident(kind="panic", priority=1)
+    scene.database.execute("insert into mobeye.person values ('zonder', 'Z. Zonder', null, false)")
+    pages = [scene.screen("jansen", path) for path in ("/", "/wall")]
+    for screen in pages:
+        screen.wait(screen.row(incident))
+        screen.wait_live()
+    theirs = scene.screen("zonder", width=360, height=740, touch=True)
+    for path in ("/", "/wall", "/closed", "/equipment"):
+        theirs.open(path)
+        theirs.wait_text("#main", "U hoort bij geen team", "ziet u geen alarmen", "beheerder")
+    theirs.open("/")
+    theirs.wait_live()
+    theirs.wait("#teamless")
+    theirs.js("window.sent = []; window.fetchBefore = fetch; window.fetch = (path, o) => { sent.push(o?.method); return fetchBefore(path, o) }")
+    theirs.press("n")
+    assert "POST" not in theirs.js("return sent")
+    theirs.shot("teamless")
+    assert theirs.axe() == []
+    scene.database.execute("delete from mobeye.team where team = 'noord'")
+    for screen in [*pages, theirs]:
+        screen.wait_text("#main", "U hoort bij geen team")
+        assert "rustig" not in screen.text() and screen.count('[data-do="next"]') == 0
+    scene.database.execute("update mobeye.person set team = 'zuid' where login = 'zonder'")
+    theirs.wait('[data-do="next"]')
+    theirs.wait(theirs.row(incident))  # it is of no team any more
+    theirs.js("localStorage.setItem('language', 'en')")
+    scene.database.execute("update mobeye.person set team = null where login = 'zonder'")
+    theirs.open("/")
+    theirs.wait_text("#main", "You belong to no team", "you see no alarms", "administrator")
+
+
 def test_pages_that_were_left_hold_no_connection(scene):
     """A browser keeps them, and has six connections for a site."""
     screen = scene.screen("jansen")

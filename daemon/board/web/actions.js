@@ -117,6 +117,9 @@ function onFailure(error, incident) {
         notify('failed', t('failed', { message: text || t('no_right') }), { hint });
     }
     }
+    if (error.kind === 'missing' || error.kind === 'denied') { // the person may have left the team, or lost the right
+        readFailedListener?.();
+    }
     readQueue().catch(ignoreFailure);
     changedListener?.(incident?.incident_id);
 }

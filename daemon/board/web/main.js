@@ -14,7 +14,7 @@ import { queueView } from './queue.js';
 import { choose, setting } from './settings.js';
 import { renderConnection, renderTop, showSettings } from './shell.js';
 import { allowSound, soundState, updateAttention } from './sound.js';
-import { incidentInQueue, mayLook, onUpdate, readQueue, state, updated } from './state.js';
+import { incidentInQueue, isTeamless, mayLook, onUpdate, readQueue, state, updated } from './state.js';
 import { languageCode, setLanguage, t } from './texts.js';
 import { wallView } from './wall.js';
 
@@ -31,6 +31,11 @@ const main = document.getElementById('main');
 
 // ---- showing ----
 
+function teamlessPage() {
+    return el('div', { class: 'page' }, el('h1', { tabindex: -1 }, view.title()),
+        el('div', { class: 'empty', id: 'teamless' }, el('strong', null, t('no_team')), el('p', null, t('no_team_hint'))));
+}
+
 function render() {
     if (forgotten) {
         state.queue = null; // it was on its way
@@ -46,7 +51,7 @@ function render() {
         updateAttention(t('queue'));
         return;
     }
-    const page = view.render();
+    const page = isTeamless() && !(view === equipmentView && state.me.registrar) ? teamlessPage() : view.render();
     page.dataset.key = `${location.pathname} ${languageCode()}`; // nothing of one page becomes part of another
     morph(main, page);
     view.shown?.();
@@ -338,7 +343,7 @@ async function start() {
     onReadFailed(readAgain);
     addEventListener('popstate', () => location.pathname !== shownPath && showPath(true)); // it may be within the page: #main
     listenToKeys({
-        next: () => (view.name === 'queue' ? takeNext() : undefined),
+        next: () => main.querySelector('[data-do="next"]')?.click(),
         undo: undoLast,
         help: commands.settings,
         escape: () => {

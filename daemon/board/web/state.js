@@ -31,6 +31,9 @@ export function updated() {
 
 export const mayLook = () => state.me.officer || state.me.auditor;
 
+/** A person of no team sees no alarms, however many are open. */
+export const isTeamless = () => mayLook() && !state.me.team && !state.me.all_teams;
+
 export const incidents = () => state.queue?.incidents || [];
 
 export const incidentInQueue = id => incidents().find(incident => incident.incident_id === id) || null;

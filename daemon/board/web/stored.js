@@ -15,6 +15,7 @@ const OTHERS = [ // of any
     [/^device ".*" does not exist$/, 'no_device'],
     [/ does not belong to your team$/, 'not_your_team'],
     [/^mute: end .* is not valid$/, 'until_invalid'],
+    [/^the team: is missing/, 'team_missing'],
 ];
 
 /** {text, hint}: why what a person wanted to do with an incident (null: with something else) was refused. */
