@@ -1,6 +1,8 @@
 """How it looks, and to whom: sizes, themes, languages, accessibility, and that nobody else is asked for anything."""
 import pytest
 
+from harness.wait import wait_until
+
 PAGES = {"queue": "/", "equipment": "/equipment", "closed": "/closed", "wall": "/wall"}
 
 
@@ -113,6 +115,29 @@ def test_fingers_find_their_targets(full):
             .map(b => [b.innerText, b.getBoundingClientRect()]).filter(([, r]) => r.height < 36 || r.width < 36)
             .map(([text, r]) => `${text} ${r.width}x${r.height}`)""")
         assert not small, (path, small)
+
+
+@pytest.mark.parametrize("width, height", [(360, 640), (360, 740), (390, 844)])
+def test_nothing_lies_over_the_menu_of_any_row_on_a_phone(full, width, height):
+    screen = full.screen("jansen", width=width, height=height, touch=True)
+    screen.wait_live()
+    screen.click('[data-do="next"]')  # with a notice at the foot
+    screen.wait("#notice .done")
+    rows = screen.js("return [...document.querySelectorAll('#queue [data-incident]')].map(r => r.dataset.incident)")
+    for row in (rows[0], rows[-2], rows[-1]):
+        if row == rows[-1]:
+            screen.click('#notice [data-do="dismiss"]')
+        screen.js("document.querySelector(arguments[0]).scrollIntoView({block: 'end'})", screen.row(row))
+        screen.js("document.querySelector(arguments[0]).click()", screen.row(row) + " .more summary")
+        covered = """return [...document.querySelectorAll(arguments[0] + ' .more-list .button')].filter(b => {
+            if (arguments[1]) { b.scrollIntoView({block: 'center'}); }
+            const r = b.getBoundingClientRect();
+            return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) !== b; }).map(b => b.innerText)"""
+        if row == rows[-1]:
+            wait_until(lambda: screen.js(covered, screen.row(row), False) == [], "the menu is brought into sight")
+            screen.shot(f"menu-{width}-{height}")
+        assert screen.js(covered, screen.row(row), True) == []
+        screen.js("document.querySelector(arguments[0]).click()", screen.row(row) + " .more summary")
 
 
 def test_what_is_well_is_said_where_there_is_nothing(scene):

@@ -151,6 +151,13 @@ async function onClick(event) {
     }
 }
 
+/** On a phone a menu may open below what is at the foot of the screen, and what is pressed there is something else. */
+function onToggle(event) {
+    if (event.target.matches('.more[open]')) {
+        event.target.querySelector('.more-list').scrollIntoView({ block: 'nearest' });
+    }
+}
+
 function onSubmit(event) {
     const form = event.target;
     if (form.dataset.search !== undefined) {
@@ -335,6 +342,7 @@ async function start() {
     setLanguage(setting('language') || document.documentElement.lang);
     document.addEventListener('click', onClick);
     document.addEventListener('submit', onSubmit);
+    document.addEventListener('toggle', onToggle, true);
     main.addEventListener('error', event => event.target.dataset?.image && incidentView.imageFailed(event.target.dataset.image), true);
     state.me = await untilRead(() => get('/api/me'));
     setLanguage(setting('language') || state.me.language);
