@@ -140,6 +140,44 @@ def test_nothing_lies_over_the_menu_of_any_row_on_a_phone(full, width, height):
         screen.js("document.querySelector(arguments[0]).click()", screen.row(row) + " .more summary")
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_stay_in_their_place(scene, width):
+    name = "NL0307" + 5 * "ABCDEFGHIJ" + "00000077"
+    assert len(name) == 64
+    scene.incident(device=name, kind="battery", category="service", priority=4)
+    scene.incident(device="frigate.kamera.achterom.nieuwland.7", number=2, kind="battery", category="service", priority=4)
+    alarm = scene.incident(device=name[:-1], number=3, more=f"status = 'assigned', assigned_to = '{60 * 'w'}'")
+    until = scene.database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")
+    screen = scene.screen("jansen", width=width, height=900)
+    for path in ("/", "/equipment", f"/incident/{alarm}", "/closed"):
+        if path == "/equipment":
+            assert scene.board.ask("jansen", "/api/mute", "POST", {"device": name, "until": until, "reason": 150 * "x"})[0] == 200
+        if path == "/closed":
+            assert scene.board.act("jansen", alarm, "close", outcome="technical")[0] == 200
+        screen.open(path)
+        screen.wait_live()
+        screen.wait(".rows > li, .incident-head")
+        screen.shot(f"long{path.replace('/', '-')}-{width}")
+        # Where the words are, not their boxes.
+        over = screen.js("""const boxes = e => {
+                const words = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), found = [], range = document.createRange();
+                while (words.nextNode()) {
+                    range.selectNodeContents(words.currentNode);
+                    found.push(...[...range.getClientRects()].map(r => [words.currentNode.data.slice(0, 40), r]));
+                }
+                return found;
+            };
+            return [...document.querySelectorAll('.rows > li, .incident-head')].flatMap(row => {
+                const place = row.getBoundingClientRect();
+                const beside = [...row.querySelectorAll('.when, .status')].flatMap(boxes).map(([, r]) => r);
+                const out = boxes(row).filter(([, r]) => r.right > place.right + 1);
+                const under = boxes(row.querySelector('.what')).filter(([, r]) => beside.some(b =>
+                    r.right > b.left + 1 && r.left < b.right - 1 && r.bottom > b.top + 3 && r.top < b.bottom - 3));
+                return [...out, ...under].map(([text]) => text);
+            })""")
+        assert over == [] and screen.overflow() <= 0, (path, over)
+
+
 def test_what_is_well_is_said_where_there_is_nothing(scene):
     screen = scene.screen("jansen")
     screen.wait_text("#main", "Alles rustig")
