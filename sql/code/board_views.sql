@@ -241,6 +241,10 @@ as $$
 declare
     word text := nullif(btrim(q), '');
     wanted text := '%' || replace(replace(replace(word, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
+    silences bigint[] := array(
+        select i.incident_id from mobeye.endpoint_status s
+          join mobeye.incident i on i.incident_key = mobeye.silence_key('endpoint', s.instance || '/' || s.endpoint)
+         where s.instance || '/' || s.endpoint ilike wanted);
     last bigint[];
 begin
     perform mobeye.require_right('look');
@@ -252,13 +256,15 @@ begin
            and i.closed_at > now() - case when word is null then interval '24 hours' else interval '90 days' end
            and (word is null
                 or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, i.assigned_to, i.wijk_name)
-                   ilike wanted)
+                   ilike wanted
+                or i.incident_id = any (silences))
          order by i.closed_at desc, i.incident_id desc limit 200);
     return jsonb_build_object('change_id', mobeye.change_count(), 'incidents', (
-        select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.closed_at desc, i.incident_id desc), '[]')
+        select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' || jsonb_build_object('endpoint', mobeye.silent_endpoint(i.incident_id))
+                                  order by i.closed_at desc, i.incident_id desc), '[]')
           from patrol.incidents i where i.incident_id = any (last)));
 end
 $$;
 comment on function patrol.board_closed(text) is
     'The incidents that were closed in the last 24 hours; if q is given, those of the last 90 days whose reference, address, '
-    'device, kind, outcome, officer or district contains it; the last 200.';
+    'device, kind, outcome, officer, district or silent endpoint contains it; the last 200.';

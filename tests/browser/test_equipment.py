@@ -3,6 +3,8 @@ import pytest
 
 import night
 
+Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="Selenium is not installed (Debian: python3-selenium)").Keys
+
 SILENT = """
 insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at, endpoint, source, kind, silent_since)
 values ('NL-0307-00001', true, now(), now(), now(), 'p', 'd', 'keepalive', now())
@@ -33,6 +35,13 @@ def test_a_service_incident_says_which_device_or_endpoint_it_is_about(scene):
     screen.js("localStorage.setItem('language', 'en')")
     screen.open("/equipment")
     screen.wait_text(row % endpoint, "Endpoint amersfoort-1/portal is silent")
+    scene.database.execute("select mobeye.end_silence('endpoint', 'amersfoort-1/portal', now())")
+    screen.open("/closed")
+    for words in ("Endpoint amersfoort-1/portal is silent", "Nothing found", "Endpoint amersfoort-1/portal is silent"):
+        screen.wait_text("#main", words)
+        search = screen.wait("#search")
+        search.clear()
+        search.send_keys("amersfoort-1/por" if "Nothing" in words else "amersfoort-2", Keys.ENTER)
 
 
 def test_the_history_tells_of_mutes_in_the_language_of_the_person(scene):
