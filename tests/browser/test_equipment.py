@@ -53,16 +53,17 @@ def test_the_history_tells_of_mutes_in_the_language_of_the_person(scene):
     scene.database.execute("update mobeye.mute set at = at - interval '1 hour', until = now() - interval '1 second' where ended_at is null")
     scene.database.execute("select mobeye.end_mutes()")
     scene.database.execute("insert into mobeye.incident_history (incident_id, actor, action, note) values (%s, 'jansen', 'note', 'unmuted')", incident)
+    assert scene.board.act("bakker", incident, "note", note="board")[0] == 200
     scene.database.execute("update mobeye.incident set status = 'assigned', assigned_to = 'bakker' where incident_id = %s", incident)
     scene.database.execute("delete from mobeye.person where login = 'bakker'")
     notes = "return [...document.querySelectorAll('.history .note')].map(n => n.innerText)"
     screen = scene.screen("jansen", f"/incident/{incident}")
     screen.wait_text(".history", "persoon verwijderd")
-    assert screen.js(notes) == ["persoon verwijderd", "unmuted", "demping afgelopen", "gedempt: hond", "demping opgeheven", "gedempt: hond"]
+    assert screen.js(notes) == ["persoon verwijderd", "board", "unmuted", "demping afgelopen", "gedempt: hond", "demping opgeheven", "gedempt: hond"]
     screen.js("localStorage.setItem('language', 'en')")
     screen.open(f"/incident/{incident}")
     screen.wait_text(".history", "person removed")
-    assert screen.js(notes) == ["person removed", "unmuted", "mute ended", "muted: hond", "unmuted", "muted: hond"]
+    assert screen.js(notes) == ["person removed", "board", "unmuted", "mute ended", "muted: hond", "unmuted", "muted: hond"]
 
 
 def test_why_a_mute_is_refused_is_said_in_the_language_of_the_person(scene):

@@ -176,7 +176,7 @@ function historySection() {
             el('li', { class: `h-${entry.action}`, 'data-key': `h${entry.entry}` },
                 timeAt(entry.at), el('span', { class: 'who' }, entry.actor === 'mobeyed' ? t('system') : nameOf(entry.actor, state.me)),
                 el('span', { class: 'did' }, historyText(entry)),
-                entry.note && entry.note !== 'board' && el('span', { class: 'note' }, entry.action === 'verified' ? word('verified', entry.note) : noteOf(entry))))));
+                entry.note && !(entry.action === 'look' && entry.note === 'board') && el('span', { class: 'note' }, entry.action === 'verified' ? word('verified', entry.note) : noteOf(entry))))));
 }
 
 function beforeSection() {
