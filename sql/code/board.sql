@@ -258,7 +258,10 @@ begin
     end;
     if http_status <> 200 then
         body := mobeye.refusal(person, state, message, hint)
-                || case when http_status = 409 then coalesce(mobeye.conflict(id, stale = 'expected_change'), '{}') else '{}' end;
+                || case when http_status = 409
+                        then coalesce(mobeye.conflict(coalesce(id, mobeye.number_argument(mobeye.read_arguments(arguments), 'incident_id')),
+                                                      stale = 'expected_change'), '{}')
+                        else '{}' end;
     end if;
     return next;
 end

@@ -5,7 +5,8 @@ import { t } from './texts.js';
 
 const REFUSALS = [ // of SQLSTATE 55000
     [/: cannot be muted/, 'stays_never'],
-    [/: no condition is active/, 'mute_restored'],
+    [/: no condition is active/, 'mute_inactive'],
+    [/ was muted before the incident was reopened/, 'mute_reopened'],
     [/: its device does not stand/, 'mute_moved'],
     [/: another device joined it/, 'stays_other_device'],
 ];
@@ -18,18 +19,20 @@ const OTHERS = [ // of any
     [/^the team: is missing/, 'team_missing'],
 ];
 
+const RIGHTS = { 28000: 'denied', 42501: 'no_right' }; // SQLSTATE
+
 /** {text, hint}: why what a person wanted to do with an incident (null: with something else) was refused. */
 export function refusalOf(incident, body) {
     const other = OTHERS.find(([pattern]) => pattern.test(body.message));
-    if (other) {
-        return { text: t(other[1]) };
+    if (other || RIGHTS[body.code]) {
+        return { text: t(other ? other[1] : RIGHTS[body.code]) };
     }
     if (body.code !== '55000' || !incident) {
         return { text: body.message, hint: body.hint };
     }
     const known = REFUSALS.find(([pattern]) => pattern.test(body.message));
     const now = { ...incident, status: body.status || incident.status, assigned_to: body.status ? body.assigned_to : incident.assigned_to };
-    return { text: t(known ? known[1] : 'not_possible', { ref: incident.reference, status: statusOf(now, state.me) }) };
+    return { text: t(known && now.status !== 'closed' ? known[1] : 'not_possible', { ref: incident.reference, status: statusOf(now, state.me) }) };
 }
 
 const NOTES = [ // [action, what the database writes, the text]

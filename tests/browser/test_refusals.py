@@ -1,0 +1,80 @@
+"""What is said of what could not be done: why, in the language of the person; and nothing that was typed is lost."""
+import night
+from test_equipment import SILENT
+from test_working import mute
+
+LATE = "window.fetchBefore = fetch; window.fetch = (path, o) => o?.method === 'POST' ? fetchBefore(path, o) : new Promise(() => {})"
+
+
+def open_mute(screen, incident):
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.click(f'{screen.row(incident)} [data-action="mute"]')
+    screen.wait("dialog [name=reason]").send_keys("sirene stuk")
+
+
+def test_a_mute_is_refused_for_the_reason_that_there_is(scene):
+    incident, still = scene.incident(), scene.incident(device="NL-0307-00002", number=1, more="active = 0")
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(still))
+    mute(screen, still, "restored")
+    screen.wait_text("#notice .conflict", "Niet uitgevoerd", "niets (meer) actief", "Demp voor een tijd")
+    assert "hersteld is" not in screen.text("#notice")
+    screen.click('#notice [data-do="dismiss"]')
+    open_mute(screen, incident)
+    assert scene.board.act("bakker", incident, "close", outcome="false_alarm")[0] == 200  # meanwhile
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#notice .conflict", "Niet uitgevoerd", "kan niet", "Het is nu: Gesloten")
+    assert "actief" not in screen.text("#notice") and "Demp" not in screen.text("#notice")
+
+
+def test_a_mute_from_before_an_incident_was_reopened_is_named_in_dutch(scene):
+    screen = scene.screen("jansen")
+    screen.wait_live()
+    screen.focus_window()
+    said = screen.driver.execute_async_script("""const done = arguments[0]; import('/stored.js').then(m => done(m.refusalOf(
+        {reference: '2026-000001', status: 'reopened'}, {code: '55000', status: 'reopened', message:
+         'incident 2026-000001: its device NL-1 was muted before the incident was reopened, and is not now'})))""")
+    assert "was al gedempt voordat de melding heropend werd" in said["text"] and "demp opnieuw" in said["text"], said
+
+
+def test_what_a_person_may_not_any_more_is_said_in_dutch(scene):
+    incident = scene.incident()
+    scene.database.execute("""
+        do $$ begin create role vervanger login; exception when duplicate_object then null; end $$; grant mobeye_patrol to vervanger;
+        insert into mobeye.person values ('vervanger', 'Vervanger', 'noord', false)""")
+    screen = scene.screen("vervanger")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    screen.js("document.addEventListener('visibilitychange', e => e.stopImmediatePropagation(), true);" + LATE)
+    scene.database.execute("revoke mobeye_patrol from vervanger")
+    screen.click(f'{screen.row(incident)} [data-action="claim"]')
+    screen.wait_text("#notice .failed", "Niet uitgevoerd: U mag dit niet.")
+    assert "Expected" not in screen.text("#notice")
+    scene.database.execute("delete from mobeye.person where login = 'vervanger'")
+    screen.click(f'{screen.row(incident)} [data-action="claim"]')
+    screen.wait_text("#notice .failed", "Niet uitgevoerd: U bent niet (meer) geregistreerd")
+
+
+def test_a_device_that_is_gone_or_of_another_team_and_an_end_that_is_past_are_refused_in_dutch(scene):
+    night.add_home(scene.database, "NL-0307-00001", 0)
+    scene.database.execute(SILENT)
+    screen = scene.screen("jansen", "/equipment")
+    screen.wait_live()
+    screen.wait('#devices [data-action="mute"]')
+    screen.js(LATE)
+
+    def refused(*text):
+        screen.click('#devices [data-action="mute"]')
+        field = screen.wait("dialog [name=reason]")
+        field.clear()
+        field.send_keys("hond")
+        screen.click("dialog [data-confirm=mute]")
+        screen.wait_text("#notice .notice", "Niet uitgevoerd", *text)
+
+    screen.js("window.now = Date.now; Date.now = () => now() - 2 * 3600000")  # the clock of the device is two hours behind
+    refused("Kies een tijdstip in de toekomst")
+    screen.js("Date.now = now")
+    scene.database.execute("update mobeye.placement set team = 'zuid'")
+    refused("dit is niet van uw team")
+    scene.database.execute("delete from mobeye.placement; delete from mobeye.device_status; delete from mobeye.device")
+    refused("dit apparaat bestaat niet")
