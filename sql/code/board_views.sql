@@ -179,6 +179,7 @@ as $$
 declare
     box public.geometry := public.st_makeenvelope(west, south, east, north, 4326);
     finest float8 := greatest((east - west) / 2000, 0.00001); -- half a pixel of a wall screen
+    o mobeye.viewer := mobeye.officer_viewer();
 begin
     perform mobeye.require_right('look');
     if (west <= east and south <= north) is not true then
@@ -189,7 +190,8 @@ begin
         select coalesce(jsonb_agg(jsonb_build_object(
                    'type', 'Feature',
                    'geometry', public.st_asgeojson(public.st_simplifypreservetopology(a.geom, finest), 6)::jsonb,
-                   'properties', jsonb_build_object('layer', a.layer, 'code', a.code, 'name', a.name))
+                   'properties', jsonb_build_object('layer', a.layer, 'code', a.code, 'name', a.name, 'may_mute',
+                       o.is_officer and (o.all_teams or coalesce(a.layer || ':' || a.code = any (o.areas), false))))
                    order by a.layer, a.code), '[]')
           from (select * from mobeye.area a
                  where a.geom operator(public.&&) box and a.valid @> now() order by a.layer, a.code limit 1000) as a));
@@ -197,7 +199,7 @@ end
 $$;
 comment on function patrol.board_areas(float8, float8, float8, float8) is
     'The areas in a box (degrees: west, south, east, north) that are valid now, at most 1000, simplified to the resolution '
-    'of a screen, as a FeatureCollection.';
+    'of a screen, as a FeatureCollection; may_mute: whether the reader may mute the area.';
 
 create or replace function patrol.board_equipment(q text default null) returns jsonb
 language plpgsql stable security definer

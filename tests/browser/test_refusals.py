@@ -55,6 +55,32 @@ def test_what_a_person_may_not_any_more_is_said_in_dutch(scene):
     screen.wait_text("#notice .failed", "Niet uitgevoerd: U bent niet (meer) geregistreerd")
 
 
+def test_only_areas_that_one_may_mute_are_offered_and_a_reason_outlives_a_refusal(scene):
+    screen = scene.screen("jansen", "/equipment")
+    screen.click('[data-do="mute-area"]')
+    screen.wait("dialog option")
+    assert screen.js("return [...document.querySelectorAll('dialog option')].map(o => o.text)") == ["wijk: Nieuwland (WK999901)"]
+    screen.click("dialog [data-confirm=area]")
+    screen.wait("dialog [name=reason]").send_keys("stroomstoring in de wijk")
+    scene.database.execute("delete from mobeye.team_area where team = 'noord'")
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#notice .failed", "Niet uitgevoerd: dit is niet van uw team")
+    screen.click('[data-do="mute-area"]')
+    screen.wait_text("#notice .failed", "geen gebieden die u kunt dempen")
+    scene.database.execute("insert into mobeye.team_area values ('noord', 'wijk', 'WK999901')")
+    reason = "return document.querySelector('dialog [name=reason]').value"
+    for expected in ("stroomstoring in de wijk", ""):
+        screen.click('[data-do="mute-area"]')
+        screen.click("dialog [data-confirm=area]")
+        screen.wait("dialog [name=reason]")
+        assert screen.js(reason) == expected
+        screen.click("dialog [data-confirm=mute]") if expected else None
+        screen.wait("#notice .done")
+    room = scene.screen("meldkamer", "/equipment")
+    room.click('[data-do="mute-area"]')
+    room.wait("dialog option:nth-child(3)")
+
+
 def test_a_device_that_is_gone_or_of_another_team_and_an_end_that_is_past_are_refused_in_dutch(scene):
     night.add_home(scene.database, "NL-0307-00001", 0)
     scene.database.execute(SILENT)

@@ -377,7 +377,7 @@ def test_an_area_is_muted_and_the_mute_undone(scene):
     incident = scene.incident()
     screen = scene.screen("jansen", "/equipment")
     screen.click('[data-do="mute-area"]')
-    screen.wait('dialog option:nth-child(3)')
+    screen.wait("dialog option")
     screen.js("""const s = document.querySelector('dialog select');
         s.value = [...s.options].find(o => o.text.includes('WK999901')).value""")
     screen.click("dialog [data-confirm=area]")

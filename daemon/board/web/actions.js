@@ -1,6 +1,6 @@
 // What a person does with an incident: which actions there are, sending one once, and what comes of it.
 import { Failure, get, post } from './api.js';
-import { askAssign, askClose, askMute, askNote, askReopen } from './dialogs.js';
+import { askAssign, askClose, askMute, askNote, askReopen, forgetDraft } from './dialogs.js';
 import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { isShown, notify } from './notice.js';
@@ -165,7 +165,11 @@ export async function sendOnce(incident, action, path, body, onDone) {
     }) });
     updated();
     try {
-        onDone(await post(path, body));
+        const answer = await post(path, body);
+        if (body.note || body.reason) {
+            forgetDraft();
+        }
+        onDone(answer);
     } catch (error) {
         if (!(error instanceof Failure)) {
             throw error;

@@ -6,6 +6,14 @@ import { t } from './texts.js';
 const OUTCOMES = ['no_trace', 'false_alarm', 'confirmed', 'technical', 'drill'];
 const HOUR_MS = 3600000;
 
+let draft = null; // {title, texts: of each field}: what was submitted last, offered again where it was refused
+
+export function forgetDraft() {
+    draft = null;
+}
+
+const textsOf = form => [...form.querySelectorAll('textarea')];
+
 /** A form in a dialog; read(form, complain) returns what was entered, or null where something is missing. */
 function askForm(title, fields, submit, read, name) {
     return new Promise(resolve => {
@@ -22,6 +30,8 @@ function askForm(title, fields, submit, read, name) {
                 event.preventDefault();
                 answer = read(form, complain);
                 if (answer) {
+                    const texts = textsOf(form).map(field => field.value);
+                    draft = texts.length > 0 ? { title, texts } : draft;
                     dialog.close();
                 }
             },
@@ -37,6 +47,11 @@ function askForm(title, fields, submit, read, name) {
                 resolve(answer);
             },
         }, form);
+        if (draft?.title === title) {
+            textsOf(form).forEach((field, n) => {
+                field.value = draft.texts[n];
+            });
+        }
         document.body.append(dialog);
         dialog.showModal();
         (dialog.querySelector('[data-first]') || dialog.querySelector('input, textarea, select'))?.focus();

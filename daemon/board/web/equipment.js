@@ -63,7 +63,12 @@ async function muteArea() {
         notify('failed', t('no_areas'));
         return;
     }
-    const area = await askArea(areas);
+    const own = areas.filter(area => area.properties.may_mute);
+    if (own.length === 0) {
+        notify('failed', t('no_own_areas'));
+        return;
+    }
+    const area = await askArea(own);
     if (area) {
         await mute(area.name || area.code, { layer: area.layer, code: area.code });
     }

@@ -253,6 +253,7 @@ const table = {
     no_mutes: ['Niets is gedempt.', 'Nothing is muted.'],
     mute_area: ['Demp een gebied', 'Mute an area'],
     no_areas: ['Er zijn geen gebieden ingelezen.', 'No areas have been imported.'],
+    no_own_areas: ['Uw team heeft geen gebieden die u kunt dempen.', 'Your team has no areas that you could mute.'],
     which_area: ['Welk gebied', 'Which area'],
     search_devices: ['Zoek apparaat, adres of model', 'Search device, address or model'],
     battery: ['Batterij', 'Battery'],
