@@ -33,8 +33,8 @@ def test_a_mute_from_before_an_incident_was_reopened_is_named_in_dutch(scene):
     screen.focus_window()
     said = screen.driver.execute_async_script("""const done = arguments[0]; import('/stored.js').then(m => done(m.refusalOf(
         {reference: '2026-000001', status: 'reopened'}, {code: '55000', status: 'reopened', message:
-         'incident 2026-000001: its device NL-1 was muted before the incident was reopened, and is not now'})))""")
-    assert "was al gedempt voordat de melding heropend werd" in said["text"] and "demp opnieuw" in said["text"], said
+         'incident 2026-000001: another device joined it, which was muted before it was reopened'})))""")
+    assert "was al gedempt voordat de melding heropend of vrijgegeven werd" in said["text"] and "demp opnieuw" in said["text"], said
 
 
 def test_what_a_person_may_not_any_more_is_said_in_dutch(scene):

@@ -6,7 +6,7 @@ import { t } from './texts.js';
 const REFUSALS = [ // of SQLSTATE 55000
     [/: cannot be muted/, 'stays_never'],
     [/: no condition is active/, 'mute_inactive'],
-    [/ was muted before the incident was reopened/, 'mute_reopened'],
+    [/ was muted before .* was (reopened|released)/, 'mute_before'],
     [/: its device does not stand/, 'mute_moved'],
     [/: another device joined it/, 'stays_other_device'],
 ];
