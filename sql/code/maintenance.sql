@@ -87,8 +87,12 @@ begin
          where i.status <> 'closed' and i.last_received_at < now() - interval '7 days' and i.alert_count > 0
            and (i.status = 'new' and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
                 and not exists (select from mobeye.incident_history h
-                                 where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look')
-                and not mobeye.was_muted(i, now() - interval '7 days')
+                                 where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look'
+                                   -- Ending a mute touches nothing, nor does muting again what a mute has hidden since it began.
+                                   and (h.action <> 'mute'
+                                        or h.note is distinct from 'unmuted' and not mobeye.was_muted(i, h.at, i.first_received_at)))
+                -- Only the last of a device that never sends a restore: its earlier ones would flood the queue.
+                and not (i.accepting and i.active > 0 and mobeye.was_muted(i, now() - interval '7 days'))
                 -- No queue shows it: nobody else would ever close it.
                 or i.restored_at is not null and mobeye.restored_in_mute(i.incident_id))
          order by i.incident_id limit 1000
@@ -101,9 +105,9 @@ begin
 end
 $$;
 comment on function mobeye.close_unattended() is
-    'Closes as unattended the incidents that nobody touched (verified, noted, linked, muted or held) and no mute hid for 7 days, '
-    'or that were restored under a mute and not touched otherwise, and that had no alert for 7 days; returns how many. A silence, '
-    'which has no alerts, stays open until it ends.';
+    'Closes as unattended the incidents that had no alert for 7 days and that nobody touched (verified, noted, linked, muted or '
+    'held), or that were restored under a mute and not touched otherwise; returns how many. One that is active and that alerts may '
+    'still join stays open while it is muted, and for 7 days after. A silence, which has no alerts, stays open until it ends.';
 
 create or replace function mobeye.purge(alarm interval) returns bigint
 language plpgsql security definer

@@ -111,19 +111,27 @@ update mobeye.incident set verified_by = 'person' from old where id = incident_i
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
 
--- Nor what a mute has kept from all, before it was in the queue for as long.
+-- Nor an alarm that is still active and that a mute has kept from all, before it was in the queue for as long. But what nothing joins any
+-- more, as each earlier alarm of a camera, which never sends a restore, does not wait for the end of a mute.
 truncate old;
 update mobeye.incident set status = 'closed', accepting = false, closed_at = now() where status <> 'closed';
-insert into mobeye.device (device_id) select unnest(array['still-muted', 'muted-lately', 'muted-long-ago', 'unmuted-lately', 'joined', 'never-muted']);
-insert into mobeye.mute (device_id, at, until, reason, muted_by)
-select name, now() - interval '20 days', now() + until::interval, 'x', 'x'
-  from (values ('still-muted', '1 day'), ('muted-lately', '-6 days -23 hours'), ('muted-long-ago', '-7 days -1 hour'), ('unmuted-lately', '1 day'), ('joined', '-8 days')) as m (name, until);
+create temporary table muted (name text, since interval, until interval, accepting boolean);
+insert into muted values ('still-muted', '-20 days', '1 day', true), ('muted-lately', '-20 days', '-6 days -23 hours', true), ('unmuted-lately', '-20 days', '1 day', true),
+    ('muted-long-ago', '-20 days', '-7 days -1 hour', true), ('unmuted-long-ago', '-20 days', '-7 days -1 hour', true), ('joined', '-20 days', '-8 days', true), ('never-muted', null, null, true),
+    ('earlier', '-20 days', '1 day', false), ('earlier-unmuted', '-20 days', '-1 day', false), ('earlier-muted-again', '-20 days', '1 day', false),
+    ('muted-in-the-queue', '-9 days', '1 day', false), ('noted', '-20 days', '1 day', false);
+insert into mobeye.device (device_id) select name from muted;
+insert into mobeye.mute (device_id, at, until, reason, muted_by) select name, now() + since, now() + until, 'x', 'x' from muted where since is not null;
 update mobeye.mute set ended_at = now() - interval '6 days', ended_by = 'x' where device_id = 'unmuted-lately';
-insert into old select device_id, make(jsonb_build_object('device_id', device_id, 'team', 'noord', 'areas', '{}'::text[], 'created_at', at, 'first_seen', at, 'last_seen', at, 'last_received_at', at))
-  from mobeye.device, (select now() - interval '10 days' as at) as t where device_id ~ 'muted|joined';
+insert into old select name, make(jsonb_build_object('device_id', name, 'team', 'noord', 'areas', '{}'::text[], 'created_at', at, 'first_seen', at, 'last_seen', at, 'last_received_at', at, 'accepting', accepting))
+  from muted, (select now() - interval '10 days' as at) as t;
 insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'still-muted' from old where what = 'joined';
+select mobeye.add_history(id, action, note, actor => 't_jan') from old join (values
+    ('unmuted-long-ago', 'mute', 'unmuted'), ('earlier-unmuted', 'mute', 'unmuted'), ('earlier-muted-again', 'mute', 'muted: x'), ('muted-in-the-queue', 'mute', 'muted: x'), ('noted', 'note', 'x')) as h (name, action, note)
+    on name = what \g /dev/null
 select mobeye.close_unattended() \g /dev/null
-select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'joined, muted-long-ago, never-muted', 'nor what was muted until less than 7 days ago');
+select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'),
+          'earlier, earlier-muted-again, earlier-unmuted, joined, muted-long-ago, never-muted, unmuted-long-ago', 'nor what is active and was muted until less than 7 days ago');
 
 -- One absurd value would end a job for all.
 select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, quote_nullable(replace(value, chr(10), ' '))))
