@@ -24,11 +24,12 @@ comment on function mobeye.stood_at(mobeye.incident) is 'The placement of the de
 
 -- Of where each stood then; a mute ends with its placement.
 create or replace function mobeye.devices_muted(i mobeye.incident, from_at timestamptz, until_at timestamptz) returns boolean
-language sql stable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select not exists (
-        select from (select i.device_id, mobeye.stood_at(i) as placement_id
+begin
+    return not exists (
+        select from (select i.device_id, coalesce(i.device_placement_id, mobeye.stood_at(i)) as placement_id
                      union all
                      select c.device_id, (select p.placement_id from mobeye.placement p
                                            where p.device_id = c.device_id and p.during @> c.since)
@@ -37,7 +38,8 @@ as $$
          where not exists (select from mobeye.mute m
                             where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
                               and m.at <= from_at and until_at <= least(m.until, m.ended_at)
-                              and (m.at > greatest(i.released_at, i.reopened_at)) is not false))
+                              and (m.at > greatest(i.released_at, i.reopened_at)) is not false));
+end
 $$;
 comment on function mobeye.devices_muted(mobeye.incident, timestamptz, timestamptz) is
     'Whether each of the devices of an incident was muted all the time between two, by one mute that still applies to the incident.';
@@ -219,19 +221,26 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    affected record;
+    affected bigint[] := array(select mobeye.muted_incidents(mute_id));
+    by_viewer boolean := actor is null;
+    via_login text := case when by_viewer then (mobeye.current_viewer()).via end;
 begin
-    for affected in
-        select a.incident_id, case when note = 'muted' and (m.device_id is null or m.device_id = i.device_id or m.team = i.team)
-                                   then note || ': ' || m.reason else note end as note
-          from mobeye.muted_incidents(mute_id) as a (incident_id)
-          join mobeye.incident i on i.incident_id = a.incident_id
-          join mobeye.mute m on m.mute_id = announce_mute.mute_id
-         order by a.incident_id
-    loop
-        perform mobeye.add_change(affected.incident_id, 'mute');
-        perform mobeye.add_history(affected.incident_id, 'mute', affected.note, actor => actor);
-    end loop;
+    actor := coalesce(actor, mobeye.actor());
+    with announced as (
+        insert into mobeye.change (at, incident_id, op, status, priority, category)
+        select clock_timestamp(), i.incident_id, 'mute', i.status, i.priority, i.category
+          from mobeye.incident i where i.incident_id = any (affected) order by i.incident_id
+        returning incident_id, entry)
+    insert into mobeye.incident_history (incident_id, at, actor, via, action, note, last_change)
+    select i.incident_id, clock_timestamp(), announce_mute.actor, via_login, 'mute',
+           case when announce_mute.note = 'muted' and (m.device_id is null or m.device_id = i.device_id or m.team = i.team)
+                then announce_mute.note || ': ' || m.reason else announce_mute.note end,
+           case when by_viewer then a.entry end
+      from announced a
+      join mobeye.incident i on i.incident_id = a.incident_id
+      join mobeye.mute m on m.mute_id = announce_mute.mute_id
+     order by a.entry;
+    perform mobeye.notify_incidents(affected, array_fill('mute'::text, array[cardinality(affected)]));
 end
 $$;
 comment on function mobeye.announce_mute(bigint, text, text) is
