@@ -139,6 +139,21 @@ create or replace trigger change_areas after update of areas on mobeye.incident
     for each row when (old.team is null and new.team is null and old.areas is distinct from new.areas)
     execute function mobeye.change_areas();
 
+create or replace function mobeye.keep_areas() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    new.areas_throughout := array(select unnest(coalesce(old.areas_throughout, old.areas)) intersect select unnest(new.areas));
+    return new;
+end
+$$;
+comment on function mobeye.keep_areas() is 'Keeps in which of its areas an incident has lain since it began.';
+
+create or replace trigger keep_areas before update of areas on mobeye.incident
+    for each row when (old.areas is distinct from new.areas)
+    execute function mobeye.keep_areas();
+
 create or replace function mobeye.add_history(
     incident_id bigint, action text, note text default null, from_status text default null,
     to_status text default null, outcome text default null, assigned_to text default null,

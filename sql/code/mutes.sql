@@ -113,23 +113,26 @@ select m.* from mobeye.mute m
 comment on view mobeye.active_mute is 'The mutes that are active now.';
 
 create or replace function mobeye.restored_in_mute(incident_id bigint) returns boolean
-language sql stable security definer cost 1000
+language plpgsql stable security definer cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-    select exists (select from mobeye.incident i
+begin
+    return exists (select from mobeye.incident i
                      join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
                     where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and i.status = 'new'
                       and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
                       and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i)
-                      and (m.area is not null
-                           or mobeye.devices_muted(i, case i.incident_id when m.incident_id then m.at else i.first_received_at end,
+                      -- The queue showed what began elsewhere.
+                      and (m.area = any (coalesce(i.areas_throughout, i.areas))
+                           or m.area is null and mobeye.devices_muted(i, case i.incident_id when m.incident_id then m.at else i.first_received_at end,
                                                    i.restore_received_at))
                       and not exists (select from mobeye.incident_history h
-                                       where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute', 'hold', 'release_hold', 'reveal')))
+                                       where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute', 'hold', 'release_hold', 'reveal')));
+end
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
-    'Whether an incident began and was restored while its devices or its area were muted all the time, or was restored while it '
+    'Whether an incident began and was restored while its devices, or an area that it did not leave, were muted all the time, or was restored while it '
     'was muted until then: it does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
 
 create or replace view patrol.mutes with (security_barrier) as

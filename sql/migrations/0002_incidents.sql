@@ -62,6 +62,7 @@ create table if not exists mobeye.incident (
     accuracy_m real,
     location_source text not null default 'none',
     areas text[] not null default '{}', -- 'layer:code' of each layer
+    areas_throughout text[], -- those of areas in which it has lain since it began; null: all of them
     placement_id bigint,
     device_placement_id bigint, -- where device_id stood; null: nowhere
     -- An alert came from a secret placement of this team (null: of no team, or of several), in this 125 m cell.

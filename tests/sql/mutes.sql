@@ -108,6 +108,25 @@ update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where ended_
 select lives_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), 'or until it is restored') from made where name = 'placed';
 select ok(queued('t_fee') !~ 'placed', 'which mutes it too');
 
+-- An alarm that the queue showed where it began is there again when the mute of the area into which a fix moved it ends.
+delete from mobeye.mute;
+delete from mobeye.incident;
+delete from made;
+select put(name, jsonb_build_object('team', team, 'areas', areas))
+  from (values ('moved in', 'noord', '{wijk:WK1}'::text[]), ('of no team', null, '{wijk:WK1}'), ('to and fro', 'noord', '{wijk:WK2}'), ('stayed', 'noord', '{wijk:WK2}'), ('within', 'noord', '{wijk:WK2,buurt:BU1}')) as w (name, team, areas) \g /dev/null
+select mute('t_fee', 'mute_area(''wijk'', ''WK2'', now() + interval ''1 hour'', ''feest'')') as area \gset
+update mobeye.mute set at = now() - interval '1 hour';
+select is(queued('t_fee'), 'moved in of no team', 'what began elsewhere is in the queue');
+update mobeye.incident i set areas = '{wijk:WK1}' from made where id = i.incident_id and name = 'to and fro';
+update mobeye.incident i set areas = case when name = 'within' then '{wijk:WK2,buurt:BU2}' else '{wijk:WK2}'::text[] end from made where id = i.incident_id;
+select is(queued('t_fee'), null, 'until it moves into the muted area');
+update mobeye.incident set active = 0, restored_at = now(), restore_received_at = clock_timestamp();
+select is(queued('t_fee'), null, 'and is restored there');
+select mute('t_fee', format('unmute(%s)', :area)) \g /dev/null
+select is(queued('t_fee'), 'moved in of no team to and fro', 'it is there again when the mute ends, and what lay in the area all the time is not');
+update mobeye.incident set areas = '{}';
+select ok(bool_and(areas_throughout is null or areas_throughout = '{}'), 'no area outlives the place') from mobeye.incident;
+
 -- Why a device that only joined it is muted is not said to another team.
 delete from mobeye.mute;
 delete from mobeye.incident;
