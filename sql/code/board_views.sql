@@ -144,6 +144,21 @@ $$;
 comment on function mobeye.looked_lately(bigint) is
     'Whether the viewer opened an incident in the last 15 minutes, and, if its place is secret, after its last change of status.';
 
+-- Not an advisory lock: any login can take those.
+create or replace function mobeye.await_look() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+begin
+    perform from mobeye.person p where p.login = mobeye.actor() for no key update;
+exception when lock_not_available then
+    null; -- as while the person's team is renamed: rather two looks than none
+end
+$$;
+comment on function mobeye.await_look() is
+    'Waits for another look of the viewer that is being recorded, for at most a second, and makes their next ones wait for this one.';
+
 create or replace function patrol.board_incident(id bigint, reason text default null) returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -151,10 +166,15 @@ as $$
 declare
     v mobeye.viewer := mobeye.require_right('look');
     known bigint := mobeye.change_count(); -- before anything is read: what the person is shown is at least as new
+    looks boolean := reason is not null or not mobeye.must_give_reason(v) and not mobeye.looked_lately(id);
     exact jsonb;
     detail jsonb;
 begin
-    if reason is not null or not mobeye.must_give_reason(v) and not mobeye.looked_lately(id) then
+    if looks and reason is null then
+        perform mobeye.await_look();
+        looks := not mobeye.looked_lately(id);
+    end if;
+    if looks then
         select to_jsonb(o) into exact
           from patrol.open_incident(id, case when mobeye.must_give_reason(v) then reason
                                              else coalesce(nullif(btrim(reason), ''), 'board') end) o;

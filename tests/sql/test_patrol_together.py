@@ -107,6 +107,20 @@ class Together(SchemaTest):
         self.assertEqual([result for result in results if result not in told], ["assigned"])
         self.assertEqual([error.sqlstate for error in told], ["MB001"])
 
+    def test_a_page_that_is_read_twice_at_once_is_one_look(self):
+        (incident,) = self.make()
+        self.superuser.execute("insert into mobeye.person (login, name, team) values (current_user, 'P', 'noord') on conflict do nothing")
+        first, second = self.connect(), self.connect()
+        read = "select patrol.board_incident(%s)"
+        with first.transaction():
+            first.execute(read, [incident])
+            waiting = threading.Thread(target=second.execute, args=[read, [incident]])
+            waiting.start()
+            self.waits(second)
+        waiting.join(PATIENCE_S)
+        looks = "select count(*) from mobeye.incident_history where incident_id = %s and action = 'look'"
+        self.assertEqual(self.value(self.superuser, looks, incident), 1)
+
     def test_two_who_number_at_once_give_each_change_one_number(self):
         incident = self.make(1)[0]
         self.superuser.execute("select mobeye.number_changes()")
