@@ -326,6 +326,7 @@ declare
     i mobeye.incident := mobeye.lock_incident(id);
     p mobeye.placement;
     added bigint;
+    put_back text;
 begin
     if not mobeye.is_mutable(i) then
         raise exception 'incident %: cannot be muted, it is %', mobeye.reference(id),
@@ -351,6 +352,14 @@ begin
     end if;
     added := mobeye.add_mute(i.device_id, null, at_most, reason, id);
     if not mobeye.mute_applies(added, id) then
+        put_back := case when i.reopened_at = greatest(i.released_at, i.reopened_at) then 'reopened' else 'released' end;
+        i.released_at := null;
+        i.reopened_at := null;
+        if mobeye.devices_muted(i, clock_timestamp(), clock_timestamp()) then
+            raise exception 'incident %: another device joined it, which was muted before it was %', mobeye.reference(id), put_back
+                using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                      hint = 'End that mute and mute the device again: a mute from before does not apply to the incident.';
+        end if;
         raise exception 'incident %: another device joined it, which is not muted', mobeye.reference(id)
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = 'It is muted while each of its devices is: patrol.mute() mutes one for a time.';

@@ -89,6 +89,15 @@ select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g 
 select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''x'')', id)) from made where name = 'joined' \g /dev/null
 select is(queued('t_fee'), 'here', 'which is muted too by now');
 
+update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where device_id = 'dc09:7';
+select mute('t_jan', format('close(%s, ''no_trace'')', id)) from made where name = 'joined' \g /dev/null
+select mute('t_jan', format('reopen(%s, ''by mistake'')', id)) from made where name = 'joined' \g /dev/null
+select throws_like(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), '%another device joined it, which was muted before it was reopened',
+                   'a mute from before it was reopened is not enough') from made where name = 'joined';
+select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''x'')', id)) from made where name = 'joined' \g /dev/null
+select is(queued('t_fee'), 'here', 'one from after it is');
+
 -- A mute is as secret as its incident.
 insert into made select 'fix', make(jsonb_build_object('device_id', 'geheim-1', 'team', 'noord', 'placement_id', null));
 update mobeye.placement set during = tstzrange(lower(during), now()) where device_id = 'geheim-1';
