@@ -20,6 +20,8 @@
 #define EVENTS_PER_TURN 1024
 /* A peer that closes the connection so soon did not wait for a reply of the ZAP handler, which gives none. */
 #define MISMATCH_US CLOCK_SECOND
+/* libzmq says at once that it is going to connect again, or never. */
+#define GIVEN_UP_US (2 * CLOCK_SECOND)
 
 struct connection {
     uint64_t cookie;   /* 0: this descriptor is not a connection */
@@ -40,6 +42,8 @@ struct connections {
     struct connection *by_fd;
     size_t n_fds, count;
     enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
+    struct event give_up;                              /* armed from the end of a connection until libzmq tries again */
+    bool ended, denied; /* give_up is armed; the peer of that connection did not accept this side */
     struct connections_calls calls;
     void *ctx;
 };
@@ -109,10 +113,21 @@ static void handle_disconnected(struct connections *connections, int fd)
     remove_connection(connections, fd);
 }
 
+/* After a protocol error, in the handshake or later, libzmq ends its attempts and says no more. */
+static void set_ended(struct connections *connections, bool ended)
+{
+    connections->ended = ended;
+    if (ended && connections->calls.given_up)
+        loop_arm(&connections->give_up, GIVEN_UP_US);
+    else
+        evtimer_del(&connections->give_up);
+}
+
 static void handle_event(struct connections *connections, unsigned number, uint32_t value)
 {
-    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL || number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        connections->calls.given_up(connections->ctx);
+    set_ended(connections, number == ZMQ_EVENT_DISCONNECTED);
+    if (number == ZMQ_EVENT_CONNECT_DELAYED || number == ZMQ_EVENT_CONNECT_RETRIED)
+        return;
     if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         connections->handshake = CLOSED;
     else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
@@ -121,11 +136,11 @@ static void handle_event(struct connections *connections, unsigned number, uint3
                 ? MISMATCHED
                 : NOT_FAILED;
     else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        connections->handshake = NOT_FAILED;
+        connections->handshake = NOT_FAILED, connections->denied = true;
     else if (number == ZMQ_EVENT_DISCONNECTED)
         handle_disconnected(connections, (int)value);
     else
-        add_connection(connections, (int)value);
+        connections->denied = false, add_connection(connections, (int)value);
 }
 
 /* An event has two frames: its number and value, and the endpoint. false: no event is waiting. */
@@ -155,6 +170,14 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     loop_arm(&connections->more, 0);
 }
 
+static void on_give_up(evutil_socket_t fd, short what, void *arg)
+{
+    struct connections *connections = arg;
+    on_event(fd, what, connections); /* what waits may say that libzmq does try again */
+    if (connections->ended)
+        set_ended(connections, !connections->calls.given_up(connections->ctx, connections->denied));
+}
+
 /* Without a high-water mark, at which libzmq's I/O thread would wait for this loop, and without ACCEPT_FAILED: when
  * descriptors run out, libzmq retries in a tight loop. */
 static int open_monitor(struct connections *connections, void *context)
@@ -167,7 +190,8 @@ static int open_monitor(struct connections *connections, void *context)
     if (zmq_socket_monitor(connections->socket, address,
                            ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
                                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) != 0)
+                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_CONNECT_DELAYED |
+                               ZMQ_EVENT_CONNECT_RETRIED) != 0)
         return -1;
     connections->monitor = zmq_socket(context, ZMQ_PAIR);
     if (!connections->monitor || zmq_setsockopt(connections->monitor, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
@@ -178,6 +202,7 @@ static int open_monitor(struct connections *connections, void *context)
     struct event_base *base = loop_base(connections->loop);
     event_assign(&connections->readable, base, fd, EV_READ | EV_PERSIST, on_event, connections);
     evtimer_assign(&connections->more, base, on_event, connections);
+    evtimer_assign(&connections->give_up, base, on_give_up, connections);
     event_add(&connections->readable, NULL);
     loop_arm(&connections->more, 0);
     return 0;
@@ -206,6 +231,7 @@ void connections_free(struct connections **connections)
     if (event_initialized(&c->readable)) {
         event_del(&c->readable);
         event_del(&c->more);
+        event_del(&c->give_up);
     }
     zmq_socket_monitor(c->socket, NULL, 0);
     if (c->monitor)

@@ -35,8 +35,10 @@ struct connections_calls {
      * handler about it. certain: that was seen here; otherwise the peer closed the connection during the handshake
      * within a second, as it does when it sees the difference first, but so does a port scanner. */
     void (*mismatch)(void *ctx, const char *address, bool certain);
-    /* A handshake failed in such a way that libzmq does not connect again. A socket that connects must be told to. */
-    void (*given_up)(void *ctx);
+    /* For a socket that connects; NULL otherwise. libzmq has ended its attempts, as it does after a protocol error, and
+     * must be told to connect again. denied: the peer, or the ZAP handler of this side, denied it. Returns whether that
+     * was done; false: it is called again in two seconds. */
+    bool (*given_up)(void *ctx, bool denied);
 };
 
 /* Watches the socket; to be called before it is bound or connected. NULL with err set. */

@@ -9,7 +9,6 @@
 #include <event2/event_struct.h>
 #include <zmq.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unix_socket.h"
@@ -29,7 +28,6 @@
 #define BACKLOG           1024
 #define BIND_PATIENCE_MS  1000
 #define BIND_RETRY_MS     10
-#define RECONNECT_US      (2 * CLOCK_SECOND)
 /* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
 #define CURVE_FRAME_BYTES 33
 /* ZMQ_ZAP_ENFORCE_DOMAIN: a draft option in zmq.h, honoured by the library. */
@@ -40,7 +38,7 @@ struct endpoint_zmq {
     void *socket;                    /* NULL after a failed rebind */
     struct connections *connections; /* of the socket, while it is open */
     struct event readable;           /* on ZMQ_FD; armed while the socket is open */
-    struct event reconnect;
+    struct rate_limiter limiter;
     bool armed;
     bool peers_checked;   /* by CURVE or allow_from: their messages have a User-Id */
     bool ready;           /* the owner knows that messages may be waiting */
@@ -173,7 +171,6 @@ static void close_socket(struct endpoint_zmq *z)
 {
     if (z->armed)
         event_del(&z->readable);
-    evtimer_del(&z->reconnect);
     z->armed = false;
     connections_free(&z->connections);
     if (z->socket)
@@ -226,23 +223,20 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
         endpoint->calls.refused(endpoint->ctx, &refused);
 }
 
-/* The connection that libzmq gave up stays listed until it is disconnected, which drops what waits of an earlier one. */
-static void on_reconnect(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct endpoint_zmq *z = arg;
-    bool waits = may_receive(z);
-    if (!waits)
-        zmq_disconnect(z->socket, z->endpoint->conf->address);
-    if (waits || zmq_connect(z->socket, z->endpoint->conf->address) != 0)
-        loop_arm(&z->reconnect, RECONNECT_US);
-}
-
-static void on_given_up(void *ctx)
+/* What libzmq gave up stays listed until it is disconnected, which drops what waits of an earlier connection. */
+static bool on_given_up(void *ctx, bool denied)
 {
     struct endpoint_zmq *z = ctx;
-    if (!z->endpoint->conf->bind)
-        loop_arm(&z->reconnect, RECONNECT_US);
+    const struct conf_endpoint *conf = z->endpoint->conf;
+    char subject[80];
+    replied(z);
+    if (z->ready)
+        return false;
+    snprintf(subject, sizeof(subject), "endpoint %s", conf->name);
+    log_limited(&z->limiter, loop_mono_us(z->endpoint->loop), LOG_LEVEL_WARNING, subject, "connecting again to %s: %s",
+                conf->address, security_given_up(conf, denied));
+    zmq_disconnect(z->socket, conf->address);
+    return zmq_connect(z->socket, conf->address) == 0;
 }
 
 static int open_socket(struct endpoint_zmq *z, struct err *err)
@@ -254,8 +248,7 @@ static int open_socket(struct endpoint_zmq *z, struct err *err)
         fail(z, err, "set the options of");
         goto undo;
     }
-    evtimer_assign(&z->reconnect, loop_base(z->endpoint->loop), on_reconnect, z);
-    struct connections_calls calls = {on_mismatch, on_given_up};
+    struct connections_calls calls = {on_mismatch, z->endpoint->conf->bind ? NULL : on_given_up};
     z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, calls, z, err);
     if (!z->connections) {
         err_prefix(err, "endpoint %s", z->endpoint->conf->name);

@@ -39,6 +39,9 @@ const char *security_word(enum security_refusal refusal);
 /* Why a peer with another mechanism, or other keys, cannot connect to the endpoint. */
 const char *security_mismatch(const struct conf_endpoint *conf);
 
+/* Why the endpoint, which connects, lost a connection for good. denied: the peer, or the ZAP handler, denied it. */
+const char *security_given_up(const struct conf_endpoint *conf, bool denied);
+
 /* The client's name in a message's User-Id, as of its connection. NULL: none. */
 const char *security_client_name(const char *user);
 

@@ -1,13 +1,17 @@
 """Sockets other than one bound router: pull and sub, connecting, several at once, tcp."""
 import socket
+import unittest.mock
 
 import pytest
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 from harness.alerts import alert, alerts, encode
+from harness.curve import Key, Site
 from harness.paths import free_port
 from harness.peers import Dealer
 from harness.wait import wait_until
+from harness.zmtp import greeting
 
 
 def endpoints(daemon, *list_of_keys):
@@ -85,6 +89,142 @@ def test_a_router_that_connects_serves_a_dealer_that_binds(context, database, da
     dealer.send(encode(alert("a-1")))
     assert dealer.poll(60000)
     assert dealer.recv_multipart() == [b"ACK", b"a-1", b"1"]
+
+
+PEERS = {"pull": zmq.PUSH, "sub": zmq.XPUB, "router": zmq.DEALER}
+STRANGE_READY = b"\x04\x10\x05READY\x0bSocket-Type"
+
+
+class Hub:
+    """A peer that binds, for an endpoint `hub` of that kind that connects to it."""
+
+    def __init__(self, context, daemon, kind, transport):
+        self.context, self.daemon, self.kind = context, daemon, kind
+        self.address = f"tcp://127.0.0.1:{free_port()}" if transport == "tcp" else f"ipc://{daemon.directory}/hub"
+
+    def start(self):
+        daemon = self.daemon
+        out = daemon.conf.endpoint("hub", connect=self.address, socket=self.kind)
+        daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), out])
+        daemon.start()
+
+    def _bound(self):
+        try:
+            self.socket.bind(self.address)
+        except zmq.ZMQError as e:
+            assert e.errno == zmq.EADDRINUSE
+            return False
+        return True
+
+    def open(self, kind=None):
+        self.socket = self.context.socket(kind or PEERS[self.kind])
+        self.socket.linger = 0
+        self.monitor = self.socket.get_monitor_socket(zmq.EVENT_ACCEPTED)
+        wait_until(self._bound, "the address is free")
+
+    def accepted(self):
+        """How many connections since it was opened."""
+        n = 0
+        while self.monitor.poll(0):
+            self.monitor.recv_multipart()
+            n += 1
+        return n
+
+    def send(self, payload):
+        try:
+            self.socket.send_multipart([b"topic", payload] if self.kind == "sub" else [payload], zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        return True
+
+    def wait_heard(self, event_id):
+        before = self.daemon.metric("journaled_total")
+
+        def heard():
+            self.send(encode(alert(event_id)))
+            return self.daemon.metric("journaled_total") > before
+        wait_until(heard, f"{event_id} is stored")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+@pytest.mark.parametrize("kind", PEERS)
+def test_one_that_connects_comes_back_after_a_frame_that_is_too_large(context, database, daemons, kind, transport):
+    """libzmq ends the connection, makes no other, and says no more."""
+    hub = Hub(context, daemons(database.ingest), kind, transport)
+    hub.open()
+    hub.start()
+    hub.wait_heard("before")
+    assert hub.send(bytes(9 << 20))
+    hub.wait_heard("after")
+    assert hub.accepted() == 2, "one connection and then another"
+    hub.daemon.wait_drained()
+    assert {event for _, event in database.identities()} == {"before", "after"}
+    assert len(hub.daemon.lines(f"endpoint hub: connecting again to {hub.address}: .* a frame above 8 MiB")) == 1
+
+
+@pytest.mark.parametrize("kind", PEERS)
+def test_one_that_connects_comes_back_after_a_peer_of_another_type(context, database, daemons, kind):
+    hub = Hub(context, daemons(database.ingest), kind, "tcp")
+    hub.open(zmq.REP)
+    hub.start()
+    hub.daemon.wait_log("endpoint hub: connecting again")
+    hub.socket.close()
+    hub.open()
+    hub.wait_heard("after")
+    assert hub.accepted() == 1
+
+
+@pytest.mark.parametrize("says", [bytes(64), greeting() + STRANGE_READY], ids=["zeros", "metadata"])
+def test_one_that_connects_comes_back_after_something_else_on_the_port(context, database, daemons, says):
+    hub = Hub(context, daemons(database.ingest), "pull", "tcp")
+    with socket.create_server(("127.0.0.1", int(hub.address.split(":")[-1]))) as other:
+        hub.start()
+        connection, _ = other.accept()
+        connection.sendall(says)
+        hub.daemon.wait_log("endpoint hub: connecting again")
+        connection.close()
+    hub.open()
+    hub.wait_heard("after")
+    assert hub.accepted() == 1
+
+
+def test_one_that_connects_leaves_it_to_libzmq_where_that_connects_again(context, database, daemons):
+    hub = Hub(context, daemons(database.ingest), "pull", "ipc")
+    hub.open()
+    hub.start()
+    for n in range(5):
+        hub.wait_heard(f"a-{n}")
+        assert hub.accepted() == 1
+        hub.socket.close()
+        hub.open()
+    hub.wait_heard("last")
+    assert not hub.daemon.lines("connecting again")
+
+
+def test_one_that_connects_names_a_peer_that_refuses_its_key_and_tries_again(context, database, daemons):
+    site = Site(daemons(database.ingest))
+    hub, push = Key(), context.socket(zmq.PUSH)
+    provider = unittest.mock.Mock(**{"callback.return_value": False})
+    authenticator = ThreadAuthenticator(context)
+    authenticator.start()
+    try:
+        authenticator.configure_curve_callback(credentials_provider=provider)
+        hub.serve(push)
+        push.sndtimeo, push.linger = 60000, 0
+        port = push.bind_to_random_port("tcp://127.0.0.1")
+        out = site.endpoint("hub", connect=f"tcp://127.0.0.1:{port}", socket="pull", server_key=hub.public)
+        site.daemon.conf.set(endpoints=[site.endpoint(), out])
+        site.start(hub=(hub, ["*"]))
+        site.daemon.wait_log("endpoint hub: connecting again to .*: its peer does not accept the public key of this daemon")
+        provider.callback.return_value = True
+        push.send(encode(alert("again")))
+        site.daemon.wait_metric("journaled_total", 1)
+        push.send(bytes(9 << 20))
+        site.daemon.wait_log("connecting again to .*: .* a frame above 8 MiB")
+        push.send(encode(alert("and again")))
+        site.daemon.wait_metric("journaled_total", 2)
+    finally:
+        authenticator.stop()
 
 
 def test_several_endpoints_share_one_journal_and_each_is_counted(context, database, daemons):
