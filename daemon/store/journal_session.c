@@ -180,8 +180,9 @@ static void read_position(struct journal_session *j)
     j->position = (struct journal_position){0};
     j->position_read = false;
     snprintf(sql, sizeof(sql),
-             "select r.value, a.value, p.position, p.checksum from mobeye.counter r join mobeye.counter a "
-             "on a.name = 'areas' left join mobeye.journal_position p on p.journal = '%s' where r.name = 'registry'",
+             "select r.value, a.value, p.position, p.checksum, (extract(epoch from p.updated_at) * 1000000)::bigint "
+             "from mobeye.counter r join mobeye.counter a on a.name = 'areas' left join mobeye.journal_position p on "
+             "p.journal = '%s' where r.name = 'registry'",
              identity_text(j->journal, journal));
     set_state(j, JOURNAL_SESSION_READING, "how far the journal is stored");
     session_send(j->session, sql);
@@ -219,6 +220,7 @@ static void on_position_result(struct journal_session *j, PGresult *result)
     j->position_read = true;
     j->position = (struct journal_position){
         .stored = {.known = !PQgetisnull(result, 0, 2), number_at(result, 2), number_at(result, 3)},
+        .stored_us = (int64_t)number_at(result, 4),
         .registry_version = number_at(result, 0),
         .areas_version = number_at(result, 1),
     };

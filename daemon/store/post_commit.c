@@ -56,7 +56,6 @@ static const uint32_t transitions[] = {
 struct post_commit {
     struct loop *loop;
     struct session *session;
-    uint8_t journal[IDENTITY_BYTES];
     bool has_rules;
     uint8_t rules[16];
     char *rules_text;
@@ -65,6 +64,7 @@ struct post_commit {
     enum task task;
     bool allowed, flush; /* the writer is connected; nothing may wait any more */
     bool rules_due, recheck_due, number_due;
+    int64_t recheck_us; /* wall time: what was stored from about then on is to be verified; INT64_MAX: nothing */
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
@@ -137,9 +137,9 @@ static void encode_rules(struct post_commit *p, struct buf *values)
     buf_append_str(&values[2], str_from(session_instance(p->session)));
 }
 
-static void encode_journal(struct post_commit *p, struct buf *values)
+static void encode_recheck(struct post_commit *p, struct buf *values)
 {
-    buf_append(&values[0], p->journal, sizeof(p->journal));
+    buf_be64(&values[0], (uint64_t)(p->recheck_us == INT64_MAX ? INT64_MAX : pgtype_timestamp(p->recheck_us)));
 }
 
 static void encode_nothing(struct post_commit *p, struct buf *values)
@@ -162,7 +162,7 @@ static void encode_devices(struct post_commit *p, struct buf *values)
     device_status_encode(p->devices, now_us(p), values);
 }
 
-static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT};
+static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT}, recheck_types[] = {TYPE_TIMESTAMPTZ};
 
 static const struct {
     const char *sql, *name; /* the name, for the log */
@@ -171,8 +171,8 @@ static const struct {
     void (*encode)(struct post_commit *p, struct buf *values);
 } tasks[] = {
     [TASK_RULES] = {"select mobeye.store_ruleset($1, $2, $3)", "storing the rules", 3, rules_types, encode_rules},
-    [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
-                      encode_journal},
+    [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, recheck_types,
+                      encode_recheck},
     [TASK_BLOCKERS] = {"select mobeye.end_blockers()", "ending sessions that hold up storing", 0, NULL, encode_nothing},
     [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, encode_nothing},
     [TASK_VERIFY] = {post_commit_verify_sql, "verification", POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types,
@@ -284,7 +284,7 @@ static void on_task_done(struct post_commit *p)
     else if (p->task == TASK_RULES)
         p->rules_due = false;
     else if (p->task == TASK_RECHECK)
-        p->recheck_due = false;
+        p->recheck_due = false, p->recheck_us = INT64_MAX;
     else if (p->task == TASK_VERIFY)
         on_raises_compared(p);
     else if (p->task == TASK_ANNOUNCE)
@@ -392,7 +392,8 @@ struct post_commit *post_commit_new(struct loop *loop, const struct writer_optio
     struct post_commit *p = mem_zalloc(sizeof(*p));
     p->loop = loop;
     p->devices = device_status_new();
-    memcpy(p->journal, options->journal_uuid, sizeof(p->journal));
+    p->recheck_due = true;
+    p->recheck_us = INT64_MAX;
     evtimer_assign(&p->timer, loop_base(loop), on_timer, p);
     p->session = session_new(loop, &kind, options->conninfo, options->instance, &session_calls, p);
     session_suppress_log(p->session, true);
@@ -432,9 +433,11 @@ void post_commit_reconfigure(struct post_commit *p, const struct writer_options 
     run_within(p, 0);
 }
 
-void post_commit_set_journal(struct post_commit *p, const uint8_t *journal_uuid)
+/* Not where the position is read while the writer is connected: nothing was lost then. */
+void post_commit_stored_before(struct post_commit *p, int64_t last_us)
 {
-    memcpy(p->journal, journal_uuid, sizeof(p->journal));
+    if (p->recheck_due && last_us < p->recheck_us)
+        p->recheck_us = last_us;
 }
 
 void post_commit_allow(struct post_commit *p, bool allowed)

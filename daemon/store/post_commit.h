@@ -24,9 +24,12 @@ void post_commit_free(struct post_commit **post_commit);
 /* Begins to connect. */
 void post_commit_start(struct post_commit *post_commit);
 
-/* As writer_reconfigure() and writer_set_journal(). */
+/* As writer_reconfigure(). */
 void post_commit_reconfigure(struct post_commit *post_commit, const struct writer_options *options);
-void post_commit_set_journal(struct post_commit *post_commit, const uint8_t *journal_uuid);
+
+/* The writer has connected again and stores more from now on. What it stored up to this wall time, before a crash or an
+ * outage, may not be verified. */
+void post_commit_stored_before(struct post_commit *post_commit, int64_t last_us);
 
 /* Whether the writer is connected to a database with this program's schema. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);

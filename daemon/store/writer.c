@@ -273,6 +273,8 @@ static void on_position(void *ctx)
         evtimer_del(&w->pause);
         set_state(w, WRITER_IDLE, "the batch is forgotten");
     }
+    if (position.known)
+        post_commit_stored_before(w->post_commit, journal_session_position(w->session)->stored_us);
     report_stale(w);
     resolve_uncertain(w, &position);
     w->submitted_seq = w->calls.on_position(w->ctx, position);
@@ -420,7 +422,6 @@ void writer_submit(struct writer *w, struct batch *batch)
 void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
 {
     journal_session_set_journal(w->session, journal_uuid);
-    post_commit_set_journal(w->post_commit, journal_uuid);
 }
 
 void writer_reconfigure(struct writer *w, const struct writer_options *options)

@@ -56,7 +56,7 @@ grant execute on function
     mobeye.try_to_lead(),
     mobeye.turn_identity_period(bigint),
     mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real),
-    mobeye.verify_recent(uuid),
+    mobeye.verify_recent(timestamptz),
     mobeye.watch_devices(),
     mobeye.watch_endpoints()
     to mobeye_ingest;

@@ -200,10 +200,11 @@ comment on function mobeye.verify_incidents(bigint[], text[], timestamptz[], tim
     'Verifies incidents by a second input or device: those that raised something, and those near them. Returns the ids of '
     'the incidents that it verified.';
 
--- After a crash between a commit and its verification, which follows within a minute. Any device of an incident may have raised
--- what was not verified, and it may verify others nearby, whose rule has a larger radius. Incidents that are verified are left
--- out, since there may be thousands: what was raised in them verifies others by those.
-create or replace function mobeye.verify_recent(journal uuid) returns bigint[]
+-- After a crash or an outage between a commit and its verification, which follows within a minute: since is the last commit
+-- before it. Any device of an incident may have raised what was not verified, and it may verify others nearby, whose rule has a
+-- larger radius. Incidents that are verified are left out, since there may be thousands: what was raised in them verifies others
+-- by those.
+create or replace function mobeye.verify_recent(since timestamptz) returns bigint[]
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -211,14 +212,13 @@ as $$
                coalesce(array_agg(i.incident_id), '{}'), array_agg(d.device_id), array_agg(i.first_seen), array_agg(i.last_seen),
                (select max(o.verify_radius_m) from mobeye.incident o
                  where o.status <> 'closed' and o.category = 'alarm' and not o.drill))
-      from mobeye.journal_position p
-      join mobeye.incident i on i.stored_at >= p.updated_at - coalesce(i.verify_within, '0') - interval '1 minute'
+      from mobeye.incident i
      cross join lateral (
         select i.device_id
         union
         select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id) as d
-     where p.journal = verify_recent.journal and i.status <> 'closed' and i.category = 'alarm' and not i.drill
-       and i.verified_by is null
+     where i.stored_at >= since - coalesce(i.verify_within, '0') - interval '1 minute'
+       and i.status <> 'closed' and i.category = 'alarm' and not i.drill and i.verified_by is null
 $$;
-comment on function mobeye.verify_recent(uuid) is
-    'Verifies the incidents of the alerts that were stored within a minute before the last of the journal, and those near them.';
+comment on function mobeye.verify_recent(timestamptz) is
+    'Verifies the incidents of the alerts that were stored from a minute before that time on, and those near them.';

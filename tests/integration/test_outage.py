@@ -1,4 +1,5 @@
 """The database goes and comes: ingest goes on, and everything arrives once."""
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alert, alerts
@@ -70,6 +71,38 @@ def test_waiting_alerts_survive_a_restart_during_the_outage(cluster, database, d
     database.check(dealer.ledger)
     assert database.stored() == 1000
     assert daemon.metric("committed_total") == 1000
+
+
+VERIFY = """rules:
+  - {name: one, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h, verify_by: {within: 5m, radius: 150m}}}
+"""
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_what_was_stored_before_a_long_outage_is_verified_after_it(cluster, database, daemons, context, stops):
+    """A crash, or a stop while the database is down, comes before the verification; afterwards more is stored before it."""
+    daemon = daemons(database.ingest, more=VERIFY).start()
+    place = {"type": "Point", "coordinates": [5.38421, 52.19603], "accuracy_m": 5}
+    database.execute("revoke execute on function mobeye.verify_incidents from mobeye_ingest")
+    Dealer(context, daemon.address()).deliver([alert(name, device=name, location=place) for name in ("A", "B")])
+    database.wait_stored(2)
+    if stops:
+        cluster.stop()
+        daemon.wait_metric("database_up", 0)
+        daemon.stop()
+        cluster.start()
+    else:
+        daemon.kill()
+    for table, column in (("incident", "stored_at"), ("journal_position", "updated_at")):
+        database.execute(f"update mobeye.{table} set {column} = {column} - interval '1 hour'")
+    database.execute("grant execute on function mobeye.verify_incidents to mobeye_ingest")
+    database.execute("revoke execute on function mobeye.verify_recent from mobeye_ingest")
+    daemon.start()
+    Dealer(context, daemon.address()).deliver([alert("C", device="C")])
+    database.wait_stored(3)
+    database.execute("grant execute on function mobeye.verify_recent to mobeye_ingest")
+    verified = "select device_id from patrol.incidents where verified_by = 'second_device' order by 1"
+    wait_until(lambda: database.rows(verified) == [("A",), ("B",)], "both are verified")
 
 
 def test_connections_cut_under_load_lose_and_double_nothing(database, daemons):

@@ -13,7 +13,7 @@ CALLS = (
     "mobeye.read_incidents('{}', '{}', '{}', '{}', '{}', '{}')",
     "mobeye.add_changes('{}', '{}', '{}')",
     "mobeye.verify_incidents('{}', '{}', '{}', '{}', 0)",
-    f"mobeye.verify_recent('{KEY}1')",
+    "mobeye.verify_recent(now())",
     "mobeye.notify_incidents('{}', '{}')",
     "mobeye.store_device_status('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     f"mobeye.store_ruleset('{KEY}1', 'rules: []', 'amersfoort-1')",

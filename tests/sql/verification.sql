@@ -5,8 +5,6 @@ begin;
 select no_plan() \g /dev/null
 select mobeye.premake_partitions() \g /dev/null
 
-insert into mobeye.journal_position (journal, instance, position, checksum, updated_at)
-values ('00000000-0000-0000-0000-000000000001', 'amersfoort-1', 1, 0, now() + interval '1 second');
 create function begun(device text, columns jsonb default '{}') returns bigint language sql as $$
     select make(jsonb_build_object('device_id', device, 'verify_within', '5 minutes', 'verify_radius_m', 150,
                                    'extent', '(5.4,52.2),(5.4,52.2)') || columns)
@@ -22,7 +20,7 @@ create function raised(incident bigint, device text, input integer, at timestamp
 $$;
 create function recently() returns text language sql as $$
     select coalesce(string_agg(i.device_id, ' ' order by i.device_id), '')
-      from unnest(mobeye.verify_recent('00000000-0000-0000-0000-000000000001')) as v (incident_id)
+      from unnest(mobeye.verify_recent(now() + interval '1 second')) as v (incident_id)
       join mobeye.incident i on i.incident_id = v.incident_id
 $$;
 

@@ -109,11 +109,12 @@ Test(journal_session, a_known_position_makes_it_ready)
 {
     connect_session();
     pass_schema();
-    answer(1, 4, ROW("3", "4", "17", "-5"));
+    answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
     cr_expect(journal_session_ready(owner.session) && journal_session_position_holds(owner.session));
     cr_expect(owner.positions == 1 && owner.readies == 1);
     const struct journal_position *position = journal_session_position(owner.session);
     cr_expect(position->stored.known && position->stored.position == 17 && position->stored.checksum == (uint64_t)-5);
+    cr_expect_eq(position->stored_us, 1795467851000000);
     cr_expect(position->registry_version == 3 && position->areas_version == 4);
     cr_expect_eq(journal_session_partitions_until_us(owner.session), 1795467851000000);
     close_session();
@@ -147,7 +148,7 @@ Test(journal_session, a_position_that_is_not_answered_is_not_taken_for_unknown)
 
     connect_session();
     pass_schema();
-    answer(1, 4, ROW("3", "4", NULL, NULL));
+    answer(1, 5, ROW("3", "4", NULL, NULL, NULL));
     cr_expect(journal_session_ready(owner.session));
     cr_expect_not(journal_session_position(owner.session)->stored.known, "of a new journal it is");
     close_session();
@@ -159,7 +160,7 @@ Test(journal_session, partitions_of_which_nothing_is_told_keep_nobody_waiting)
         connect_session();
         answer(1, 1, ROW(version(WRITER_SCHEMA_VERSION)));
         answer(i, 1, ROW(NULL));
-        answer(1, 4, ROW("3", "4", "17", "-5"));
+        answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
         cr_expect(journal_session_ready(owner.session));
         cr_expect_eq(journal_session_partitions_until_us(owner.session), 0);
         close_session();
@@ -189,10 +190,10 @@ Test(journal_session, what_is_due_is_done_once_it_is_ready)
     owner.runs_due = true;
     pass_schema();
     journal_session_set_journal(owner.session, (const uint8_t *)"another journal");
-    answer(1, 4, ROW("3", "4", "17", "-5"));
+    answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
     cr_expect_eq(owner.readies, 0, "that was the position of the old one");
     cr_expect_not_null(strstr(conn.sql, "616e6f74-6865-7220-6a6f-75726e616c00"), "%s", conn.sql);
-    answer(1, 4, ROW("3", "4", NULL, NULL));
+    answer(1, 5, ROW("3", "4", NULL, NULL, NULL));
     cr_expect_eq(owner.readies, 1);
 
     unsigned sent = conn.sent;
@@ -201,7 +202,7 @@ Test(journal_session, what_is_due_is_done_once_it_is_ready)
     conn.calls.on_notify(conn.ctx, "616e6f74-6865-7220-6a6f-75726e616c00");
     cr_expect_eq(conn.sent, sent + 1, "its position was moved back");
     cr_expect_not(journal_session_position_holds(owner.session));
-    answer(1, 4, ROW("3", "4", "2", "9"));
+    answer(1, 5, ROW("3", "4", "2", "9", "1795467851000000"));
     cr_expect_eq(journal_session_position(owner.session)->stored.position, 2);
 
     struct writer_options options = {.conninfo = "host=other", .instance = "test", .journal_uuid = journal};
@@ -222,7 +223,7 @@ Test(journal_session, a_server_that_was_changed_and_changed_back_is_kept)
     journal_session_reconfigure(owner.session, &options);
     cr_expect_not(journal_session_due(owner.session));
     pass_schema();
-    answer(1, 4, ROW("3", "4", "17", "-5"));
+    answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
     cr_expect(journal_session_ready(owner.session));
     cr_expect_eq(conn.configured, 1);
     close_session();
@@ -235,7 +236,7 @@ static void make_ready(void)
     connect_session();
     owner.runs_due = true;
     pass_schema();
-    answer(1, 4, ROW("3", "4", "17", "-5"));
+    answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
     cr_assert(journal_session_ready(owner.session));
 }
 
@@ -260,7 +261,7 @@ Test(journal_session, what_may_not_be_read_is_waited_for_and_asked_again)
     cr_expect_eq(owner.positions, 0);
     pass(owner.loop, CLOCK_SECOND);
     pass_schema();
-    answer(1, 4, ROW("3", "4", "17", "-5"));
+    answer(1, 5, ROW("3", "4", "17", "-5", "1795467851000000"));
     cr_expect(journal_session_ready(owner.session));
     close_session();
 }
@@ -374,7 +375,7 @@ Test(journal_session, the_position_moves_from_where_it_was_read_with_the_referen
     sql = move_of(&batch);
     cr_expect_not_null(strstr(sql, "and position = 20 and true"), "%s", sql);
     journal_session_read_position(owner.session);
-    answer(1, 4, ROW("3", "4", NULL, NULL));
+    answer(1, 5, ROW("3", "4", NULL, NULL, NULL));
     sql = move_of(&batch);
     cr_expect_not_null(strstr(sql, "insert into mobeye.journal_position"), "%s", sql);
     cr_expect_not_null(strstr(sql, "where true on conflict do nothing"), "%s", sql);

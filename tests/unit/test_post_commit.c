@@ -2,6 +2,7 @@
 #include <endian.h>
 
 #include "played_connection.h"
+#include "store/pgtype.h"
 #include "store/post_commit.h"
 #include "store/post_commit_queue.h"
 
@@ -213,6 +214,40 @@ Test(post_commit, an_answer_of_another_shape_verifies_nothing)
         cr_expect_not(conn.querying, "nothing is announced");
         cr_expect_eq(post_commit_verified(work), 0);
     }
+}
+
+static void connect_writer_again(int64_t last_us)
+{
+    post_commit_allow(work, false);
+    post_commit_stored_before(work, last_us);
+    pass(loop, CLOCK_HOUR);
+    post_commit_allow(work, true);
+    pass(loop, 0);
+    answer_to(BLOCKERS);
+    answer_to(RULES);
+}
+
+static void assert_rechecks_since(int64_t last_us)
+{
+    uint64_t since = htobe64((uint64_t)pgtype_timestamp(last_us));
+    assert_asks(RECHECK);
+    cr_expect_arr_eq(conn.params, &since, sizeof(since));
+}
+
+Test(post_commit, what_was_stored_before_the_first_loss_is_verified_however_many_follow)
+{
+    do_all();
+    post_commit_stored_before(work, CLOCK_SECOND); /* read again, while connected */
+    connect_writer_again(CLOCK_HOUR);
+    assert_rechecks_since(CLOCK_HOUR);
+    fail_query("57014");
+    answer_to(NUMBER);
+    connect_writer_again(2 * CLOCK_HOUR);
+    assert_rechecks_since(CLOCK_HOUR);
+    answer(0, 1, NULL);
+    answer_to(NUMBER);
+    connect_writer_again(3 * CLOCK_HOUR);
+    assert_rechecks_since(3 * CLOCK_HOUR);
 }
 
 Test(post_commit, sessions_that_were_ended_are_named_in_the_log)
