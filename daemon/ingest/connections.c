@@ -80,7 +80,22 @@ static void note_address(struct connection *connection, int fd)
         *port = '\0';
 }
 
-static void add_connection(struct connections *connections, int fd)
+/* Whether it is a connection of that endpoint, as libzmq calls it: libzmq may have closed the descriptor since, and
+ * something else in this process have got its number. */
+static bool is_of_endpoint(int fd, bool accepted, const char *endpoint)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t size = sizeof(at);
+    const char *port = strrchr(endpoint, ':');
+    if ((accepted ? getsockname : getpeername)(fd, (struct sockaddr *)&at, &size) != 0)
+        return false;
+    if (strncmp(endpoint, "tcp://", 6) != 0)
+        return at.ss_family == AF_UNIX;
+    return at.ss_family != AF_UNIX &&
+           ntohs(((const struct sockaddr_in *)(const void *)&at)->sin_port) == atoi(port + 1);
+}
+
+static void add_connection(struct connections *connections, int fd, bool accepted, const char *endpoint)
 {
     size_t need = (size_t)fd + 1;
     remove_connection(connections, fd);
@@ -91,7 +106,7 @@ static void add_connection(struct connections *connections, int fd)
         connections->n_fds = room;
     }
     uint64_t cookie = cookie_of(fd);
-    if (cookie == 0)
+    if (cookie == 0 || !is_of_endpoint(fd, accepted, endpoint))
         return;
     connections->by_fd[fd] = (struct connection){
         .cookie = cookie, .tcp = domain_of(fd) != AF_UNIX, .since_us = loop_mono_us(connections->loop)};
@@ -123,7 +138,7 @@ static void set_ended(struct connections *connections, bool ended)
         evtimer_del(&connections->give_up);
 }
 
-static void handle_event(struct connections *connections, unsigned number, uint32_t value)
+static void handle_event(struct connections *connections, unsigned number, uint32_t value, const char *endpoint)
 {
     set_ended(connections, number == ZMQ_EVENT_DISCONNECTED);
     if (number == ZMQ_EVENT_CONNECT_DELAYED || number == ZMQ_EVENT_CONNECT_RETRIED)
@@ -140,7 +155,7 @@ static void handle_event(struct connections *connections, unsigned number, uint3
     else if (number == ZMQ_EVENT_DISCONNECTED)
         handle_disconnected(connections, (int)value);
     else
-        connections->denied = false, add_connection(connections, (int)value);
+        connections->denied = false, add_connection(connections, (int)value, number == ZMQ_EVENT_ACCEPTED, endpoint);
 }
 
 /* An event has two frames: its number and value, and the endpoint. false: no event is waiting. */
@@ -150,12 +165,12 @@ static bool receive_event(struct connections *connections)
         uint16_t number;
         uint32_t value;
     } event;
-    char address[256];
+    char endpoint[256] = "";
     int len = (int)TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, &event, sizeof(event), ZMQ_DONTWAIT));
-    if (len < 0 || TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT)) < 0)
+    if (len < 0 || TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, endpoint, sizeof(endpoint) - 1, ZMQ_DONTWAIT)) < 0)
         return false;
     if (len == (int)sizeof(event))
-        handle_event(connections, event.number, event.value);
+        handle_event(connections, event.number, event.value, endpoint);
     return true;
 }
 

@@ -182,6 +182,31 @@ Test(connections, one_with_another_mechanism_is_reported_by_its_address)
     close(other);
 }
 
+Test(connections, an_address_is_not_read_from_what_got_the_descriptor_since)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK + 1)}};
+    socklen_t size = sizeof(at);
+    int other = connect_tcp(), listener = socket(AF_INET, SOCK_STREAM, 0), fds[2 * MOST];
+    cr_assert_eq(bind(listener, (struct sockaddr *)&at, size), 0);
+    cr_assert_eq(listen(listener, 2 * MOST), 0);
+    cr_assert_eq(getsockname(listener, (struct sockaddr *)&at, &size), 0);
+    greet(other, "CURVE");
+    char bytes[64];
+    while (read(other, bytes, sizeof(bytes)) > 0)
+        ;
+    for (int i = 0; i < 2 * MOST; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        cr_assert_eq(connect(fds[i], (struct sockaddr *)&at, size), 0);
+    }
+    while (mismatched[0] == '\0')
+        loop_turn(loop);
+    cr_assert_str_eq(mismatched, "an unknown address");
+    for (int i = 0; i < 2 * MOST; i++)
+        close(fds[i]);
+    close(listener);
+    close(other);
+}
+
 Test(connections, one_that_closes_in_its_handshake_is_reported_as_uncertain)
 {
     int other = connect_tcp();
