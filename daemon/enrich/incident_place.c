@@ -49,8 +49,10 @@ void incident_take_place(struct incident *incident, const struct alert *alert)
             take_placement(incident, alert);
         return;
     }
-    if (alert->placement_id != 0 || !is_at(&alert->place, incident->placement_lon, incident->placement_lat))
+    if (alert->placement_id != 0 && (own || is_at(&alert->place, alert->placed_lon, alert->placed_lat)))
         take_placement(incident, alert);
+    else if (!is_at(&alert->place, incident->placement_lon, incident->placement_lat))
+        incident->placement_id = 0;
     incident->place = alert->place;
     incident->areas = alert->areas;
 }

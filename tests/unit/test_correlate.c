@@ -268,6 +268,13 @@ Test(correlate, places)
          "1 east=40 home=1"},
         {"what knows better where it is has its own home",
          "0:00 street home=1 placed=0, 0:01 street device=B placed=50 home=2 fix=60", "1 1", "1 east=60 home=2"},
+        {"unless it is away from there", "0:00 street home=1 placed=0, | 0:01 street device=B placed=50 home=2 fix=500",
+         "1 1", "1 east=500 home=0"},
+        {"it may be at the other one",
+         "0:00 street home=1 placed=0, | 0:01 street device=B placed=500 home=2 fix=60, 0:02 street home=1 placed=0",
+         "1 1 1", "1 east=60 home=1"},
+        {"of the device that began, the home says whose it is", "0:00 street placed=0 home=1 fix=500", "1",
+         "1 east=500 home=1"},
     };
     CHECK_ALL(rows);
 }
