@@ -74,8 +74,7 @@ const char *security_given_up(const struct conf_endpoint *conf, bool denied)
         return "its peer does not accept the public key of this daemon (mobeyectl keygen --public with the file of "
                "security.server_key prints that)";
     return "the connection ended in an error: its peer sent a frame above 8 MiB, is a socket of another type, or "
-           "speaks "
-           "another protocol or security mechanism";
+           "speaks another protocol or security mechanism";
 }
 
 bool security_checks_peers(const struct conf_endpoint *conf)
