@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/registry/bounds.h"
@@ -27,7 +28,8 @@ static const char help[] =
     "DEVICE is its id in any case, or the account of its DC-09 messages, with or without the input: 3071/1.\n"
     "place records where a device stands from now on, or during a period, and ends its open placement; one with the\n"
     "same start it corrects, keeping its address, team, secrecy and instructions where they are not given. At the\n"
-    "address of a secret placement, or at the incident of one, it is secret too, with its team. It prints the wijk "
+    "address or the point of a secret placement, or at the incident of one, it is secret too, with its team. It prints "
+    "the wijk "
     "and\n"
     "the RD New coordinates of the place. retrieve ends the current placement. undo removes the newest placement,\n"
     "prints it and reopens the one that it ended. show prints everything that is registered about a device, and its\n"
@@ -116,6 +118,39 @@ static int check_place(const struct device_request *request, const char *lon, co
     return status;
 }
 
+/* As find_place() compares them. */
+#define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
+
+/* A place given by its coordinates may be that of a secret placement: by its address, or, if no placement has the
+ * address that is given, by its point. Flats may have the same point; coordinates that were converted differ by
+ * millimetres. */
+static const char secret_sql[] =
+    "with named as (select p.secret, p.team, lower(p.during) as since from mobeye.placement p"
+    "   where " NORMAL("p.address") " = " NORMAL(
+        "$3::text") "),"
+                    " near as (select p.secret, p.team, lower(p.during) as since from mobeye.placement p where not "
+                    "exists (select from named)"
+                    "   and public.st_dwithin(p.geom::public.geography,"
+                    "                         public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
+                    "4326)::public.geography, 1))"
+                    " select team from (table named union all table near) f where secret order by since desc limit 1";
+
+static int find_secrecy(const struct device_request *request, struct found_place *at)
+{
+    if (at->secret)
+        return CTL_OK;
+    const char *values[] = {at->lon, at->lat, request->address ? request->address : at->address};
+    PGresult *row = ctl_query(request->conn, VERB, "place", secret_sql, 3, values);
+    int status = row ? CTL_OK : CTL_FAILED;
+    if (row && PQntuples(row) > 0) {
+        at->secret = true;
+        free(at->team);
+        at->team = PQgetisnull(row, 0, 0) ? NULL : mem_strdup(PQgetvalue(row, 0, 0));
+    }
+    PQclear(row);
+    return status;
+}
+
 /* A secret home stays one: also under another device. */
 static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at)
 {
@@ -140,6 +175,8 @@ static int place_device(const struct device_request *request)
         status = parse_time(request, "--until", request->until, until_text, &until);
     if (status == CTL_OK)
         status = check_place(request, at.lon, at.lat);
+    if (status == CTL_OK)
+        status = find_secrecy(request, &at);
     if (status == CTL_OK) {
         const char *team = take_over_secrecy(request, &at);
         const char *values[] = {request->device.text,
