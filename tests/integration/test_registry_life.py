@@ -2,6 +2,9 @@
 import base64
 import hashlib
 import hmac
+import json
+import os
+import pty
 import re
 import subprocess
 
@@ -217,6 +220,38 @@ def test_the_incident_of_a_secret_home_whose_placement_has_another_begin_now(fil
     filled.query("update mobeye.placement set during = '[2026-01-03,)' where device_id = 'NL-3' returning 1")
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+
+
+def test_nobody_waits_for_the_answer_to_a_question(filled):
+    def importing(*areas):
+        return "areas", "import", "--layer", "wijk", filled.file(
+            collection(*(({"code": code, "name": code}, square(x, 52.1)) for code, x in areas)), f"{len(areas)}.geojson")
+
+    def question():
+        said = b""
+        while b"[y/N]" not in said:
+            piece = os.read(asking.stderr.fileno(), 4096)
+            assert piece, said
+            said += piece
+        return said
+
+    read, write = pty.openpty()
+    asking = subprocess.Popen([MOBEYECTL, *importing(("WK01", 5.3)), "--json", "--db", filled.database.conninfo],
+                              stdin=write, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert b"lacks 1 area of layer wijk. Remove it?" in question()
+        filled.done(*importing(("WK01", 5.3), ("WK02", 5.4), ("WK03", 5.5)))
+        os.write(read, b"y\n")
+        assert b"lacks 2 areas of layer wijk. Remove them?" in question()  # it is not what was agreed to
+        os.write(read, b"y\n")
+        out, said = asking.communicate()
+        assert (asking.returncode, json.loads(out)[0]["removed"]) == (0, 2), said
+    finally:
+        asking.kill()
+        asking.wait()
+        os.close(read)
+        os.close(write)
+    assert filled.query("select code from mobeye.area") == [("WK01",)]
 
 
 def test_the_last_placement_is_undone(filled):

@@ -46,10 +46,11 @@ struct area_choice {
 };
 
 struct area_import {
-    struct import import; /* first: before_commit() gets it */
+    struct import import; /* first: its hooks get it */
     const struct area_choice *choice;
     struct geojson_reader *reader;
     struct buf hex;
+    unsigned long confirmed; /* how many areas a person agreed to remove */
 };
 
 static void on_area(void *ctx, const struct geojson_area *area)
@@ -79,16 +80,27 @@ static bool feed_geojson(void *ctx, const char *bytes, size_t len)
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
+static unsigned long removed_areas(const struct import *import)
+{
+    return strtoul(PQgetvalue(import->merged, 0, PQfnumber(import->merged, "removed")), NULL, 10);
+}
+
 /* A file of another layer, or of a part of one, would silently remove the rest. Scripts are not asked. */
+static bool removal_unconfirmed(const struct import *import)
+{
+    unsigned long removed = removed_areas(import);
+    return removed > 0 && removed != ((const struct area_import *)import)->confirmed && !import->call->yes &&
+           isatty(STDIN_FILENO);
+}
+
 static bool confirm_removal(struct import *import)
 {
-    const struct area_choice *choice = ((struct area_import *)import)->choice;
-    const char *removed = PQgetvalue(import->merged, 0, PQfnumber(import->merged, "removed"));
-    if (strcmp(removed, "0") == 0 || import->call->yes || !isatty(STDIN_FILENO))
-        return true;
-    if (ctl_confirm(VERB, "The file lacks %s area%s of layer %s%s%s. Remove %s?", removed,
-                    ctl_plural(strtoul(removed, NULL, 10)), choice->layer, choice->vintage ? ", vintage " : "",
-                    choice->vintage ? choice->vintage : "", strcmp(removed, "1") == 0 ? "it" : "them"))
+    struct area_import *areas = (struct area_import *)import;
+    const struct area_choice *choice = areas->choice;
+    areas->confirmed = removed_areas(import);
+    if (ctl_confirm(VERB, "The file lacks %lu area%s of layer %s%s%s. Remove %s?", areas->confirmed,
+                    ctl_plural(areas->confirmed), choice->layer, choice->vintage ? ", vintage " : "",
+                    choice->vintage ? choice->vintage : "", areas->confirmed == 1 ? "it" : "them"))
         return true;
     ctl_fail(VERB, "nothing was imported");
     return false;
@@ -125,7 +137,8 @@ static int import_areas(const struct ctl_call *call, const struct area_choice *c
                                            .call = call,
                                            .first = first_sql,
                                            .dry_run = dry_run,
-                                           .before_commit = confirm_removal},
+                                           .unconfirmed = removal_unconfirmed,
+                                           .confirm = confirm_removal},
                                 .choice = choice};
     areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.line_diagnostics);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",

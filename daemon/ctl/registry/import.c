@@ -205,11 +205,29 @@ static void print_first(const struct import *import, const PGresult *first)
     printf("\nNothing was stored; this would be the result:\n");
 }
 
+/* While a person thinks, nothing is locked. */
+static PGresult *merge_confirmed(struct import *import, const char *merge, int n_values, const char *const *values)
+{
+    if (!run_sql(import, "import", "savepoint before_merge"))
+        return NULL;
+    for (;;) {
+        PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
+        import->merged = row;
+        if (!check_result(import, "import", row) || import->dry_run || !import->unconfirmed ||
+            !import->unconfirmed(import))
+            return row;
+        bool confirmed = run_sql(import, "import", "rollback to savepoint before_merge") && import->confirm(import);
+        PQclear(row);
+        if (!confirmed)
+            return NULL;
+    }
+}
+
 static int merge_rows(struct import *import, const char *merge, int n_values, const char *const *values)
 {
     PGresult *notes = NULL, *first = NULL;
-    PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
-    bool good = check_result(import, "import", row) &&
+    PGresult *row = merge_confirmed(import, merge, n_values, values);
+    bool good = PQresultStatus(row) == PGRES_TUPLES_OK &&
                 query_more(import, import->call->json ? NULL : import->notes, &notes) &&
                 query_more(import, import->dry_run ? import->first : NULL, &first);
     import->merged = row;
