@@ -89,6 +89,8 @@ Test(csv_read, quotes_marks_and_line_ends_of_spreadsheets)
 {
     assert_rows("id,text\r\na,\"b \"\"c\"\", d\"\r\n", "2:a|b \"c\", d|;");
     assert_rows("id,text,more\r\n\r\na,b,\r\n,,\r\n", "3:a|b|;");
+    assert_rows("id,text\ra,b\r\rc,d", "2:a|b|;4:c|d|;");
+    assert_rows("id,text\ra,\"b\rb\"\rc,d\r", "2:a|b\rb|;4:c|d|;");
     assert_rows("id\n\"x\"", "2:x||;");
 }
 

@@ -361,17 +361,34 @@ static bool too_long(struct csv_reader *reader)
     return true;
 }
 
+/* How many of the bytes belong to the line that has begun. A carriage return without a line feed ends a line too. */
+static size_t line_part(const struct csv_reader *reader, const char *bytes, size_t len, bool *ret_ends)
+{
+    const struct buf *text = &reader->line_text;
+    char before = text->len > 0 ? text->data[text->len - 1] : '\0';
+    *ret_ends = true;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] == '\n')
+            return i + 1;
+        if (before == '\r')
+            return i;
+        before = bytes[i];
+    }
+    *ret_ends = false;
+    return len;
+}
+
 bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len)
 {
     while (len > 0 && !reader->dead) {
-        const char *feed = memchr(bytes, '\n', len);
-        size_t part = feed ? (size_t)(feed - bytes) + 1 : len;
+        bool ends;
+        size_t part = line_part(reader, bytes, len, &ends);
         buf_append(&reader->line_text, bytes, part);
         bytes += part;
         len -= part;
         if (too_long(reader))
             return stop_reading(reader);
-        if (feed) {
+        if (ends) {
             feed_line(reader, reader->line_text.data, reader->line_text.len);
             reader->line_text.len = 0;
         }
