@@ -97,6 +97,7 @@ grant execute on function
     mobeye.locate_devices(text[]),
     mobeye.lock_areas(),
     mobeye.lock_device(text),
+    mobeye.lock_imports(),
     mobeye.merge_areas(text, integer),
     mobeye.merge_burglaries(text[]),
     mobeye.merge_devices(text[]),

@@ -58,6 +58,7 @@ language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
 begin
+    perform mobeye.lock_imports();
     create index on pg_temp.burglary_import (reference);
     update pg_temp.burglary_import
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)

@@ -67,6 +67,7 @@ language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
 begin
+    perform mobeye.lock_imports();
     perform mobeye.locate_devices(columns);
 
     return query -- the rows of a device agree

@@ -64,6 +64,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform mobeye.lock_imports();
     return query
     select r.line, false, 'kind'::text, format('duplicate measure, first on line %s (expected each once; give a note to tell them apart)', r.first)
       from (select i.line, first_value(i.line) over (partition by i.kind, i.layer, i.code, i.from_at, i.until_at, i.note

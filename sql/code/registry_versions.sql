@@ -66,6 +66,13 @@ set search_path = pg_catalog, pg_temp
 as $$ select from mobeye.mutex where name = 'areas' for update $$;
 comment on function mobeye.lock_areas() is 'Waits until no other session changes vintages of areas, and locks others out until the transaction ends.';
 
+create or replace function mobeye.lock_imports() returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select from mobeye.mutex where name = 'imports' for update $$;
+comment on function mobeye.lock_imports() is
+    'Waits until no other session checks and stores a file of devices, burglaries or measures, and locks others out until the transaction ends.';
+
 -- Two sessions that change the vintages of a layer take turns, or neither would see the other's.
 create or replace function mobeye.update_validity(layers text[]) returns void
 language plpgsql security definer

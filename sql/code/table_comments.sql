@@ -46,7 +46,7 @@ comment on table mobeye.quarantine is
 comment on column mobeye.quarantine.identity is
     'A hash of (source, event_id), and for CloudEvents of the device; null if the record cannot be read.';
 comment on column mobeye.quarantine.sqlstate is 'SQLSTATE of the refusal; null if the record cannot be read.';
-comment on table mobeye.mutex is 'Rows that serve as locks: for creating and dropping partitions, and for changing vintages of areas.';
+comment on table mobeye.mutex is 'Rows that serve as locks: for creating and dropping partitions, changing vintages of areas, and imports.';
 comment on table mobeye.counter is
     'Numbers assigned in commit order: versions of the registry and of the areas, changes of incidents.';
 comment on column mobeye.counter.name is 'registry, areas or changes.';

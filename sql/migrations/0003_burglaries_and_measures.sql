@@ -60,4 +60,6 @@ create table if not exists mobeye.area_stats (
     figure text not null, -- as in mobeye.report_figures()
     n bigint not null,
     primary key (month, layer, code, figure)
+
+insert into mobeye.mutex values ('imports') on conflict do nothing;
 );

@@ -1,5 +1,6 @@
 """The registry as it is lived with: listed, shown, exported and imported again, undone, taken out of use, removed."""
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import json
@@ -8,6 +9,7 @@ import pty
 import re
 import subprocess
 
+import psycopg
 import pytest
 
 from harness.alerts import alert
@@ -252,6 +254,24 @@ def test_nobody_waits_for_the_answer_to_a_question(filled):
         os.close(read)
         os.close(write)
     assert filled.query("select code from mobeye.area") == [("WK01",)]
+
+
+@pytest.mark.parametrize("verb, file, stored, done", [
+    ("burglaries", "reference,occurred_from\nPL1,2026-02-01T00:00:00Z\nPL2,2026-02-01T00:00:00Z\n",
+     "insert into mobeye.burglary (reference, occurred_from) values ('PL1', '2026-02-01T00:00:00Z')",
+     {"burglaries": 2, "added": 1, "changed": 0}),
+    ("measures", "kind,layer,code,from,number\nletter,wijk,WK01,2026-02-01T00:00:00Z,250\n",
+     "insert into mobeye.measure (kind, layer, code, from_at, number) values ('letter', 'wijk', 'WK01', '2026-02-01T00:00:00Z', 1)",
+     {"measures": 1, "added": 0, "changed": 1}),
+])
+def test_imports_of_the_same_rows_take_turns(filled, database, verb, file, stored, done):
+    with concurrent.futures.ThreadPoolExecutor() as pool, psycopg.connect(database.conninfo) as other:
+        other.execute("select mobeye.lock_imports()")
+        other.execute(stored)
+        second = pool.submit(filled.done, verb, "import", "-", stdin=file)
+        wait_until(lambda: second.done() or database.value("select count(*) from pg_locks where not granted"), "the second waits")
+        other.commit()
+        assert second.result()[0] == [done]
 
 
 def test_the_last_placement_is_undone(filled):
