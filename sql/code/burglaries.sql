@@ -12,7 +12,7 @@ comment on view mobeye.burglary_located is
 create or replace view patrol.burglaries with (security_barrier) as
 select case when b.exact then b.reference end as reference, b.occurred_from, b.occurred_until, b.attempt,
        case when b.exact then b.method end as method, case when b.exact then b.address end as address,
-       case when b.exact then b.geom else public.st_transform(mobeye.cell(mobeye.rd(b.geom)), 4326) end as geom,
+       (case when b.exact then b.geom else public.st_transform(mobeye.cell(mobeye.rd(b.geom)), 4326) end)::public.geometry(point, 4326) as geom,
        mobeye.area_code(b.areas, 'wijk') as wijk_code, mobeye.area_code(b.areas, 'buurt') as buurt_code,
        not b.exact as coarse
   from (select l.*,

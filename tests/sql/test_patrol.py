@@ -64,6 +64,11 @@ class Patrol(SchemaTest):
         self.assertTrue(views)
         self.assertEqual([name for name, barrier in views if not barrier], [])
 
+    def test_every_place_has_a_type_that_maps_can_read(self):
+        columns = self.superuser.execute("select f_table_name, type, srid from geometry_columns where f_table_schema = 'patrol'").fetchall()
+        self.assertIn(("burglaries", "POINT", 4326), columns)
+        self.assertEqual([c for c in columns if c[1] == "GEOMETRY" or c[2] != 4326], [])
+
     def test_everything_has_a_comment(self):
         bare = self.superuser.execute(
             """select c.oid::regclass::text from pg_class c
