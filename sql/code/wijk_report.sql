@@ -82,8 +82,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'burglaries', f.burglaries, 'attempts', f.attempts,
-        'burglaries_per_1000_homes', mobeye.per(f.burglaries, homes, 1000, 1),
-        'attempts_per_1000_homes', mobeye.per(f.attempts, homes, 1000, 1),
+        'burglaries_per_1000_homes', mobeye.per(f.burglaries - f.burglaries_elsewhere, homes, 1000, 1),
+        'attempts_per_1000_homes', mobeye.per(f.attempts - f.attempts_elsewhere, homes, 1000, 1),
         'alarms', f.alarms, 'alarms_by_kind', mobeye.shown_words(counts, hidden, code, 'kind:', 'kinds'),
         'verified', mobeye.shown(counts, hidden, code, 'verified', 'verified'),
         'outcomes', f.outcomes,
@@ -98,6 +98,9 @@ as $$
         'hour_of_week', mobeye.shown_hours(counts, hidden, code))
       from (select mobeye.shown(counts, hidden, code, 'burglaries', 'burglaries') as burglaries,
                    mobeye.shown(counts, hidden, code, 'attempts', 'attempts') as attempts,
+                   -- The homes of all areas are inside of them.
+                   case when code = '*' then mobeye.shown(counts, hidden, '', 'burglaries', 'burglaries') else 0 end as burglaries_elsewhere,
+                   case when code = '*' then mobeye.shown(counts, hidden, '', 'attempts', 'attempts') else 0 end as attempts_elsewhere,
                    a.alarms, a.nights, a.outcomes, a.alarms is not null as timed,
                    (select sum((a.outcomes ->> w)::bigint) from unnest(array['confirmed', 'false_alarm', 'technical', 'no_trace']) as w
                    having bool_and(a.outcomes -> w is distinct from 'null'))::bigint as judged
