@@ -57,13 +57,13 @@ begin
     select date_trunc('month', b.occurred_from at time zone 'Europe/Amsterdam')::date, l.layer,
            coalesce(mobeye.area_code(b.areas, l.layer), ''),
            case when b.attempt then 'attempts' else 'burglaries' end, count(*)
-      from mobeye.burglary_located b cross join (select distinct a.layer from mobeye.area a) l
+      from mobeye.burglary_located b cross join mobeye.kept_layers() l
      where b.burglary_id = any (ids) and not b.counted
      group by 1, 2, 3, 4
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n;
-    insert into mobeye.burglary_erased as e (reference, counted)
-    select mobeye.erased_reference(b.reference), exists (select from mobeye.area) from mobeye.burglary b where b.burglary_id = any (ids)
-    on conflict (reference) do update set at = excluded.at, counted = e.counted or excluded.counted;
+    insert into mobeye.burglary_erased (reference)
+    select mobeye.erased_reference(b.reference) from mobeye.burglary b where b.burglary_id = any (ids)
+    on conflict (reference) do update set at = excluded.at;
     delete from mobeye.burglary b where b.burglary_id = any (ids);
     get diagnostics n = row_count;
     return n;

@@ -149,7 +149,7 @@ begin
     get diagnostics changed = row_count;
     insert into mobeye.burglary (reference, occurred_from, occurred_until, attempt, method, address, geom, counted)
     select i.reference, i.occurred_from, i.occurred_until, coalesce(i.attempt, false), i.method, i.address, i.geom,
-           exists (select from mobeye.burglary_erased e where e.reference = mobeye.erased_reference(i.reference) and e.counted)
+           exists (select from mobeye.burglary_erased e where e.reference = mobeye.erased_reference(i.reference))
       from pg_temp.burglary_import i
      where not exists (select from mobeye.burglary b where b.reference = i.reference)
      order by i.line;

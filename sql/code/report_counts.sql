@@ -45,13 +45,22 @@ comment on function mobeye.alarm_figures(timestamptz, timestamptz, bigint[]) is
     'What the alarms of a period count for, by the areas in which they lay: alarms, kind:K, outcome:O, hour:H (of the week, '
     'from Monday 0:00) and verified. With ids only those alarms, by month.';
 
+create or replace function mobeye.kept_layers() returns table (layer text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select '' union all select distinct a.layer from mobeye.area a
+$$;
+comment on function mobeye.kept_layers() is
+    'The layers by which mobeye.area_stats counts: those that there are, and none, for what a layer that is imported later lacks.';
+
 create or replace function mobeye.keep_alarm_figures(ids bigint[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
     insert into mobeye.area_stats as s (month, layer, code, figure, n)
     select f.month, l.layer, coalesce(mobeye.area_code(f.areas, l.layer), ''), f.figure, sum(f.n)
-      from mobeye.alarm_figures('-infinity', 'infinity', ids) f cross join (select distinct a.layer from mobeye.area a) l
+      from mobeye.alarm_figures('-infinity', 'infinity', ids) f cross join mobeye.kept_layers() l
      group by 1, 2, 3, 4
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n
 $$;
@@ -104,7 +113,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with gone as (
         select p.placement_id, p.geom, p.during * tstzrange(null, now()) as during, l.layer
-          from mobeye.placement p cross join (select distinct a.layer from mobeye.area a) l
+          from mobeye.placement p cross join mobeye.kept_layers() l
          where p.placement_id = any (ids) and lower(p.during) < now() and p.erased is null -- else it was counted then
     ), cut as (
         select g.placement_id, g.layer, lower(g.during) as at from gone g
@@ -182,6 +191,26 @@ comment on function mobeye.burglary_figures(text, timestamptz, timestamptz) is
     'The stored burglaries of a period, by area of a layer: burglaries and attempts that area_stats does not count, and seen: both, as far '
     'as they lie in the cells of an analyst''s hotspots, or have no place, which near repeats count.';
 
+-- What was erased before the layer was imported lies in none of its areas that is known.
+create or replace function mobeye.erased_figures(layer text, from_day date, until_day date)
+returns table (code text, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with kept as materialized (
+        select s.layer, s.code, s.figure, s.n from mobeye.area_stats s
+         where s.layer in ('', erased_figures.layer) and s.month >= from_day and s.month + interval '1 month' <= until_day)
+    select k.code, k.figure, k.n from kept k where k.layer <> ''
+    union all
+    select missing.code, f.figure, f.n
+      from (select k.figure, sum(case when k.layer = '' then k.n else -k.n end)::bigint as n
+              from kept k where k.figure <> 'placements' or k.code = '*' group by k.figure) f
+     cross join lateral (values (''), (case when f.figure = 'placements' then '*' end)) as missing (code)
+     where f.n > 0 and missing.code is not null
+$$;
+comment on function mobeye.erased_figures(text, date, date) is
+    'What mobeye.area_stats counts of whole months, by area of a layer (*: placements in all).';
+
 create or replace function mobeye.report_counts(layer text, from_day date, until_day date)
 returns table (code text, figure text, n bigint)
 language sql stable
@@ -203,8 +232,7 @@ as $$
         union all
         select f.code, f.figure, f.n from period p cross join lateral mobeye.measure_figures(report_counts.layer, p.from_at, p.until_at) f
         union all
-        select s.code, s.figure, s.n from mobeye.area_stats s
-         where s.layer = report_counts.layer and s.month >= from_day and s.month + interval '1 month' <= until_day)
+        select f.code, f.figure, f.n from mobeye.erased_figures(report_counts.layer, from_day, until_day) f)
     -- Areas that have been removed are no areas of the layer.
     select coalesce(k.code, ''), c.figure, sum(c.n)::bigint
       from counted c

@@ -188,10 +188,9 @@ comment on column mobeye.burglary.counted is 'Whether it was erased before: mobe
 comment on table mobeye.erased_key is 'The key of mobeye.erased_reference(); one row.';
 comment on column mobeye.erased_key.the_one is 'Always true.';
 comment on column mobeye.erased_key.key is '32 random bytes.';
-comment on table mobeye.burglary_erased is 'Burglaries that were erased.';
+comment on table mobeye.burglary_erased is 'Burglaries that were erased: mobeye.area_stats counts them.';
 comment on column mobeye.burglary_erased.reference is 'mobeye.erased_reference() of the reference.';
 comment on column mobeye.burglary_erased.at is 'When it was erased.';
-comment on column mobeye.burglary_erased.counted is 'Whether mobeye.area_stats counts it: there were areas.';
 comment on column mobeye.burglary.held_for is 'Why it is under a legal hold (mobeye.hold_burglary()); null: it is not.';
 comment on table mobeye.measure is
     'What was done against burglary; written by patrol.add_measure() and mobeyectl measures import. Placements of devices count '
@@ -208,7 +207,7 @@ comment on column mobeye.measure.at is 'When it was recorded.';
 comment on table mobeye.area_stats is
     'What a report counts, by month and area, of incidents, burglaries and placements that have been erased.';
 comment on column mobeye.area_stats.month is 'First day of the month, local time.';
-comment on column mobeye.area_stats.layer is 'Layer of the area.';
+comment on column mobeye.area_stats.layer is 'Layer of the area; empty: of none, everything.';
 comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer; *: in all.';
 comment on column mobeye.area_stats.figure is 'What is counted.';
 comment on column mobeye.area_stats.n is 'How many.';

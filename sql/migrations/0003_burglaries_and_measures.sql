@@ -33,8 +33,7 @@ values (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', 
 -- The references of erased burglaries, hashed: one that is imported again is not counted twice.
 create table if not exists mobeye.burglary_erased (
     reference uuid primary key,
-    at timestamptz not null default now(),
-    counted boolean not null -- in mobeye.area_stats: there were areas
+    at timestamptz not null default now()
 );
 
 create table if not exists mobeye.measure (
@@ -55,11 +54,11 @@ create index if not exists measure_from on mobeye.measure (from_at);
 -- What a report counts, by month and area, kept when the incidents and burglaries themselves are erased.
 create table if not exists mobeye.area_stats (
     month date not null,
-    layer text not null,
+    layer text not null, -- '': of none, everything
     code text not null default '', -- '': in no area of the layer
     figure text not null, -- as in mobeye.report_figures()
     n bigint not null,
     primary key (month, layer, code, figure)
+);
 
 insert into mobeye.mutex values ('imports') on conflict do nothing;
-);

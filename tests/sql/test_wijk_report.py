@@ -163,6 +163,21 @@ class Report(SchemaTest):
         for old, new in zip(before["areas"], after["areas"]):
             self.assertEqual((old["alarms"], old["burglaries"]), (new["alarms"], new["burglaries"]))
 
+    def test_what_was_erased_before_a_layer_was_imported_lies_elsewhere(self):
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("update mobeye.area set layer = 'later'")
+            before = self.superuser.execute("select patrol.wijk_report('2025-01-01', '2025-07-01', 'later', 0)").fetchone()[0]["total"]
+            self.superuser.execute("create temp table kept on commit drop as select * from mobeye.area; delete from mobeye.area")
+            for job, incidents in (("incident", "365 days"), ("burglary", "90 days"), ("placements", "90 days")):
+                self.superuser.execute("select mobeye.apply_retention(%s, '28 days', %s, '90 days', now() - '2025-05-01'::timestamptz,"
+                                       " now() - '2025-05-01'::timestamptz)", [job, incidents])
+            self.superuser.execute("insert into mobeye.area overriding system value select * from kept")
+            after = self.superuser.execute("select patrol.wijk_report('2025-01-01', '2025-07-01', 'later', 0)").fetchone()[0]
+        for name in ("burglaries", "attempts", "alarms", "verified", "set_nights", "outcomes", "alarms_by_kind", "hour_of_week"):
+            self.assertEqual(after["total"][name], before[name], name)
+        self.assertGreater(after["elsewhere"]["burglaries"], after["areas"][0]["burglaries"])
+        self.assertGreater(after["elsewhere"]["set_nights"], 0)
+
     def test_nights_to_come_do_not_count(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("insert into mobeye.device (device_id) values ('NU');"
@@ -188,7 +203,8 @@ class Report(SchemaTest):
                 self.assertEqual(new["total"]["set_nights"], old["total"]["set_nights"])
             # Each in one month, once.
             for code in ("WK1", "WK2", "*"):
-                kept = self.value(self.superuser, "select sum(n) from mobeye.area_stats where figure = 'placements' and code = %s", code)
+                kept = self.value(self.superuser, "select sum(n) from mobeye.area_stats where layer = 'wijk' and figure = 'placements'"
+                                                   " and code = %s", code)
                 self.assertGreater(kept, 5, code)
             gone = len(self.placements) - self.value(self.superuser, "select count(*) from mobeye.placement")
             self.assertEqual(kept, gone)
