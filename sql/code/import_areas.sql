@@ -96,7 +96,9 @@ begin
      cross join lateral (values
          (i.code ~ '[[:cntrl:]]', 'properties.code: has control characters (expected a string of 1 to 64 characters)'),
          (length(i.name) > 200 or i.name ~ '[[:cntrl:]]',
-          'properties.name: is too long or has control characters (expected at most 200 characters)')) as v (wrong, what)
+          'properties.name: is too long or has control characters (expected at most 200 characters)'),
+         (exists (select from st_dump(i.geom) d where st_xmax(d.geom) - st_xmin(d.geom) > 180),
+          'geometry: is more than 180 degrees wide (expected an area at the antimeridian in two polygons, as in RFC 7946)')) as v (wrong, what)
      where v.wrong;
     return query
     select p.feature, p.line, p.code, p.name, false, 'geometry: ' || p.why

@@ -86,6 +86,12 @@ class Areas(SchemaTest):
         self.assertEqual(said, [(2, False, name), (3, False, name),
                                 (4, False, "properties.code: has control characters (expected a string of 1 to 64 characters)")])
 
+    def test_an_area_on_both_sides_of_the_antimeridian_is_not_one_around_the_world(self):
+        around = "srid=4326;polygon((179.5 52,-179.5 52,-179.5 53,179.5 53,179.5 52))"
+        split = "srid=4326;multipolygon(((179.5 52,180 52,180 53,179.5 53,179.5 52)),((-180 52,-179.5 52,-179.5 53,-180 53,-180 52)))"
+        self.assertEqual(self.checked(("A", "a", None, around), ("B", "b", None, split)), [
+            (1, False, "geometry: is more than 180 degrees wide (expected an area at the antimeridian in two polygons, as in RFC 7946)")])
+
     def test_an_area_that_comes_twice_is_the_same_in_everything(self):
         self.assertEqual(self.checked(("A", "a", 10, SQUARE), ("A", "a", 10, SQUARE), ("B", "b", None, SQUARE), ("B", "b", None, SQUARE)),
                          [(2, True, "code: same as in feature 1; imported once"), (4, True, "code: same as in feature 3; imported once")])
