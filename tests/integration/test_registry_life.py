@@ -256,6 +256,17 @@ def test_nobody_waits_for_the_answer_to_a_question(filled):
     assert filled.query("select code from mobeye.area") == [("WK01",)]
 
 
+def test_who_reads_no_people_lists_teams_without_them(filled):
+    note = "mobeyectl teams: note: people are left out: only members of mobeye_owner read them\n"
+    listed, shown = (filled.run("teams", *arguments, "--json", role="mobeye_registry") for arguments in (["list"], ["show", "noord"]))
+    assert (listed.stderr, shown.stderr) == (note, note)
+    assert json.loads(listed.stdout) == [{"team": "noord", "areas": 1, "placements": 1}, {"team": "zuid", "areas": 0, "placements": 0}]
+    assert "people" not in json.loads(shown.stdout)
+    listed, said = filled.done("teams", "list")
+    assert (listed[0]["people"], said) == (1, "")
+    assert filled.run("teams", "list", role="mobeye_registry").stdout.startswith("team ")
+
+
 @pytest.mark.parametrize("verb, file, stored, done", [
     ("burglaries", "reference,occurred_from\nPL1,2026-02-01T00:00:00Z\nPL2,2026-02-01T00:00:00Z\n",
      "insert into mobeye.burglary (reference, occurred_from) values ('PL1', '2026-02-01T00:00:00Z')",

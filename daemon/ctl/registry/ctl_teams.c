@@ -22,7 +22,8 @@ static const char help[] =
     "\n" CSV_DRY_RUN_HELP "      --yes              remove: do not ask for confirmation\n" CTL_COMMON_HELP
     "\nExample:\n"
     "  $ mobeyectl teams import teams.csv\n\n"
-    "Requires a member of mobeye_owner.\n" CTL_EXIT_HELP;
+    "Requires a member of mobeye_owner; for list and show one of mobeye_registry will do, who is not shown "
+    "people.\n" CTL_EXIT_HELP;
 
 static const char *const team_columns[] = {"team", "layer", "code"};
 
@@ -66,26 +67,59 @@ static const struct text_import import = {
     false,
 };
 
-#define TEAM                                                                                                           \
-    "select t.team, (select count(*) from mobeye.team_area a where a.team = t.team) as areas,"                         \
-    " (select count(*) from mobeye.person p where p.team = t.team) as people,"                                         \
+#define PEOPLE " (select count(*) from mobeye.person p where p.team = t.team) as people,"
+#define TEAM(people)                                                                                                   \
+    "select t.team, (select count(*) from mobeye.team_area a where a.team = t.team) as areas," people                  \
     " (select count(*) from mobeye.placement p where p.team = t.team and p.during @> now()) as placements"             \
     " from mobeye.team t"
 
-static const struct registry_query list = {TEAM " order by 1", 0, NULL};
 static const struct registry_query export = {
     "select team, layer, code from mobeye.team left join mobeye.team_area using (team) order by 1, 2, 3", 0, NULL};
 
+#define AREAS                                                                                                          \
+    {                                                                                                                  \
+        "areas", true,                                                                                                 \
+            "select layer, code, (select max(name) from mobeye.area a where a.layer = t.layer and a.code = t.code "    \
+            "and a.valid"                                                                                              \
+            " @> now()) as name from mobeye.team_area t where team = $1 order by 1, 2"                                 \
+    }
+#define PLACEMENTS                                                                                                     \
+    {                                                                                                                  \
+        "placements", true,                                                                                            \
+            "select device_id, address, secret, lower(during) as placed_from from mobeye.placement where team = $1 "   \
+            "and"                                                                                                      \
+            " during @> now() order by 1"                                                                              \
+    }
 static const struct registry_section sections[] = {
-    {"team", false, TEAM " where t.team = $1"},
-    {"areas", true,
-     "select layer, code, (select max(name) from mobeye.area a where a.layer = t.layer and a.code = t.code and a.valid"
-     " @> now()) as name from mobeye.team_area t where team = $1 order by 1, 2"},
+    {"team", false, TEAM(PEOPLE) " where t.team = $1"},
+    AREAS,
     {"people", true, "select login, name from mobeye.person where team = $1 order by 1"},
-    {"placements", true,
-     "select device_id, address, secret, lower(during) as placed_from from mobeye.placement where team = $1 and during"
-     " @> now() order by 1"},
+    PLACEMENTS,
     {0}};
+static const struct registry_section without_people[] = {
+    {"team", false, TEAM("") " where t.team = $1"}, AREAS, PLACEMENTS, {0}};
+
+/* Members of mobeye_registry do not. */
+static bool reads_people(PGconn *conn)
+{
+    PGresult *row = ctl_query(conn, VERB, "query", "select has_table_privilege('mobeye.person', 'select')", 0, NULL);
+    bool reads = row && *PQgetvalue(row, 0, 0) == 't';
+    if (row && !reads)
+        fprintf(stderr, "mobeyectl " VERB ": note: people are left out: only members of mobeye_owner read them\n");
+    PQclear(row);
+    return reads;
+}
+
+static int list_teams(const struct ctl_call *call)
+{
+    static const struct registry_query all = {TEAM(PEOPLE) " order by 1", 0, NULL};
+    static const struct registry_query fewer = {TEAM("") " order by 1", 0, NULL};
+    PGconn *conn = ctl_connect(VERB, call->file, call->db);
+    int status =
+        conn ? registry_change(VERB, conn, call->json, "query", reads_people(conn) ? &all : &fewer) : CTL_FAILED;
+    PQfinish(conn);
+    return status;
+}
 
 static int remove_team(PGconn *conn, const struct ctl_call *call)
 {
@@ -110,8 +144,9 @@ static int run_on_team(const struct ctl_call *call)
     int status = CTL_FAILED;
     if (conn && registry_exists(VERB, conn, "team", team, "select from mobeye.team where team = $1",
                                 "select team from mobeye.team"))
-        status =
-            call->action == SHOW ? registry_show(VERB, conn, call->json, sections, 1, &team) : remove_team(conn, call);
+        status = call->action != SHOW
+                     ? remove_team(conn, call)
+                     : registry_show(VERB, conn, call->json, reads_people(conn) ? sections : without_people, 1, &team);
     PQfinish(conn);
     return status;
 }
@@ -137,7 +172,7 @@ int ctl_teams(int argc, char **argv)
     case IMPORT:
         return text_import_run(&import, &call, dry_run, NULL, NULL);
     case LIST:
-        return registry_list(VERB, &call, &list);
+        return list_teams(&call);
     case EXPORT:
         return registry_export(VERB, &call, &export);
     default:
