@@ -110,13 +110,18 @@ begin
 
     return query -- a device is in one place at a time
     select r.line, false, 'placed_from'::text,
-           format('device %s has an overlapping placement on line %s%s', r.device_id, r.other,
-                  to_char(lower(r.during) at time zone 'UTC', case when r.endless then '" (expected placed_until there, not after "YYYY-MM-DD"T"HH24:MI:SS"Z)"' end))
-      from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
-                   lag(upper_inf(i.during)) over w and lag(lower(i.during)) over w < lower(i.during) as endless,
+           format('device %s has an overlapping placement on line %s%s', r.device_id, o.line,
+                  case when upper_inf(o.during) and lower(o.during) < lower(r.during)
+                       then to_char(lower(r.during) at time zone 'UTC', '" (expected placed_until there, not after "YYYY-MM-DD"T"HH24:MI:SS"Z)"')
+                       when not 'placed_until' = any (columns)
+                       then to_char(upper(o.during) at time zone 'UTC', '", which is stored until "YYYY-MM-DD"T"HH24:MI:SS"Z"') end)
+      from (select i.line, i.device_id, i.during,
                    max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
               from pg_temp.device_import i where i.during is not null
             window w as (partition by i.device_id order by lower(i.during), i.line)) r
+     cross join lateral (select e.line, e.during from pg_temp.device_import e
+                          where e.device_id = r.device_id and e.during && r.during and (lower(e.during), e.line) < (lower(r.during), r.line)
+                          order by lower(e.during) desc, e.line desc limit 1) o
      where r.until > lower(r.during);
     return query
     select i.line, false, 'placed_from'::text,

@@ -221,6 +221,16 @@ def test_two_placements_of_a_file_need_an_end_between_them(registry):
                     "2026-02-01T00:00:00Z)")
 
 
+def test_the_line_that_overlaps_is_named_and_an_end_that_is_stored(registry):
+    columns, rows = "device_id,placed_from,lon,lat", [f"a,2026-0{month}-01T00:00:00Z,5,52" for month in (1, 2, 4)]
+    until = [f"{row},2026-{end}-01T00:00:00Z" for row, end in zip(rows, ("09", "03", "05"))]
+    said = registry.refused("devices", "import", "-", stdin="\n".join([columns + ",placed_until", *until]) + "\n")
+    assert said[:2] == [f"-:{line}: placed_from: device a has an overlapping placement on line 2" for line in (3, 4)]
+    registry.done("devices", "import", "-", stdin=f"{columns},placed_until\n{until[0]}\n")
+    said = registry.refused("devices", "import", "-", stdin="\n".join([columns, rows[0], rows[2]]) + "\n")
+    assert said[0] == ("-:3: placed_from: device a has an overlapping placement on line 2, which is stored until 2026-09-01T00:00:00Z")
+
+
 def test_without_a_start_it_stands_there_since_it_does(registry):
     text = "device_id,lon,lat\na,5,52\n"
     registry.done("devices", "import", "-", stdin=text)
