@@ -102,6 +102,7 @@ grant execute on function
     mobeye.merge_burglaries(text[]),
     mobeye.merge_devices(text[]),
     mobeye.merge_measures(text[]),
+    mobeye.overlapping_rows(text[]),
     mobeye.refresh_states(text[]),
     mobeye.repair_area(public.geometry),
     mobeye.require_unnamed(text, timestamptz),

@@ -61,6 +61,32 @@ $$;
 comment on function mobeye.locate_devices(text[]) is
     'Sets the place and the period of the placements in device_import, if the file has these columns.';
 
+-- A device is in one place at a time.
+create or replace function mobeye.overlapping_rows(columns text[])
+returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return query
+    select r.line, false, 'placed_from'::text,
+           format('device %s has an overlapping placement on line %s%s', r.device_id, o.line,
+                  case when upper_inf(o.during) and lower(o.during) < lower(r.during)
+                       then to_char(lower(r.during) at time zone 'UTC', '" (expected placed_until there, not after "YYYY-MM-DD"T"HH24:MI:SS"Z)"')
+                       when not 'placed_until' = any (columns)
+                       then to_char(upper(o.during) at time zone 'UTC', '", which is stored until "YYYY-MM-DD"T"HH24:MI:SS"Z"') end)
+      from (select i.line, i.device_id, i.during,
+                   max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
+              from pg_temp.device_import i where i.during is not null
+            window w as (partition by i.device_id order by lower(i.during), i.line)) r
+     cross join lateral (select e.line, e.during from pg_temp.device_import e
+                          where e.device_id = r.device_id and e.during && r.during and (lower(e.during), e.line) < (lower(r.during), r.line)
+                          order by lower(e.during) desc, e.line desc limit 1) o
+     where r.until > lower(r.during);
+end
+$$;
+comment on function mobeye.overlapping_rows(text[]) is 'Complaints of check_devices() about placements of device_import that overlap.';
+
 create or replace function mobeye.check_devices(bounds float8[], columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
@@ -108,21 +134,7 @@ begin
      where i.account ~ '^[1-9][0-9]*$' and length(i.account) < length(l.account)
      order by i.line limit 1;
 
-    return query -- a device is in one place at a time
-    select r.line, false, 'placed_from'::text,
-           format('device %s has an overlapping placement on line %s%s', r.device_id, o.line,
-                  case when upper_inf(o.during) and lower(o.during) < lower(r.during)
-                       then to_char(lower(r.during) at time zone 'UTC', '" (expected placed_until there, not after "YYYY-MM-DD"T"HH24:MI:SS"Z)"')
-                       when not 'placed_until' = any (columns)
-                       then to_char(upper(o.during) at time zone 'UTC', '", which is stored until "YYYY-MM-DD"T"HH24:MI:SS"Z"') end)
-      from (select i.line, i.device_id, i.during,
-                   max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
-              from pg_temp.device_import i where i.during is not null
-            window w as (partition by i.device_id order by lower(i.during), i.line)) r
-     cross join lateral (select e.line, e.during from pg_temp.device_import e
-                          where e.device_id = r.device_id and e.during && r.during and (lower(e.during), e.line) < (lower(r.during), r.line)
-                          order by lower(e.during) desc, e.line desc limit 1) o
-     where r.until > lower(r.during);
+    return query select o.* from mobeye.overlapping_rows(columns) o;
     return query
     select i.line, false, 'placed_from'::text,
            format('device %s is already placed from %s until %s (end or correct that placement first: '
