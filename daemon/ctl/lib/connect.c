@@ -18,7 +18,7 @@
  * people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
-enum { GROUPS_MAX = 256 };
+enum { GROUPS_MAX = 256, VARIABLES_MAX = 128 };
 
 /* The credentials of root, to be restored. */
 struct root {
@@ -59,6 +59,53 @@ static bool become(const char *name, struct root *root)
         return true;
     be_root_again(root);
     return false;
+}
+
+/* libpq's variables, to be restored. */
+struct variables {
+    PQconninfoOption *options; /* which have their names */
+    char *values[VARIABLES_MAX];
+};
+
+/* A program that systemd runs does not have the environment of whoever runs the verb. */
+static void hide_variables(struct variables *ret)
+{
+    *ret = (struct variables){.options = PQconninfoParse("", NULL)};
+    for (size_t i = 0; i < VARIABLES_MAX && ret->options && ret->options[i].keyword; i++) {
+        const char *name = ret->options[i].envvar;
+        if (name && (ret->values[i] = copy_variable(name)))
+            unsetenv(name);
+    }
+}
+
+static void restore_variables(struct variables *kept)
+{
+    for (size_t i = 0; i < VARIABLES_MAX && kept->options && kept->options[i].keyword; i++) {
+        const char *name = kept->options[i].envvar;
+        if (name && kept->values[i])
+            setenv(name, kept->values[i], 1);
+        else if (name)
+            unsetenv(name);
+        free(kept->values[i]);
+    }
+    PQconninfoFree(kept->options);
+}
+
+/* Sets PGPASSFILE as the unit of the user's program does, if it does. */
+static void take_passfile_of_unit(const char *user)
+{
+    static const char name[] = "PGPASSFILE=";
+    char command[128], *line = NULL, *state = NULL;
+    size_t size = 0;
+    snprintf(command, sizeof(command), "systemctl show --value -p Environment %s.service 2> /dev/null", user);
+    FILE *pipe = popen(command, "re");
+    bool got = pipe && getline(&line, &size, pipe) > 0;
+    for (char *word = got ? strtok_r(line, " \n", &state) : NULL; word; word = strtok_r(NULL, " \n", &state))
+        if (strncmp(word, name, strlen(name)) == 0)
+            setenv("PGPASSFILE", word + strlen(name), 1);
+    if (pipe)
+        pclose(pipe);
+    free(line);
 }
 
 /* NULL: they could not be made, so that nothing may run on this connection. */
@@ -131,20 +178,46 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
 
 PGconn *connect_as_daemon(const char *verb, const char *conninfo)
 {
-    return open_as(CONNECT_DAEMON_USER, verb, conninfo, NULL);
+    return connect_as_user(CONNECT_DAEMON_USER, verb, conninfo);
 }
 
 PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo)
 {
-    return open_as(user, verb, conninfo, NULL);
+    struct variables kept;
+    hide_variables(&kept);
+    if (geteuid() == 0)
+        take_passfile_of_unit(user);
+    PGconn *conn = open_as(user, verb, conninfo, NULL);
+    restore_variables(&kept);
+    return conn;
 }
 
-/* Uses the Unix socket, where peer authentication applies. */
+bool connect_lacks_login(const char *user, PGconn *conn)
+{
+    struct root root;
+    if (PQconnectionNeedsPassword(conn))
+        return true;
+    PQsetErrorVerbosity(conn, PQERRORS_SQLSTATE);
+    bool became = become(user, &root);
+    PQreset(conn);
+    if (became)
+        be_root_again(&root);
+    const char *why = PQerrorMessage(conn);
+    return PQstatus(conn) != CONNECTION_OK && (strstr(why, ":  28P01") || strstr(why, ":  28000"));
+}
+
+/* Uses the Unix socket, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way
+ * that the daemon takes. */
 static void append_local(struct buf *out, const char *conninfo)
 {
-    static const char *const left_out[] = {"user", "password", "passfile", "host", "hostaddr", NULL};
+    static const char *const kept[] = {"port", "dbname"};
     char *host = host_of(conninfo);
-    conninfo_without(out, conninfo, left_out);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        char *value = conninfo_value(conninfo, kept[i]);
+        if (value)
+            conninfo_append(out, kept[i], value);
+        free(value);
+    }
     conninfo_append(out, "host", host && *host && is_socket(host) ? host : SOCKETS);
     if (geteuid() == 0)
         conninfo_append(out, "user", "postgres");

@@ -18,11 +18,16 @@
  * there is one. database: overrides that of the conninfo; NULL: does not. */
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database);
 
-/* Connects as the daemon would: root acts as the daemon's user, with its groups, if that user exists. */
+/* Connects as the daemon would: root acts as the daemon's user, with its groups, if that user exists. Of libpq's
+ * variables it has PGPASSFILE of the unit alone, and that only as root. */
 PGconn *connect_as_daemon(const char *verb, const char *conninfo);
 
 /* The same as a program that another system user runs. */
 PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo);
+
+/* Why conn, which the user opened in vain, was refused: true: the server does not accept its role without a password,
+ * or with this one; false: for any other reason. Tries again, to learn it in no language: PQerrorMessage() changes. */
+bool connect_lacks_login(const char *user, PGconn *conn);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database in
  * his own right: root as user postgres, others under their own name; over the Unix socket if the server is on this

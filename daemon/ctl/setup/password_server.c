@@ -1,6 +1,7 @@
 #include "ctl/setup/password_server.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ctl/lib/connect.h"
@@ -47,7 +48,7 @@ void password_server_conninfo(const struct password_server *server, const char *
     buf_append(out, "", 1);
 }
 
-bool password_server_wrote(const char *conninfo)
+bool password_server_wrote(const char *conninfo, const char *passfile)
 {
     static const char *const keywords[] = {"host", "port", "dbname", "user", "passfile", "sslmode", "sslrootcert"};
     enum { REQUIRED = 5 };
@@ -60,7 +61,9 @@ bool password_server_wrote(const char *conninfo)
         complete &= value || i >= REQUIRED;
         free(value);
     }
-    bool is = complete && str_eq(buf_str(&same), str_from(conninfo));
+    char *named = conninfo_value(conninfo, "passfile");
+    bool is = complete && strcmp(named, passfile) == 0 && str_eq(buf_str(&same), str_from(conninfo));
+    free(named);
     buf_free(&same);
     return is;
 }

@@ -105,6 +105,10 @@ int setup_configuration(struct setup *s);
 /* The same for the board's, of which it sets the conninfo. */
 int setup_board_configuration(struct setup *s, const struct setup_program *board);
 
+/* Whether setup may set the conninfo of the program's file: there is no file, or it is the sample as setup changes it
+ * with this passfile, or the file is to be replaced. */
+bool setup_may_change(const struct setup *s, const struct setup_program *program, const char *passfile);
+
 /* Whether the text is the sample configuration. */
 bool setup_is_sample(struct str text);
 

@@ -20,7 +20,8 @@ struct config_edit {
     size_t indent, indent_max; /* allowed indentation */
     const char *value;         /* NULL: the line ends after the key */
     bool wanted, found;
-    bool (*wrote)(const char *value); /* whether setup may have written this value; NULL: any */
+    const char
+        *passfile; /* the value is a conninfo, which setup wrote only with this; NULL: any value may be setup's */
 };
 
 /* The edit for the line; NULL: none. */
@@ -83,12 +84,12 @@ static struct str take_line(struct str *text)
 /* Whether the edit leaves the line as it is, or replaces a value that setup may have written. */
 static bool may_change(const struct config_edit *setting, struct str line, struct str value)
 {
-    if (!setting->wanted || !setting->wrote)
+    if (!setting->wanted || !setting->passfile)
         return true;
     struct buf edited = {0};
     append_edit(&edited, line, setting);
     char *old = strndup(value.p, value.len);
-    bool may = old && (str_eq(buf_str(&edited), line) || setting->wrote(old));
+    bool may = old && (str_eq(buf_str(&edited), line) || password_server_wrote(old, setting->passfile));
     buf_free(&edited);
     free(old);
     return may;
@@ -158,6 +159,31 @@ static int read_or_sample(const struct setup_program *program, struct str sample
     return there;
 }
 
+static struct config_edit conninfo_edit(const struct setup_program *program, const char *passfile)
+{
+    return (struct config_edit){
+        "conninfo:", 1, 8, program->conninfo, program->conninfo != NULL, false, passfile,
+    };
+}
+
+bool setup_may_change(const struct setup *s, const struct setup_program *program, const char *passfile)
+{
+    const struct str sample = program == &s->daemon ? (struct str){setup_sample, setup_sample_len}
+                                                    : (struct str){setup_board_sample, setup_board_sample_len};
+    struct config_edit edits[] = {
+        {.key = "instance:"},
+        conninfo_edit(program, passfile),
+        {.key = "#security:"},
+        {"#server_key:", 2, 2, NULL, false, false, NULL},
+        {"#clients:", 2, 2, NULL, false, false, NULL},
+    };
+    struct buf old = {0};
+    bool may = read_or_sample(program, sample, &old) >= 0 &&
+               (s->replace || is_only_edited(edits, sizeof(edits) / sizeof(edits[0]), buf_str(&old), sample));
+    buf_free(&old);
+    return may;
+}
+
 int setup_configuration(struct setup *s)
 {
     const struct setup_program *daemon = &s->daemon;
@@ -165,9 +191,10 @@ int setup_configuration(struct setup *s)
     struct buf old = {0}, text = {0};
     int there = read_or_sample(daemon, sample, &old), status = CTL_FAILED;
     bool curve = s->curve && !is_secured(buf_str(&old));
+    char *passfile = setup_beside(daemon->file, "pgpass");
     struct config_edit edits[] = {
         {"instance:", 0, 0, s->instance, s->instance != NULL, false, NULL},
-        {"conninfo:", 1, 8, daemon->conninfo, daemon->conninfo != NULL, false, password_server_wrote},
+        conninfo_edit(daemon, passfile),
         {"#security:", 0, 0, NULL, curve, false, NULL},
         {"#server_key:", 2, 2, s->server_key, curve, false, NULL},
         {"#clients:", 2, 2, s->clients, curve, false, NULL},
@@ -191,6 +218,7 @@ int setup_configuration(struct setup *s)
             "every sender of a tcp:// endpoint now needs that public key (mobeyectl send --server-key), and a line "
             "in %s; until then it is refused",
             s->clients);
+    free(passfile);
     buf_free(&old);
     buf_free(&text);
     return status;
@@ -201,8 +229,8 @@ int setup_board_configuration(struct setup *s, const struct setup_program *board
     const struct str sample = {setup_board_sample, setup_board_sample_len};
     struct buf old = {0}, text = {0};
     int there = read_or_sample(board, sample, &old), status = CTL_FAILED;
-    struct config_edit edit = {"conninfo:",          1, 8, board->conninfo, board->conninfo != NULL, false,
-                               password_server_wrote};
+    char *passfile = setup_beside(board->file, "pgpass");
+    struct config_edit edit = conninfo_edit(board, passfile);
     const struct setup_file file = {.path = board->file,
                                     .user = board->user,
                                     .old = there ? &old : NULL,
@@ -214,6 +242,7 @@ int setup_board_configuration(struct setup *s, const struct setup_program *board
         status = setup_put(s, &file);
     else if (there >= 0)
         ctl_fail(SETUP_VERB, "%s has no separate line for conninfo (set it by hand: %s)", board->file, board->conninfo);
+    free(passfile);
     buf_free(&old);
     buf_free(&text);
     return status;

@@ -14,9 +14,11 @@
 
 enum { PASSWORD_BYTES = 24 };
 
-/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. */
-static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo)
+/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_login:
+ * whether a password may be what it lacks. */
+static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo, bool *ret_login)
 {
+    *ret_login = false;
     char *why = NULL, *in = NULL;
     struct err err;
     if (conninfo_check(conninfo, &err) != 0)
@@ -26,6 +28,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
         why = mem_strdup(PQerrorMessage(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
+        *ret_login = connect_lacks_login(program->user, conn);
     } else if (!(in = setup_query(conn,
                                   "select current_database() from pg_roles where rolname = $1 "
                                   "and pg_has_role(oid, 'usage')",
@@ -126,16 +129,14 @@ static int set_password(struct setup *s, const struct setup_program *program, co
     return status;
 }
 
-/* Whether programs on other machines are connected with the role's present password; prints so, since a new password
- * would lock them out. */
-static bool is_used_elsewhere(const struct setup *s, const struct setup_program *program,
-                              const struct login_password *login)
+/* Whether programs are connected with the role's present password; prints so, since a new password would lock them out.
+ */
+static bool is_used(const struct setup *s, const struct setup_program *program, const struct login_password *login)
 {
-    char *from =
-        setup_query(s->conn,
-                    "select string_agg(distinct host(client_addr), ', ') from pg_stat_activity where usename = $1 and "
-                    "client_addr is distinct from inet_client_addr() and client_addr not in ('127.0.0.1', '::1')",
-                    program->role);
+    char *from = setup_query(s->conn,
+                             "select string_agg(distinct coalesce(host(client_addr), 'its Unix socket'), ', ')"
+                             "  from pg_stat_activity where usename = $1 and application_name not like 'mobeyectl %'",
+                             program->role);
     if (from)
         ctl_fail(SETUP_VERB, "a new password for %s would lock out %s at %s (copy its password file to %s, or stop it)",
                  program->role, program->name, from, login->passfile);
@@ -162,25 +163,61 @@ static int fail_refused(const struct setup *s, const struct setup_program *progr
     return CTL_FAILED;
 }
 
-static int set_up_password(struct setup *s, const struct setup_program *program, const struct login_password *login)
+/* Whether the conninfo of the file is complete but for the password in this passfile. */
+static bool names_passfile(const struct setup_program *program, const struct login_password *login)
+{
+    char *named = program->file_conninfo ? conninfo_value(program->file_conninfo, "passfile") : NULL;
+    bool names = named && strcmp(named, login->passfile) == 0;
+    free(named);
+    return names;
+}
+
+/* Whether the role may get the password of the passfile; prints why not. why: why the program cannot connect with the
+ * conninfo of its file; NULL: it has none. */
+static bool may_set_password(const struct setup *s, const struct setup_program *program,
+                             const struct login_password *login, const char *why)
+{
+    if (names_passfile(program, login) || setup_may_change(s, program, login->passfile))
+        return !is_used(s, program, login);
+    ctl_fail(SETUP_VERB, "%s cannot connect: %s", program->name, why ? why : "its file has no conninfo");
+    ctl_fail(SETUP_VERB,
+             "%s is neither the sample nor what setup wrote, so no password was set (correct its conninfo, or use "
+             "--replace for one with a password in %s)",
+             program->file, login->passfile);
+    return false;
+}
+
+/* The password of the file where there is one, else a new one. */
+static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
+                           const struct buf *old)
+{
+    bool lacks;
+    int status = s->dry_run ? CTL_OK : set_password(s, program, login, old);
+    if (status == CTL_OK)
+        setup_did(s, "set the password of %s %s %s", program->role, old ? "to the one in" : "and write it to",
+                  login->passfile);
+    char *why = status == CTL_OK && !s->dry_run ? refusal(s, program, program->conninfo, &lacks) : NULL;
+    if (why)
+        status = fail_refused(s, program, login, why);
+    free(why);
+    return status;
+}
+
+/* file_why: why the program cannot connect with the conninfo of its file. */
+static int set_up_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
+                           const char *file_why)
 {
     struct buf old = {0};
-    int there = setup_read(login->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
-    char *why = there > 0 ? refusal(s, program, program->conninfo) : NULL;
-    if (there > 0 && !why) {
+    bool lacks;
+    int there = setup_read(login->passfile, &old), status = CTL_FAILED;
+    char *why = there >= 0 ? refusal(s, program, program->conninfo, &lacks) : NULL;
+    if (there > 0 && (!why || (s->dry_run && !lacks))) { /* where there is no database yet */
         setup_is(s, "%s can connect with the password in %s", program->name, login->passfile);
-    } else if (there >= 0) {
-        free(why);
-        why = NULL;
-        if (there == 0 && is_used_elsewhere(s, program, login))
-            status = CTL_FAILED;
-        else if (!s->dry_run)
-            status = set_password(s, program, login, there > 0 ? &old : NULL);
-        if (status == CTL_OK)
-            setup_did(s, "set the password of %s %s %s", program->role, there > 0 ? "to the one in" : "and write it to",
-                      login->passfile);
-        if (status == CTL_OK && !s->dry_run && (why = refusal(s, program, program->conninfo)))
-            status = fail_refused(s, program, login, why);
+        status = CTL_OK;
+    } else if (there >= 0 && why && !lacks && !s->dry_run) {
+        status = fail_refused(s, program, login, why);
+    } else if (there >= 0 && may_set_password(s, program, login, file_why)) {
+        status = change_password(s, program, login, there > 0 ? &old : NULL);
     }
     free(why);
     if (old.len > 0)
@@ -190,10 +227,11 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
 }
 
 /* Leaves the conninfo of the file, where the password was all that it lacked. */
-static void keep_working(const struct setup *s, struct setup_program *program)
+static void keep_working(const struct setup *s, struct setup_program *program, bool lacked_password)
 {
-    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo) : mem_strdup("");
-    if (!why) {
+    bool lacks;
+    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, &lacks) : mem_strdup("");
+    if (!why || (s->dry_run && lacked_password)) {
         free(program->conninfo);
         program->conninfo = NULL;
     }
@@ -203,7 +241,8 @@ static void keep_working(const struct setup *s, struct setup_program *program)
 int setup_login(struct setup *s, struct setup_program *program)
 {
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
-    char *why = conninfo ? refusal(s, program, conninfo) : NULL;
+    bool lacks = false;
+    char *why = conninfo ? refusal(s, program, conninfo, &lacks) : NULL;
     int status = CTL_OK;
     if (conninfo && !why) {
         setup_is(s, "%s can connect to the database", program->name);
@@ -213,9 +252,9 @@ int setup_login(struct setup *s, struct setup_program *program)
         struct login_password login;
         find_password(s, program, &login);
         program->conninfo = conninfo_of(s, program, &login);
-        status = set_up_password(s, program, &login);
-        if (status == CTL_OK && !s->dry_run)
-            keep_working(s, program);
+        status = set_up_password(s, program, &login, why);
+        if (status == CTL_OK)
+            keep_working(s, program, lacks && names_passfile(program, &login));
         password_server_free(&login.server);
         free(login.passfile);
         free(login.start);

@@ -1,0 +1,106 @@
+"""mobeyectl setup and the password of a daemon that has one: whom it would lock out, and what it takes for its own."""
+import os
+import shutil
+
+import psycopg
+
+from harness.machine_fixtures import machine, machine_of_module, ready as ready_machine  # noqa: F401
+from test_setup import does, name, place, ready, server, set_up, write_conninfo  # noqa: F401
+
+
+def verifier(server):
+    with psycopg.connect(server.conninfo, dbname="postgres") as connection:
+        return connection.execute("select rolpassword from pg_authid where rolname = 'mobeye_ingest'").fetchone()
+
+
+def conninfo_of(place):
+    return (place / "mobeyed.yaml").read_text().split('conninfo: "')[1].split('"')[0]
+
+
+def test_a_refusal_that_no_password_mends_changes_none(server, place, name):
+    ready(server, place, name)
+    before = verifier(server)
+    with psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
+        connection.execute("alter role mobeye_ingest connection limit 0")
+        try:
+            refused = set_up(server, place, name, "--no-drill")
+        finally:
+            connection.execute("alter role mobeye_ingest connection limit -1")
+    assert refused.returncode == 1 and "too many connections for role" in refused.stderr, refused.stdout + refused.stderr
+    assert verifier(server) == before and not does(refused.stdout)
+
+
+def test_a_login_that_only_the_unit_knows_is_left_alone(server, place, name):
+    """The connection string names no passfile: the unit does, where setup does not see it."""
+    ready(server, place, name)
+    passfile = place / "pgpass"
+    write_conninfo(place, conninfo_of(place).replace(f" passfile={passfile}", ""))
+    passfile.rename(place / "credential")
+    before = verifier(server)
+    refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "so no password was set" in refused.stderr, refused.stdout + refused.stderr
+    assert verifier(server) == before and not passfile.exists()
+    assert len(does(ready(server, place, name, "--replace"))) == 2 and passfile.exists()
+
+
+def test_a_passfile_of_somebodys_own_is_left_alone(server, place, name):
+    ready(server, place, name)
+    passfile, elsewhere = place / "pgpass", place / "credentials"
+    write_conninfo(place, conninfo_of(place).replace(f"passfile={passfile}", f"passfile={elsewhere}"))
+    passfile.unlink()
+    text = (place / "mobeyed.yaml").read_text()
+    before = verifier(server)
+    refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "neither the sample nor what setup wrote" in refused.stderr, refused.stdout + refused.stderr
+    assert verifier(server) == before and (place / "mobeyed.yaml").read_text() == text
+
+
+def test_the_environment_of_the_administrator_is_not_the_daemons(server, place, name):
+    ready(server, place, name)
+    before = verifier(server)
+    passfile = place / "of_root"
+    passfile.write_text("*:*:*:*:other\n")
+    passfile.chmod(0o600)
+    for variable, value in ("PGPASSWORD", "other"), ("PGPASSFILE", str(passfile)):
+        done = set_up(server, place, name, "--no-drill", env={**os.environ, variable: value})
+        assert done.returncode == 0 and not does(done.stdout), variable + done.stdout + done.stderr
+    # Nor does the administrator's password take the place of the daemon's.
+    shutil.move(place / "pgpass", place / "away")
+    password = (place / "away").read_text().strip().rsplit(":", 1)[1]
+    done = set_up(server, place, name, "--no-drill", env={**os.environ, "PGPASSWORD": password})
+    assert len(does(done.stdout)) == 1 and verifier(server) != before, done.stdout + done.stderr
+
+
+def test_a_password_that_is_in_use_on_this_machine_is_not_replaced(server, place, name):
+    """By another daemon, or by this one, which would not notice before it connects again."""
+    ready(server, place, name)
+    passfile = place / "pgpass"
+    theirs, before = passfile.read_text(), verifier(server)
+    passfile.unlink()
+    with psycopg.connect(conninfo_of(place), password=theirs.strip().rsplit(":", 1)[1]):
+        refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "would lock out the daemon at 127.0.0.1" in refused.stderr, refused.stdout + refused.stderr
+    assert verifier(server) == before and not passfile.exists()
+
+
+def test_a_dry_run_says_what_a_run_would_need(server, place, name):
+    ready(server, place, name)
+    write_conninfo(place, conninfo_of(place) + " application_name=hand")
+    (place / "pgpass").unlink()
+    planned = set_up(server, place, name, "--no-drill", "--dry-run")
+    assert planned.returncode == 0 and "requires --replace" not in planned.stdout, planned.stdout
+    assert "1 change required" in planned.stdout
+    assert len(does(ready(server, place, name))) == 1
+
+
+def test_a_passfile_that_the_unit_names_is_the_daemons(ready_machine):
+    machine = ready_machine
+    machine.must("mv", "/etc/mobeyed/pgpass", "/var/lib/mobeyed/credential")
+    machine.must("sed", "-i", "s| passfile=/etc/mobeyed/pgpass||", "/etc/mobeyed/mobeyed.yaml")
+    (machine.home / "environment").write_text("OTHER=1 PGPASSFILE=/var/lib/mobeyed/credential\n")
+    try:
+        machine.must("systemctl", "restart")
+        assert "the daemon can connect to the database" in machine.must("mobeyectl", "setup", "--yes")
+        machine.must("mobeyectl", "doctor")
+    finally:
+        (machine.home / "environment").unlink()
