@@ -118,6 +118,19 @@ def test_the_daemon_may_be_a_peer(ready):
         ready.must("mobeyectl", "devices", "unknown")
 
 
+def test_how_the_daemon_connects_is_not_how_root_does(ready):
+    """Root takes the Unix socket, at whose other end is another user, and which has no TLS."""
+    ready.must("sed", "-i", 's|conninfo: "\\(.*\\)"|conninfo: "\\1 requirepeer=nobody"|', "/etc/mobeyed/mobeyed.yaml")
+    ready.must("mobeyectl", "setup", "--yes")
+    ready.must("mobeyectl", "people", "list")
+
+
+def test_whoever_has_the_rights_of_the_daemon_only_is_told_why(ready):
+    refused = ready.run("mobeyectl", "people", "list", user="mobeyed")
+    assert refused.returncode == 1 and "permission denied" in refused.stdout, refused.stdout
+    assert re.search('the daemon\'s role was used, since your own was refused: .*role "mobeyed" does not exist', refused.stdout)
+
+
 def test_apply_without_a_database_changes_nothing(ready):
     ready.must("bash", "-c", "sed s/amersfoort/soest/ /etc/mobeyed/mobeyed.yaml > /etc/new.yaml")
     ready.must("sed", "-i", "s/dbname=mobeye/dbname=nowhere/", "/etc/new.yaml")

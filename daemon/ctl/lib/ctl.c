@@ -54,6 +54,17 @@ static const char *schema_hint(const PGresult *result)
     return NULL;
 }
 
+/* Why the verb runs in the right of the daemon; NULL: it does not. */
+static char *own_refusal;
+
+/* Where a right is missing that the user's own role may have. */
+static void print_own_refusal(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (own_refusal && state && strcmp(state, "42501") == 0)
+        fprintf(stderr, "the daemon's role was used, since your own was refused: %s\n", own_refusal);
+}
+
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
 {
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -65,8 +76,10 @@ int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
         const char *text = PQresultErrorMessage(result);
         return ctl_fail(verb, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
     }
-    return ctl_fail(verb, "%s: %s%s%s%s%s", what, primary, detail ? ". " : "", detail ? detail : "", hint ? ". " : "",
-                    hint ? hint : "");
+    ctl_fail(verb, "%s: %s%s%s%s%s", what, primary, detail ? ". " : "", detail ? detail : "", hint ? ". " : "",
+             hint ? hint : "");
+    print_own_refusal(result);
+    return CTL_FAILED;
 }
 
 struct conf *ctl_load(const char *file)
@@ -189,6 +202,10 @@ static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct
         report_missing(verb, conninfo, ret_why);
         PQfinish(conn);
         conn = NULL;
+    } else if (as_own && conn != as_own) {
+        const char *why = PQerrorMessage(as_own);
+        free(own_refusal);
+        own_refusal = strndup(why, strcspn(why, "\n"));
     }
     if (conn != as_own)
         PQfinish(as_own);
