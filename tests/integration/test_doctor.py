@@ -98,6 +98,22 @@ def test_a_daemon_that_has_its_journal_and_not_its_ports_is_a_problem(daemon, da
     assert "has the journal open, but does not answer" in seen.text("daemon", "problem")
 
 
+def test_the_daemons_own_ports_are_no_problem(asleep, database):
+    """It runs with the http.listen that it was started with."""
+    asleep.conf.set(endpoints=[asleep.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")])
+    asleep.start()
+    asleep.file.write_text(asleep.file.read_text().replace(f":{asleep.conf.port}", f":{free_port()}"))
+    seen = Findings(asleep.file, database.ingest)
+    assert "ports" not in seen.at("problem") and "not all of them" in seen.text("ports", "ok")
+    assert any("a change of http.listen requires systemctl restart" in one.get("advice", "") for one in seen.all)
+
+
+def test_a_daemon_with_another_journal_is_a_problem(daemon, database, tmp_path):
+    daemon.file.write_text(daemon.file.read_text().replace(str(daemon.conf.journal), str(tmp_path / "other")))
+    seen = Findings(daemon.file, database.ingest)
+    assert "does not have the journal of the file open" in seen.text("daemon", "problem")
+
+
 def test_too_few_descriptors_are_a_problem(daemon, database):
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (512, 512))
     assert "descriptors" in Findings(daemon.file, database.ingest).at("problem")

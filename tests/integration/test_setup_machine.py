@@ -42,6 +42,19 @@ def test_what_runs_is_brought_up_to_date(ready):
     check(ready, output)
 
 
+@pytest.mark.parametrize("key, change", [("http.listen", "s/127.0.0.1:9464/127.0.0.1:9469/"),
+                                         ("journal.directory", "s|/var/lib/mobeyed/journal|/var/lib/mobeyed/other|")])
+def test_what_a_reload_does_not_change_is_told(ready, key, change):
+    ready.must("bash", "-c", f"sed '{change}' /etc/mobeyed/mobeyed.yaml > /etc/mobeyed/new.yaml")
+    applied = ready.must("mobeyectl", "apply", "--yes", "/etc/mobeyed/new.yaml")
+    assert f"{key}: change requires a restart" in applied and "systemctl restart mobeyed.service is required" in applied, applied
+    for _ in range(2):
+        refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
+        assert refused.returncode == 1 and f"another {key} than that of the file: this requires systemctl restart" in refused.stdout
+    ready.must("systemctl", "restart")
+    ready.must("mobeyectl", "setup", "--yes")
+
+
 def test_without_root_it_says_so(machine):
     """The configuration is for root and the daemon's group."""
     refused = machine.run("mobeyectl", "setup", "--yes", user="nobody")

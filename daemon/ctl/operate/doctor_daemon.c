@@ -1,6 +1,7 @@
 /* mobeyectl doctor: whether the daemon runs, as it says itself and as systemd says. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/operate/doctor.h"
 
@@ -27,6 +28,9 @@ static void say_answering(struct doctor *d)
     if (scrape_value(&d->metrics, "config_last_reload_successful", NULL) == 0)
         doctor_say(d, DOCTOR_PROBLEM, CHECK, "journalctl -u mobeyed -p warning gives the reason",
                    "it refused its last reload, and runs with the configuration that it had before");
+    else if (d->daemon == 0 && geteuid() == 0)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "a change of journal.directory requires systemctl restart mobeyed",
+                   "it answers at %s, but does not have the journal of the file open", d->conf->http_listen);
     else
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs with the configuration that it loaded last");
 }
@@ -36,9 +40,11 @@ void doctor_daemon(struct doctor *d)
     if (d->answers)
         say_answering(d);
     else if (d->daemon != 0 && d->conf->http_listen)
-        doctor_say(d, DOCTOR_PROBLEM, CHECK,
-                   "journalctl -u mobeyed -n 20 shows whether it starts, or cannot bind a port",
-                   "process %d has the journal open, but does not answer at %s", d->daemon, d->conf->http_listen);
+        doctor_say(
+            d, DOCTOR_PROBLEM, CHECK,
+            "journalctl -u mobeyed -n 20 shows whether it starts, or cannot bind a port; a change of http.listen "
+            "requires systemctl restart mobeyed",
+            "process %d has the journal open, but does not answer at %s", d->daemon, d->conf->http_listen);
     else if (d->daemon != 0)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "process %d has the journal open", d->daemon);
     else if (unit_is_down())

@@ -302,11 +302,49 @@ static int try_bind(const struct address *address)
     return result;
 }
 
-static void say_port(struct doctor *d, const char *what, const struct address *address)
+static bool has_open(pid_t process, unsigned long inode)
+{
+    char path[64], wanted[64], target[64];
+    bool has = false;
+    snprintf(path, sizeof(path), "/proc/%d/fd", process);
+    snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && !has && (entry = readdir(dir));) {
+        ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+        has = len > 0 && strncmp(target, wanted, (size_t)len) == 0 && wanted[len] == '\0';
+    }
+    if (dir)
+        closedir(dir);
+    return has;
+}
+
+/* Whether the process listens at this port, by its /proc; protocol: "tcp" or "tcp6". */
+static bool listens(pid_t process, const char *protocol, int port)
+{
+    enum { LISTEN = 10 };
+    char path[64], line[512];
+    bool does = false;
+    snprintf(path, sizeof(path), "/proc/%d/net/%s", process, protocol);
+    FILE *table = fopen(path, "re");
+    while (table && !does && fgets(line, sizeof(line), table)) {
+        unsigned at, state;
+        unsigned long inode;
+        does = sscanf(line, "%*d: %*[^:]:%x %*s %x %*s %*s %*s %*s %*s %lu", &at, &state, &inode) == 3 &&
+               state == LISTEN && at == (unsigned)port && has_open(process, inode);
+    }
+    if (table)
+        fclose(table);
+    return does;
+}
+
+/* Returns whether the daemon has the port. */
+static bool say_port(struct doctor *d, const char *what, const struct address *address)
 {
     int why = try_bind(address);
     if (why == 0 || why == EAI_NONAME)
-        return;
+        return false;
+    if (d->daemon > 0 && (listens(d->daemon, "tcp", address->port) || listens(d->daemon, "tcp6", address->port)))
+        return true;
     const char *advice = why == EADDRINUSE      ? "ss -ltnp shows the process that uses it"
                          : why == EADDRNOTAVAIL ? "no interface of this machine has that address"
                          : why == EACCES
@@ -314,6 +352,7 @@ static void say_port(struct doctor *d, const char *what, const struct address *a
                              : "check the address";
     doctor_say(d, DOCTOR_PROBLEM, "ports", advice, "%s cannot bind %s port %d (%s)", what, address->host, address->port,
                strerror(why));
+    return false;
 }
 
 /* What the daemon says of itself: it may be unable to store for reasons that nothing else here shows. */
@@ -350,6 +389,7 @@ void doctor_ports(struct doctor *d)
     struct address address;
     struct err err;
     unsigned problems = d->printed[DOCTOR_PROBLEM];
+    bool has = false;
     if (!d->conf->http_listen)
         doctor_say(d, DOCTOR_WARNING, "ports",
                    "without metrics nobody notices when alarms are late: set it, and scrape it with Prometheus",
@@ -359,10 +399,12 @@ void doctor_ports(struct doctor *d)
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         if (d->conf->endpoints[i].bind && address_bind(d->conf->endpoints[i].address, &address, &err) == 0 &&
             address.kind == ADDRESS_TCP)
-            say_port(d, d->conf->endpoints[i].name, &address);
+            has |= say_port(d, d->conf->endpoints[i].name, &address);
     if (d->conf->http_listen && address_listen(d->conf->http_listen, &address, &err) == 0)
-        say_port(d, "http", &address);
-    if (d->printed[DOCTOR_PROBLEM] == problems)
+        has |= say_port(d, "http", &address);
+    if (d->printed[DOCTOR_PROBLEM] == problems && has)
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "in use by the daemon (process %d), but not all of them", d->daemon);
+    else if (d->printed[DOCTOR_PROBLEM] == problems)
         doctor_say(d, DOCTOR_OK, "ports", NULL, "all ports of the configuration are free");
 }
 

@@ -45,8 +45,9 @@ struct apply_request {
     struct ctl_call call;
     const char *target, *unit, *file;
     bool undo, no_replay;
-    char *previous; /* target.previous */
-    char *listen;   /* address of the daemon's metrics; NULL: unknown */
+    char *previous;  /* target.previous */
+    char *listen;    /* address of the daemon's metrics; NULL: unknown */
+    struct buf left; /* what a reload does not change, a line each */
 };
 
 static char *with_suffix(const char *file, const char *suffix)
@@ -154,6 +155,9 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     enum reload_result result = reload_unit(request->unit, request->listen, false);
     if (result == RELOAD_APPLIED)
         fprintf(stderr, "%s reloaded\n", request->unit);
+    if (result == RELOAD_APPLIED && request->left.len > 0)
+        fprintf(stderr, "%.*ssystemctl restart %s is required\n", (int)request->left.len, request->left.data,
+                request->unit);
     if (result == RELOAD_APPLIED || result == RELOAD_UNKNOWN)
         return CTL_OK;
     int rc = put_back(request, target);
@@ -199,15 +203,16 @@ static struct conf *load_as_daemon(const char *file)
     return conf;
 }
 
-/* http.listen of the running daemon, which a reload does not change. NULL: unknown or off. */
-static char *listen_of(const char *target)
+/* What a reload does not change of the running daemon, such as its http.listen. */
+static void compare(struct apply_request *request, const struct conf *conf)
 {
     struct buf report = {0};
-    struct conf *conf = conf_load(target, &report);
-    char *listen = conf && conf->http_listen ? mem_strdup(conf->http_listen) : NULL;
-    conf_free(&conf);
+    struct conf *running = conf_load(request->target, &report);
+    request->listen = running ? mem_strdup(running->http_listen) : NULL;
+    if (running && conf)
+        conf_needs_restart(running, conf, &request->left);
+    conf_free(&running);
     buf_free(&report);
-    return listen;
 }
 
 static int apply_file(struct apply_request *request)
@@ -220,11 +225,12 @@ static int apply_file(struct apply_request *request)
         rc = CTL_FAILED;
     if (rc == CTL_OK)
         rc = show_replay(request, conf);
-    request->listen = listen_of(request->target);
+    compare(request, conf);
     if (rc == CTL_OK)
         rc = confirmed(request) ? install_file(request, &text) : CTL_FAILED;
     conf_free(&conf);
     free(request->listen);
+    buf_free(&request->left);
     buf_free(&text);
     return rc;
 }

@@ -1,5 +1,6 @@
 /* mobeyectl setup: starts or reloads the daemon. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +72,28 @@ static bool is_active(const char *unit)
     return ctl_systemctl(words) == 0;
 }
 
-static int reload_or_restart(struct setup *s, const struct conf *conf, const char *unit)
+/* What a reload does not change. */
+static int fail_restart(const char *unit, const char *key)
 {
-    bool active = is_active(unit);
-    if (active && is_up_to_date(s, conf)) {
+    return ctl_fail(SETUP_VERB, "%s runs with another %s than that of the file: this requires systemctl restart %s",
+                    unit, key, unit);
+}
+
+static int bring_up_to_date(struct setup *s, const struct conf *conf, const char *unit)
+{
+    bool silent = conf->http_listen && isnan(scrape_applied_at(conf->http_listen, NULL));
+    int status = CTL_OK;
+    if (is_up_to_date(s, conf))
         setup_is(s, "%s uses the present files", unit);
-        return CTL_OK;
-    }
-    int status = call_systemctl(s, active ? "reload" : "restart", unit);
-    if (status == CTL_OK && active && !s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
-        status = ctl_fail(SETUP_VERB, "%s has not applied the files (see journalctl -u %s)", unit, unit);
-    return status;
+    else
+        status = call_systemctl(s, "reload", unit);
+    if (status != CTL_OK)
+        return status;
+    if (silent)
+        return fail_restart(unit, "http.listen");
+    if (!s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
+        return ctl_fail(SETUP_VERB, "%s has not applied the files (see journalctl -u %s)", unit, unit);
+    return ctl_daemon(conf) == 0 ? fail_restart(unit, "journal.directory") : CTL_OK;
 }
 
 int setup_daemon(struct setup *s)
@@ -92,7 +104,9 @@ int setup_daemon(struct setup *s)
     if (s->dry_run && s->changes > 0) /* the file may not exist yet */
         return call_systemctl(s, is_active(unit) ? "reload" : "restart", unit);
     struct conf *conf = ctl_load(s->daemon.file);
-    int status = conf ? reload_or_restart(s, conf, unit) : CTL_FAILED;
+    int status = CTL_FAILED;
+    if (conf)
+        status = is_active(unit) ? bring_up_to_date(s, conf, unit) : call_systemctl(s, "restart", unit);
     conf_free(&conf);
     return status;
 }
