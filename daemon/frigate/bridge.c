@@ -424,7 +424,9 @@ void bridge_status(const struct bridge *bridge, struct buf *out)
 {
     bridge_gauges(bridge);
     buf_printf(out, "%.0f alerts wait; Frigate %s; mobeyed %s", bridge->metrics->waiting,
-               bridge->availability.offline ? "offline" : "online",
+               bridge->availability.offline        ? "offline"
+               : bridge->availability.http_answers ? "online"
+                                                   : "does not answer",
                bridge->metrics->mobeyed_connected > 0 ? "connected" : "not connected");
     if (bridge->metrics->rejected > 0)
         buf_printf(out, "; %.0f events rejected", bridge->metrics->rejected);

@@ -6,12 +6,26 @@ import time
 import pytest
 
 from harness.curve import Key
+from harness.daemon import Notices
 from harness.frigate import JPEG, Broker, Receiver, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
 from harness.paths import free_port
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
+
+
+def test_the_service_manager_is_told_whether_frigate_answers(bridges, frigate, tmp_path):
+    notices = Notices(tmp_path / "notify")
+    try:
+        frigate.fault = lambda handler: handler.send_error(500) or True
+        bridges(broker=None).start(env={"NOTIFY_SOCKET": notices.path})
+        wait_until(lambda: any("Frigate does not answer" in one for one in notices.seen), "the status of the bridge")
+        assert not any("Frigate online" in one for one in notices.seen)
+        frigate.fault = lambda handler: False
+        wait_until(lambda: any("Frigate online" in one for one in notices.seen), "the status of the bridge")
+    finally:
+        notices.close()
 
 
 # mobeyed.
