@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -48,6 +49,21 @@ int text_check_device(const char *text, int64_t min, int64_t max, struct err *er
     return 0;
 }
 
+/* Of a URL: HOST, HOST:PORT or [IPV6]:PORT before its path. */
+static bool is_authority(const char *text)
+{
+    const char *end = text + strcspn(text, "/");
+    const char *host_end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":/");
+    if (!host_end || host_end > end)
+        return false;
+    const char *colon = host_end + (*text == '[');
+    if (colon == end)
+        return true;
+    size_t digits = strspn(colon + 1, "0123456789");
+    return *colon == ':' && digits > 0 && digits <= 5 && colon + 1 + digits == end && atoi(colon + 1) >= 1 &&
+           atoi(colon + 1) <= 65535;
+}
+
 int text_check_url(const char *text, struct err *err)
 {
     const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
@@ -57,6 +73,8 @@ int text_check_url(const char *text, struct err *err)
         return err_set(err, "is not a URL");
     if (strchr(host, '@'))
         return err_set(err, "contains a user or a password");
+    if (!is_authority(host))
+        return err_set(err, "has no valid host or port");
     for (const char *p = host; *p; p++)
         if (*p <= ' ' || *p == 0x7f || strchr("?#\"\\", *p))
             return err_set(err, "contains a character that is not allowed");

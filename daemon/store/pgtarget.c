@@ -64,7 +64,7 @@ static int split_hosts(struct pgtargets *targets, struct err *err)
         targets->target[i].hostaddr = list_element(hostaddr, i);
         targets->target[i].port = list_element(port, ports == 1 ? 0 : i);
         if (targets->target[i].port && !is_port(targets->target[i].port))
-            return err_set(err, "port %zu is not a port number (expected 1 to 65535)", i + 1);
+            return err_set(err, "port \"%.20s\" is not a port number (expected 1 to 65535)", targets->target[i].port);
     }
     return 0;
 }

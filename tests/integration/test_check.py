@@ -55,6 +55,11 @@ def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
     assert errors["journal.keep"][0] == lines.index("  keep: 24 moons") + 1
 
 
+def test_a_port_of_the_database_that_is_none_is_named(conf, tmp_path):
+    status, said = check(tmp_path, conf.text().replace("host=/nonexistent", "host=a,b port=5432,70000"))
+    assert status == 2 and any('port "70000" is not a port number' in rest for _, _, rest in said), said
+
+
 def test_what_the_file_refers_to_is_checked_beside_other_errors(conf, tmp_path):
     """The keys of DC-09 and what libpq says of the conninfo, in the order of the file; each with what is allowed, once."""
     keys = tmp_path / "keys"

@@ -95,3 +95,6 @@ def test_a_slip_at_the_shell_is_told():
     assert unquoted.returncode == 1 and unquoted.stdout == b"" and b"quotes" in unquoted.stderr
     other = run("decode", "--to", "localhost:1", "x")
     assert other.returncode == 2 and b"--to is not an option of decode" in other.stderr
+    for to in "[::1", "[::1:5558", "::1]:5558":
+        address = run("send", "--to", to, input=b"")
+        assert address.returncode == 2 and b"not an address" in address.stderr, address.stderr

@@ -450,6 +450,14 @@ def test_what_is_wrong_with_a_file_is_named_with_line_and_column(tmp_path):
     assert done.stderr.startswith(f"{file}:4:1: lables: unknown key, did you mean labels?")
 
 
+@pytest.mark.parametrize("url", ["http://h:50000000", "http://[::1:5000", "http://h:0", "http://h:50a", "https://fe80::1/", "http://h:"])
+def test_an_address_that_is_none_is_named(tmp_path, url):
+    file = tmp_path / "bad.yaml"
+    file.write_text(f'name: noord\napi: {{url: "{url}"}}\nto: "tcp://127.0.0.1:1"\n')
+    done = subprocess.run([BRIDGE, "--check", "-c", file], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "api.url: has no valid host or port" in done.stderr, done.stderr
+
+
 def test_a_file_that_is_valid_is_said_to_be(tmp_path):
     file = tmp_path / "good.yaml"
     done = check(file, f"state: {tmp_path}")

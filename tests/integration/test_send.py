@@ -110,7 +110,9 @@ def test_a_missing_file_or_endpoint_is_told(tmp_path):
     missing = mobeyectl("send", "--to", "tcp://127.0.0.1:1", tmp_path / "none")
     assert missing.returncode == 1 and "none" in missing.stderr
     assert mobeyectl("send").returncode == 2
-    assert mobeyectl("send", "--to", "nonsense", "-", input="").returncode in (1, 2)
+    for to in "nonsense", "tcp://127.0.0.1:70000", "tcp://127.0.0.1:0", "tcp://[::1:5555", "ipc://x":
+        refused = mobeyectl("send", "--to", to, "-", input="")
+        assert refused.returncode == 2 and f"--to {to} " in refused.stderr, refused.stderr
     key = "x" * 40
     keys = mobeyectl("send", "--to", "tcp://127.0.0.1:1", "--server-key", key, "--server-key", key, "--client-key", "k")
     assert keys.returncode == 2 and "--server-key" in keys.stderr

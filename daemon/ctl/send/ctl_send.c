@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "conf/text.h"
 #include "ctl/lib/ctl.h"
@@ -105,6 +106,8 @@ static int parse_send(int argc, char **argv, struct send *send)
     const char *format = "cloudevents", *timeout = NULL;
     const char *to[SENDER_ENDPOINTS_MAX] = {NULL}, *keys[SENDER_ENDPOINTS_MAX] = {NULL};
     size_t n_keys = 0;
+    struct address address;
+    struct err err;
     const struct ctl_option options[] = {{"to", .text = to, .n = &send->n_endpoints, .most = SENDER_ENDPOINTS_MAX},
                                          {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
                                          {"format", .text = &format},
@@ -116,8 +119,11 @@ static int parse_send(int argc, char **argv, struct send *send)
     int status = ctl_parse(argc, argv, &verb, options, &send->call);
     if (status != CTL_GO)
         return status;
-    for (size_t i = 0; i < send->n_endpoints; i++)
+    for (size_t i = 0; i < send->n_endpoints; i++) {
+        if (address_connect(to[i], &address, &err) != 0)
+            return ctl_usage(VERB, "--to %s %s (expected tcp://HOST:PORT or ipc:///PATH)", to[i], err.text);
         send->endpoints[i].to = to[i];
+    }
     send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
     if (strcmp(format, "cloudevents") != 0)
         return ctl_usage(VERB, "--format \"%s\" is unknown (expected cloudevents)", format);
