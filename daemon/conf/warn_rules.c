@@ -232,8 +232,8 @@ static void warn_hidden(struct diagnostics *diagnostics, const struct node *list
                         list->items[later]->pos.line);
 }
 
-/* The kinds of which some rule matches every alert, whether or not it is a drill, or has an image, a location or a
- * registered device: of these, two rules may match one half each. */
+/* The kinds with all alerts matched by some rule, whether or not an alert is a drill, or has an image, a location or a
+ * registered device: for each of these conditions, two rules may match one half each. */
 static uint32_t matched_kinds(const struct conf *conf)
 {
     uint32_t matched = MATCH_KINDS_ALL;

@@ -48,7 +48,7 @@ void receiver_set_own_memory(struct receiver *receiver, size_t bytes);
  * frame). To be called before the counters are read, which must balance. */
 void receiver_commit_synced(struct receiver *receiver);
 
-/* Messages received, but neither replied to nor journaled yet. */
+/* Messages received that have no reply and are not in the journal yet. */
 uint64_t receiver_in_flight(const struct receiver *receiver);
 
 /* False: messages are waiting and none was read since the last call. */

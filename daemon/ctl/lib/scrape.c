@@ -22,7 +22,7 @@
 
 struct fetch {
     struct buf *text;
-    int status; /* HTTP status; 0: no answer */
+    int status; /* HTTP status; 0: no response */
 };
 
 static void on_answer(struct evhttp_request *request, void *arg)

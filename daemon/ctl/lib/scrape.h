@@ -15,14 +15,14 @@ struct scrape {
     int64_t mono_us; /* when it was received */
 };
 
-/* Fetches from http.listen of the configuration, ADDRESS:PORT. -1 with err set: no answer, or no metrics. */
+/* Fetches from http.listen of the configuration, ADDRESS:PORT. -1 with err set: no response, or no metrics. */
 int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
 
 /* The same for another program, whose metrics begin with its name ("mobeye_board"). */
 int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err);
 
-/* Asks the daemon's /readyz. false: it accepts no alerts at present, for the reason ret_why. true also without an
- * answer. */
+/* Asks the daemon's /readyz. false: it accepts no alerts at present, for the reason ret_why. true also without a
+ * response. */
 bool scrape_ready(const char *listen, struct buf *ret_why);
 
 /* The value of a metric without labels, by its whole name. NAN: there is no such sample. */

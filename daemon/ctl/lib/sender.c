@@ -21,7 +21,7 @@
 #define CONNECT_US       (2 * CLOCK_SECOND)  /* how long a connection may take before another socket tries */
 #define RESEND_US        (10 * CLOCK_SECOND) /* where the sender never gives up */
 
-/* An alert without a final answer: in `due` until it is sent, then in `sent`. */
+/* An alert without a final reply: in `due` until it is sent, then in `sent`. */
 struct sender_item {
     TAILQ_ENTRY(sender_item) entry;
     uint64_t number;
@@ -49,7 +49,7 @@ struct sender {
     struct sender_socket socket;
     size_t at;         /* index of this socket's endpoint */
     int64_t opened_us; /* monotonic: when this socket was opened */
-    bool turned_away;  /* this endpoint has answered RETRY */
+    bool turned_away;  /* this endpoint has replied RETRY */
     struct item_list due, sent;
     struct unnamed_rejects unnamed;
     unsigned held;          /* number of alerts in both */
@@ -261,7 +261,7 @@ static void report_ack(struct sender *s, const struct sender_item *item, struct 
         s->options->accepted_with(s->options->ctx, item->number, payload, reply->n > REPLY_FRAMES ? &flags : NULL);
 }
 
-/* Frees an alert of `sent`, which has its final answer. */
+/* Frees an alert of `sent`, which has its final reply. */
 static void settle(struct sender *s, struct sender_item *item)
 {
     TAILQ_REMOVE(&s->sent, item, entry);
@@ -278,7 +278,7 @@ static void note_unnamed(struct sender *s, struct str why)
     memcpy(s->unnamed.why, why.p, s->unnamed.why_len);
 }
 
-/* Each alert in `sent` has one answer to come. Those that have come without an id are theirs once there are as many. */
+/* Each alert in `sent` has one reply to come. Those that have come without an id are theirs once there are as many. */
 static void settle_unnamed(struct sender *s)
 {
     unsigned waiting = 0;

@@ -1,13 +1,13 @@
 /*
- * Sends alerts to a daemon's router endpoint, each with or without an image, and resends each until it is answered.
+ * Sends alerts to a daemon's router endpoint, each with or without an image, and resends each until it gets a reply.
  *
  * At most SENDER_WINDOW alerts are in flight. Each send gets one reply, and replies for equal ids arrive in the order
  * sent, so a reply belongs to the oldest alert in flight with that id. When a connection breaks, the replies to what
  * was sent on it are lost; a new socket then resends all unanswered alerts, which their identity makes harmless.
  *
  * If several daemons accept the same alerts, one at a time is used. The sender moves on to the next one if the
- * connection breaks or cannot be established, if nothing is answered, and if all that was sent is answered and some of
- * it with RETRY.
+ * connection breaks or cannot be established, if no reply comes, and if all that was sent has a reply and some of
+ * it RETRY.
  *
  * Nothing here waits. The owner adds alerts while sender_has_room(), and calls sender_step() after that, when a
  * descriptor is readable, and at sender_due_us(): with zmq_poll() by sender_poll_items(), or in an event loop by
@@ -100,7 +100,7 @@ unsigned sender_sockets(const struct sender *sender);
 /* Of the present endpoint, the one named by sender_at(). */
 enum sender_link {
     SENDER_UNREACHABLE, /* there is no connection */
-    SENDER_REFUSED,     /* nor is there one now, but a peer answered, and the handshake failed */
+    SENDER_REFUSED,     /* likewise, but a peer responded, and the handshake failed */
     SENDER_CONNECTED,
 };
 enum sender_link sender_link(const struct sender *sender);

@@ -17,7 +17,7 @@ struct sender_socket {
     bool reached;          /* a peer has accepted a connection of this socket */
     bool dropped;          /* such a connection has ended; after some errors libzmq makes no other attempt */
     bool connected;        /* the handshake of this socket has succeeded */
-    bool handshake_failed; /* a peer answered, but the handshake failed; of any socket since the last that succeeded */
+    bool handshake_failed; /* a peer responded, but the handshake failed; of any socket since the last that succeeded */
 };
 
 /* Closes the one before. A new socket is a new peer to the daemon: no reply to an older one can reach it. -1 with err

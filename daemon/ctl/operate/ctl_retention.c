@@ -14,7 +14,7 @@ static const char help[] =
     "The times are those of the section retention of the configuration. Incidents under a legal hold are kept, with\n"
     "their alerts. Each erasure is logged without its contents. Each class is erased in its own transaction: if one\n"
     "fails, the error is printed and the others are still erased.\n\n"
-    "      --dry-run      show what is due; erase nothing\n"
+    "      --dry-run      show what would be erased; erase nothing\n"
     "      --json         with --dry-run: print JSON\n"
     "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
@@ -40,7 +40,7 @@ static void read_times(const struct conf *conf, struct times *ret)
 
 static int print_due(PGconn *conn, const struct times *times, bool json)
 {
-    PGresult *rows = ctl_query(conn, VERB, "query what is due",
+    PGresult *rows = ctl_query(conn, VERB, "query what to erase",
                                "select d.what, d.class, d.until, d.n as rows"
                                "  from unnest(mobeye.retention_jobs()) with ordinality as j(job, i)"
                                " cross join lateral mobeye.retention_due(j.job, $1::interval, $2::interval, "

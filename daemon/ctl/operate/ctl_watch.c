@@ -33,7 +33,7 @@
 #define RETRY_LEAST_US CLOCK_SECOND
 #define RETRY_MOST_US  (5 * CLOCK_MINUTE)
 #define GIVE_UP_US     (10 * CLOCK_MINUTE)
-/* An event whose time is over when its turn comes is tried once, with a short timeout. If two in a row got no answer,
+/* An event whose time is over when its turn comes is tried once, with a short timeout. If two in a row got no response,
  * the receiver is considered down: such events are then given up untried, except for a probe now and then. */
 #define LATE_TIMEOUT_S 5
 #define DOWN_EVENTS    2
@@ -58,7 +58,7 @@ static const char help[] =
     "                        templates for ntfy, Slack, GoAlert and e-mail in /usr/share/mobeyed/watch\n"
     "      --exec COMMAND    run COMMAND with sh for each event, which is its standard input; exit status 0 accepts "
     "it\n"
-    "      --webhook URL     POST each event to URL; a 2xx answer accepts it\n"
+    "      --webhook URL     POST each event to URL; a 2xx response accepts it\n"
     "      --webhook-file SOURCE\n"
     "                        like --webhook, for a secret URL or secret header fields: the first line is the URL, the\n"
     "                        others are fields (Authorization: Bearer ...); a file of mode 0600, or credential:NAME\n"
@@ -88,7 +88,7 @@ struct watch {
     struct watch_metrics metrics;
     int64_t heartbeat_us; /* 0: none */
     int64_t give_up_us;
-    unsigned unanswered;  /* number of events given up in a row without any answer */
+    unsigned unanswered;  /* number of events given up in a row without any response */
     int64_t probe_due_us; /* when a receiver that is down is tried again */
     bool once, retry;
     bool has_after;
@@ -160,7 +160,7 @@ static void wait_alive(int64_t us)
  */
 static bool deliver(struct watch *w, struct str event, int64_t due_us)
 {
-    struct err err = {"no answer"};
+    struct err err = {"no response"};
     for (unsigned attempt = 0; !stop_signal_arrived(); attempt++) {
         int64_t left_us = due_us + w->give_up_us - clock_mono_us();
         bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;

@@ -154,7 +154,7 @@ static enum delivery_result post_event(CURL *curl, const struct delivery *delive
     if (answered && status >= 200 && status < 300)
         return DELIVERY_TAKEN;
     if (answered)
-        err_set(err, "the webhook answered with status %ld (expected 2xx)", status);
+        err_set(err, "the webhook returned status %ld (expected 2xx)", status);
     else
         err_set(err, "webhook: %s", why[0] ? why : curl_easy_strerror(code));
     return answered ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
@@ -196,7 +196,7 @@ static int write_some(int fd, struct str *event)
     return 0;
 }
 
-/* Writes the event, of which the pipe may hold only a part, and waits. A command need not read it: it may close the
+/* Writes the event, as fast as the pipe takes it, and waits. A command need not read it: it may close the
  * pipe, or end. Closes `in`. 0: it has ended; ETIMEDOUT: not in time; or why it cannot get the event. */
 static int feed_command(int pid_fd, int in, struct str event, int timeout_s)
 {

@@ -23,7 +23,7 @@ struct delivery {
 #define DELIVERY_TIMEOUT_S 30
 
 enum delivery_result {
-    DELIVERY_TAKEN,      /* the command exited with 0, the webhook answered 2xx, the line was written */
+    DELIVERY_TAKEN,      /* the command exited with 0, the webhook returned 2xx, the line was written */
     DELIVERY_REFUSED,    /* another status */
     DELIVERY_UNANSWERED, /* no status: timed out, or cannot connect */
 };
@@ -38,7 +38,7 @@ bool delivery_is_url(const char *url);
 /* Reads the webhook's URL and header fields, one per line, from such a source. */
 int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err);
 
-/* Delivers the event, a JSON document, or the message that the template makes of it. At most 64 KiB of the answer are
+/* Delivers the event, a JSON document, or the message that the template makes of it. At most 64 KiB of the response are
  * read. Sets err unless DELIVERY_TAKEN. */
 enum delivery_result delivery_send(const struct delivery *delivery, struct str event, int timeout_s, struct err *err);
 

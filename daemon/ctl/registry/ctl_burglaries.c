@@ -12,7 +12,7 @@ static const char help[] =
     "Usage: mobeyectl burglaries import [OPTION]... FILE.csv\n"
     "Imports reported burglaries, for the district safety report, near repeats and hotspots.\n\n"
     "import reads a CSV file (- for standard input), completely or not at all; every error is printed with its line.\n"
-    "The header names the columns, of which only reference is required:\n"
+    "The header names the columns; only reference is required:\n"
     "  reference,occurred_from,occurred_until,attempt,method,address,lon,lat,rd_x,rd_y\n"
     "reference is the number in the police's records: a known one is replaced, in every column that the file has.\n"
     "A new one needs occurred_from, the earliest possible time, whose local day counts in reports; occurred_until is\n"

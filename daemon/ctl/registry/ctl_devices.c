@@ -19,7 +19,7 @@ static const char help[] =
     "       mobeyectl devices unknown [OPTION]...\n"
     "Imports, lists or exports devices and their placements, or lists unregistered senders.\n\n"
     "import reads a CSV file (- for standard input), completely or not at all; every error is printed with its line.\n"
-    "The header names the columns, of which only device_id is required:\n"
+    "The header names the columns; only device_id is required:\n"
     "  device_id,model,group,account,input,heartbeat,grace,placed_from,placed_until,address,lon,lat,rd_x,rd_y,\n"
     "  team,secret,instructions\n"
     "A row is one placement, or a device without one; several rows of a device must agree about the device. The place\n"

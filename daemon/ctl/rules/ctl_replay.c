@@ -30,7 +30,7 @@ static const char help[] =
     "Example:\n"
     "  $ mobeyectl replay -c new.yaml --since 30d\n\n" CTL_EXIT_HELP;
 
-/* A difference: its kind, and the incident before and after, of which there is one at least. */
+/* A difference: its kind, and the incident before and after; at least one is set. */
 struct row {
     const char *change;
     const struct replay_incident *stored; /* NULL: gained */

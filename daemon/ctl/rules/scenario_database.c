@@ -17,8 +17,8 @@
 #include "store/writer.h"
 
 #define WAIT_US (60 * CLOCK_SECOND)
-/* Maintenance, which runs every 20 seconds, runs this long before the time of a step: what is due earlier is then due,
- * and what is due at that very time is not, however slow the machine is. */
+/* Maintenance, which runs every 20 seconds, runs this long before the time of a step: it does the jobs that fall due
+ * earlier, but not those that fall due at that very time, however slow the machine is. */
 #define BEFORE_US (20 * CLOCK_SECOND)
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

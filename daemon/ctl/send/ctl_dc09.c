@@ -32,8 +32,8 @@ static const char help[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--binary
                            "encode converts lines to frames; decode prints the contents of frames. Both read their\n"
                            "arguments, or standard input if there are none or the argument is -. send acts as a\n"
                            "panel: it sends the lines of a file (standard input if missing or -) one by one, waits\n"
-                           "for each answer, sends a frame again unless the answer is ACK or DUH, and prints the\n"
-                           "answers.\n\n"
+                           "for each reply, sends a frame again unless the reply is ACK or DUH, and prints the\n"
+                           "replies.\n\n"
                            "A line is a frame from its first quote on; CRC and length are computed. _now at its end\n"
                            "is the current time; _now-60s and _now+5m are relative to it. With an asterisk in the ID\n"
                            "the frame is encrypted. A line with any other beginning is sent unchanged; # begins a\n"
@@ -44,7 +44,7 @@ static const char help[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--binary
                            "      --binary-crc       write the CRC as 2 raw bytes\n"
                            "      --json             decode: print one JSON object per frame\n"
                            "      --to HOST:PORT     send: the receiver\n"
-                           "      --timeout SECONDS  send: how long to wait for an answer (default: 5)\n"
+                           "      --timeout SECONDS  send: how long to wait for a reply (default: 5)\n"
                            "      --tries N          send: how often to send a frame at most (default: 3)\n"
                            "  -h, --help             print this help\n\n"
                            "Example:\n"
@@ -108,7 +108,7 @@ static void append_visible(struct buf *out, const struct dc09_frame *frame)
     }
 }
 
-/* Appends the answer of a daemon without check_time and require_encryption; nothing for silence. */
+/* Appends the reply of a daemon without check_time and require_encryption; nothing for silence. */
 static void append_answer(struct buf *out, enum dc09_result result, const struct dc09_frame *frame,
                           const struct dc09_message *message)
 {
@@ -248,7 +248,7 @@ static int decode_stream(const struct options *options, struct str bytes)
     return bytes.len > 0 ? ctl_fail(VERB, "the last frame is incomplete (expected LF ... CR)") : rc;
 }
 
-/* Prints the answer; returns whether it acknowledges the frame. */
+/* Prints the reply; returns whether it acknowledges the frame. */
 static bool print_reply(const struct options *options, const struct dc09_frame *sent, const struct dc09_frame *reply,
                         enum dc09_result result)
 {

@@ -239,6 +239,6 @@ enum dial_answer dial_send(struct dial *dial, struct str frame, struct dc09_fram
     if (answer == DIAL_REPLY)
         answer = read_reply(dial, ret, ret_result, end_us);
     if (answer != DIAL_REPLY)
-        dial_close(dial); /* a late answer must not be taken for that to the next frame */
+        dial_close(dial); /* a late reply must not be taken for that to the next frame */
     return answer;
 }

@@ -29,9 +29,9 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
  * connected. */
 struct dial {
     const char *to; /* HOST:PORT or [::1]:PORT, optionally with the prefix tcp:// */
-    int timeout_ms; /* for connecting and for an answer */
+    int timeout_ms; /* for connecting and for a reply */
     int fd;         /* -1: not connected */
-    struct buf in;  /* bytes received for the current answer */
+    struct buf in;  /* bytes received for the current reply */
 };
 
 /* Whether it has the form of dial.to. -1: no; err says what is expected. */

@@ -124,7 +124,7 @@ static int read_configuration(struct setup *s)
     return there < 0 ? CTL_FAILED : CTL_OK;
 }
 
-/* What an edited configuration file already answers is not asked. */
+/* What an edited configuration file already says is not asked. */
 static void ask_what_is_not_given(struct setup *s)
 {
     char host[64] = "mobeyed", preset[80];

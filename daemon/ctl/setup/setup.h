@@ -102,7 +102,7 @@ void setup_list_drill(struct setup *s, const char *list, const char *public_key)
 /* Creates the configuration from the sample, or updates instance and conninfo of an existing one. */
 int setup_configuration(struct setup *s);
 
-/* The same for the board's, of which it sets the conninfo. */
+/* The same for the configuration of the board: sets its conninfo. */
 int setup_board_configuration(struct setup *s, const struct setup_program *board);
 
 /* Whether setup may set the conninfo of the program's file: there is no file, or it is the sample as setup changes it

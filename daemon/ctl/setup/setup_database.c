@@ -16,7 +16,7 @@ static const char *daemon_conninfo(const struct setup *s)
     return s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
 }
 
-/* By default on the server of the daemon, of which this machine may have several. */
+/* By default on the daemon's server: this machine may have several servers. */
 static PGconn *connect_admin(const struct setup *s, const char *database)
 {
     struct buf own = {0};
