@@ -77,7 +77,7 @@ int program_listen(struct program *program, const char *address, struct err *err
 /* Arms watchdog and status, and notifies the service manager. */
 void program_ready(struct program *program);
 
-/* Nothing is called any more; the port is closed. */
+/* Calls nothing from here on; the port is closed. */
 void program_disarm(struct program *program);
 
 /* Frees the loop. */

@@ -15,12 +15,12 @@
 #define PAIRS_MAX 16
 #define JSON      "application/json; charset=utf-8"
 
-/* ---- answers of the database ---- */
+/* ---- replies of the database ---- */
 
 struct api_work {
     struct board_api *api;
     struct board_request *request;
-    struct db_call *call;        /* NULL once it is answered */
+    struct db_call *call;        /* NULL once the reply has come */
     const struct web_file *file; /* a page, which is sent if the person is known */
     bool follows;                /* a stream of changes from `after` on, likewise */
     int64_t after;
@@ -133,7 +133,7 @@ static bool is_wanted(void *ctx)
     if (!board_request_is_left(work->request))
         return true;
     board_answer_error(work->request, 503, "the client closed its side of the connection before the database was free",
-                       "Nothing was done. Keep the connection open until the answer has come.");
+                       "Nothing was done. Keep the connection open until the response has come.");
     free(work);
     return false;
 }
@@ -184,7 +184,7 @@ static void call_database(struct board_api *api, struct board_request *request, 
         wanted.n_pairs = request->post ? 0 : pairs_of(query, pairs);
         call = db_pool_call(api->pool, &wanted, &caller);
     }
-    /* Where it is NULL, it was answered at once, and work is gone. */
+    /* Where it is NULL, the reply came at once, and work is gone. */
     if (call)
         work->call = call;
 }
@@ -195,7 +195,7 @@ static void call_me(struct board_api *api, struct api_work *work)
     struct db_request wanted = {.person = work->request->person, .name = "me"};
     const struct db_caller caller = {on_reply, is_wanted, work};
     struct db_call *call = db_pool_call(api->pool, &wanted, &caller);
-    /* Where it is NULL, it was answered at once, and work is gone. */
+    /* Where it is NULL, the reply came at once, and work is gone. */
     if (call)
         work->call = call;
 }

@@ -1,5 +1,5 @@
 /*
- * Which request gets which answer: pages, the JSON of patrol.board() and the event stream.
+ * Which request gets which response: pages, the JSON of patrol.board() and the event stream.
  */
 #ifndef MOBEYE_BOARD_BOARD_API_H
 #define MOBEYE_BOARD_BOARD_API_H

@@ -126,7 +126,7 @@ static void on_refused(void *ctx, int status, const char *why, struct buf *ret)
     buf_printf(ret, "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s\n", why);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void free_request(struct board_request *request)
 {
@@ -135,7 +135,7 @@ static void free_request(struct board_request *request)
 }
 
 /* The connection closes. If we close it, evhttp frees its part of the request; if the person has closed it, evhttp
- * leaves that to the code that would have answered. */
+ * leaves that to the code that would have responded. */
 static void on_closed(void *ctx, void *arg, bool by_us)
 {
     (void)ctx;
@@ -148,7 +148,7 @@ static void on_closed(void *ctx, void *arg, bool by_us)
     free_request(request);
 }
 
-/* The answer has gone out. */
+/* The response has gone out. */
 static void on_complete(struct evhttp_request *evreq, void *arg)
 {
     (void)evreq;
@@ -166,7 +166,7 @@ static void begin_answer(struct board_request *request, const char *type, const 
     evhttp_request_set_on_complete_cb(request->evreq, on_complete, request->peer);
 }
 
-/* The request is answered: on_closed() is not called for it any more. */
+/* The request has its response: on_closed() is no longer called for it. */
 static struct evhttp_request *detach(struct board_request *request)
 {
     struct evhttp_request *evreq = request->evreq;

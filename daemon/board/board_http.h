@@ -19,17 +19,17 @@
 
 struct board_http;
 
-/* A request that is being answered. on_abandoned reports its end to the owner of `work` if no answer was given. */
+/* A request without a response yet. on_abandoned reports its end to the owner of `work` if it never gets one. */
 struct board_request {
     struct board_http *http;
-    struct evhttp_request *evreq; /* NULL once the peer is gone, or the answer has been given */
+    struct evhttp_request *evreq; /* NULL once the peer is gone, or the response has been given */
     struct board_peer *peer;
     const char *person; /* "" for /healthz */
     struct str path;    /* without the query */
     const char *query;  /* NULL: none */
     struct str body;
     bool post, head;
-    void *work;                                   /* of the code that answers */
+    void *work;                                   /* of the code that responds */
     void (*on_abandoned)(struct board_request *); /* the peer is gone; the request is freed afterwards */
 };
 
@@ -49,7 +49,7 @@ size_t board_http_unread(const struct board_http *http);
 /* The port, where it listens on an address. */
 uint16_t board_http_port(const struct board_http *http);
 
-/* An answer: its status, Content-Type and other header fields. */
+/* A response: its status, Content-Type and other header fields. */
 struct board_answer {
     int status;
     const char *type;
@@ -58,16 +58,16 @@ struct board_answer {
     struct str body;
 };
 
-/* Answers, and frees the request. */
+/* Sends the response, and frees the request. */
 void board_answer(struct board_request *request, const struct board_answer *answer);
 
-/* Answers with an error, as JSON below /api/, else as text. Static texts without quotes and backslashes. */
+/* The same with an error, as JSON below /api/, else as text. Static texts without quotes and backslashes. */
 void board_answer_error(struct board_request *request, int status, const char *message, const char *hint);
 
 /* The value of a header that occurs exactly once; NULL: it does not. */
 const char *board_request_header(const struct board_request *request, const char *name);
 
-/* Whether the peer has closed its side of the connection, and may not wait for the answer. */
+/* Whether the peer has closed its side of the connection, and may not wait for the response. */
 bool board_request_is_left(const struct board_request *request);
 
 /* Closes the connection in the next turn; on_abandoned follows. */
@@ -75,7 +75,7 @@ void board_request_cut(struct board_request *request);
 
 #define BOARD_STREAM_TYPE "text/event-stream; charset=utf-8"
 
-/* Begins an answer without a fixed end: an event stream. Chunks follow; on_abandoned ends it. */
+/* Begins a response without a fixed end: an event stream. Chunks follow; on_abandoned ends it. */
 void board_stream_begin(struct board_request *request);
 
 /* false: the connection is being closed, on_abandoned follows. Streams that do not read are closed: each that leaves

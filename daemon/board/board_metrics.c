@@ -12,7 +12,7 @@ void board_metrics_write(const struct board_metrics *metrics, struct buf *out)
     buf_printf(out, "# HELP mobeye_board_build_info The version of the program; the value is always 1.\n"
                     "# TYPE mobeye_board_build_info gauge\n"
                     "mobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n");
-    buf_printf(out, "# HELP mobeye_board_requests_total Requests answered, by status.\n"
+    buf_printf(out, "# HELP mobeye_board_requests_total Responses, by status.\n"
                     "# TYPE mobeye_board_requests_total counter\n");
     for (int status = 0; status < BOARD_STATUS_MOST; status++)
         if (metrics->requests[status] > 0)

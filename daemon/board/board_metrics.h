@@ -14,7 +14,7 @@ struct board_metrics {
 #define SCALAR(type, name, help, advice) uint64_t name;
 #include "board/board_metrics.def"
 #undef SCALAR
-    uint64_t requests[BOARD_STATUS_MOST]; /* answered, by status */
+    uint64_t requests[BOARD_STATUS_MOST]; /* with a response, by status */
 };
 
 /* Appends the text format. */

@@ -29,7 +29,7 @@ struct board_peer {
     struct bufferevent *bev;
     struct wire_watch watch;
     struct event deadline, discard;
-    void *request; /* being answered; NULL: none */
+    void *request; /* without a response yet; NULL: none */
     size_t discarded;
     size_t unread;            /* of an event stream */
     bool refused, cut, known; /* known: evhttp tells when it closes the connection */
@@ -123,7 +123,7 @@ static void on_discard(evutil_socket_t fd, short what, void *arg)
         close_peer(peer);
 }
 
-/* Answers in evhttp's place, which gets nothing of what the peer sends from here on. */
+/* Responds in evhttp's place, which gets nothing of what the peer sends from here on. */
 static void refuse(struct board_peer *peer, struct evbuffer *input)
 {
     struct buf response = {0};

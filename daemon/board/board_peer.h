@@ -2,8 +2,8 @@
  * The connections of the board: the process at the other end, what may pass to evhttp, and how long anything may take.
  *
  * Every connection that evhttp accepts gets a bufferevent from here, whose input board/wire_watch.h checks first: what
- * that refuses never reaches evhttp, and is answered here. A request must be complete within 20 s of its first
- * byte; an idle connection is closed after 75 s, and earlier where there are too many; an answer must be taken within
+ * that refuses never reaches evhttp, and gets its response here. A request must be complete within 20 s of its first
+ * byte; an idle connection is closed after 75 s, and earlier where there are too many; a response must be taken within
  * 60 s.
  */
 #ifndef MOBEYE_BOARD_BOARD_PEER_H
@@ -21,7 +21,7 @@ struct board_peers;
 struct board_peer;
 
 struct board_peer_calls {
-    /* The answer to a request that was refused: appends what goes over the wire, head and body. */
+    /* The response to a request that was refused: appends what goes over the wire, head and body. */
     void (*on_refused)(void *ctx, int status, const char *why, struct buf *ret_response);
     /* The connection that has begun a request (board_peer_begin) is closed. by_us: evhttp frees its request; else the
      * callee must. */
@@ -40,16 +40,16 @@ size_t board_peers_count(const struct board_peers *peers);
 /* The connection of a request. */
 struct board_peer *board_peer_of(struct board_peers *peers, struct evhttp_request *request);
 
-/* An answer is being prepared: on_closed is called with `request` if the connection closes meanwhile. */
+/* A response is being prepared: on_closed is called with `request` if the connection closes meanwhile. */
 void board_peer_begin(struct board_peer *peer, void *request);
 
-/* The answer is complete, and on its way: on_closed is not called any more. */
+/* The response is complete, and on its way: on_closed is no longer called. */
 void board_peer_answered(struct board_peer *peer);
 
-/* The answer has gone out: the next request may come. */
+/* The response has gone out: the next request may come. */
 void board_peer_end(struct board_peer *peer);
 
-/* Whether bytes came after the request, which must not be read as another: the answer has to close the connection. */
+/* Whether bytes came after the request, which must not be read as another: the response has to close the connection. */
 bool board_peer_sent_ahead(const struct board_peer *peer);
 
 /* Whether the process at the other end of a Unix socket runs as one of these users. */
@@ -65,11 +65,11 @@ size_t board_peer_unread(const struct board_peer *peer);
 /* The same of all event streams that are not being closed. */
 size_t board_peers_unread(const struct board_peers *peers);
 
-/* The event stream of which most was not taken; NULL: there is none that is not being closed. */
+/* The event stream with the most bytes not taken, except those that are being closed; NULL: there are no others. */
 struct board_peer *board_peers_worst(struct board_peers *peers);
 
-/* Whether the peer has closed its side of the connection. evhttp does not notice while a request is being answered: it
- * does not read then. */
+/* Whether the peer has closed its side of the connection. evhttp does not notice before the response has gone
+ * out: it does not read until then. */
 bool board_peer_has_left(const struct board_peer *peer);
 
 /* Closes the connection in the next turn. */

@@ -24,7 +24,7 @@
 #define PAUSE_US (50 * CLOCK_MS)
 /* Streams of a person. Another one ends the one that has left most unread, else the oldest. */
 #define STREAMS_OF_PERSON_MAX 256
-/* A server that does not answer is given up. */
+/* A server that does not reply is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
 
 enum stream_state {
@@ -71,8 +71,8 @@ struct change_hub {
     enum hub_step step;
     struct change_streams streams;
     int64_t position;       /* what the live streams have at least; -1: not known yet */
-    int64_t after, reached; /* of the query that is under way; reached -1: no answer */
-    int64_t last;           /* change_id, when the query was answered */
+    int64_t after, reached; /* of the query that is under way; reached -1: no reply */
+    int64_t last;           /* change_id, when the reply to the query came */
     bool reset;             /* the query said so */
     bool woken;             /* something may be new */
     int64_t began_us, took_us;
@@ -230,7 +230,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (hub->step == HUB_IDLE)
         begin_reading(hub, "time to read");
     else if (hub->step != HUB_DOWN)
-        session_drop(hub->session, "no answer");
+        session_drop(hub->session, "no reply");
 }
 
 static void deliver(struct change_hub *hub, struct str person, int64_t id, struct str data)
@@ -245,7 +245,7 @@ static void deliver(struct change_hub *hub, struct str person, int64_t id, struc
     }
 }
 
-/* The person is not registered any more. */
+/* The person is no longer registered. */
 static void end_streams_of(struct change_hub *hub, struct str person)
 {
     for (struct change_stream *stream = TAILQ_FIRST(&hub->streams), *next; stream; stream = next) {
@@ -302,7 +302,7 @@ static void advance(struct change_hub *hub, bool live)
     hub->metrics->change_id = (uint64_t)hub->position;
 }
 
-/* The database has just answered. */
+/* The database has just replied. */
 static void send_heartbeats(struct change_hub *hub)
 {
     struct change_stream *stream;
@@ -320,7 +320,7 @@ static void on_end(void *ctx, const struct fault *fault)
     struct change_hub *hub = ctx;
     bool live = hub->step == HUB_READING;
     if (fault || (hub->step != HUB_NUMBERING && hub->reached < 0)) {
-        session_drop(hub->session, fault ? fault->text : "incomplete answer from patrol.board_changes");
+        session_drop(hub->session, fault ? fault->text : "incomplete reply from patrol.board_changes");
         return;
     }
     if (hub->step == HUB_NUMBERING) {

@@ -6,7 +6,7 @@
  * by queries of its own on the hub's session. Numbers are in commit order, so a page that has N has missed nothing
  * below N.
  *
- * A heartbeat is sent only when the database has just answered: a page that gets none shows that it is not current.
+ * A heartbeat is sent only when the database has just replied: a page that gets none shows that it is not current.
  */
 #ifndef MOBEYE_BOARD_CHANGE_HUB_H
 #define MOBEYE_BOARD_CHANGE_HUB_H

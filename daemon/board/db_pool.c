@@ -16,7 +16,7 @@
 
 /* More are refused: a person would not wait for so many. */
 #define WAITING_MAX 512
-/* After statement_timeout, which the server sees to. A server that does not answer at all is given up. */
+/* After statement_timeout, which the server sees to. A server that does not reply at all is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
 #define CHECK_US    (2 * CLOCK_SECOND) /* until the schema is looked for again */
 
@@ -252,7 +252,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     if (slot->state == SLOT_NO_SCHEMA)
         check_schema(slot, "time to look again");
     else
-        session_drop(slot->session, "no answer");
+        session_drop(slot->session, "no reply");
 }
 
 struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,

@@ -14,9 +14,9 @@
 struct db_pool;
 struct db_call;
 
-/* What the database answered. */
+/* The reply of the database. */
 struct db_reply {
-    int status;       /* of HTTP. 503: the database did not answer; 422 without a body: it rejected the bytes */
+    int status;       /* of HTTP. 503: the database did not reply; 422 without a body: it rejected the bytes */
     struct str body;  /* JSON; valid during the call */
     struct str type;  /* of an image: its media type */
     struct str image; /* and its bytes */
@@ -50,7 +50,7 @@ typedef void (*db_usable_fn)(void *ctx);
 struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,
                             void *ctx);
 
-/* No call is answered any more. Safe on NULL. */
+/* No reply comes afterwards. Safe on NULL. */
 void db_pool_free(struct db_pool **pool);
 
 /* The reply comes once: from the loop, or from within (503); then NULL is returned. */

@@ -37,7 +37,7 @@ struct wire_watch {
     int status;      /* REFUSED: 400, 405, 413, 431 or 505 */
     const char *why; /* static text */
     size_t head_bytes, body_left;
-    size_t early;                 /* bytes after a request that has not been answered: the next one, sent ahead */
+    size_t early;                 /* bytes after a request without a response yet: the next one, sent ahead */
     size_t len;                   /* of text */
     char text[WIRE_NAME_MAX + 1]; /* of the method, the version, or the name of a header, in lower case */
     uint64_t length;              /* of Content-Length, as far as it was read */
@@ -48,7 +48,7 @@ struct wire_watch {
 /* Reads the next bytes from the peer. After a refusal it reads nothing more. */
 void wire_watch_feed(struct wire_watch *watch, const char *bytes, size_t len);
 
-/* The request has been answered, and the connection stays open. */
+/* The response has gone out, and the connection stays open. */
 void wire_watch_next(struct wire_watch *watch);
 
 #endif

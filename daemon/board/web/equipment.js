@@ -23,7 +23,7 @@ export const equipmentView = {
     },
     read,
     changed: change => (change.category === 'service' || change.op === 'mute' || change.status === 'closed') && read(),
-    heartbeat: read, // a mute of what has no open incident, and its end, are no changes
+    heartbeat: read, // a mute of what has no open incident is not a change, nor is its end
     render,
     find: id => shown?.incidents.find(i => i.incident_id === id),
     change: () => shown.change_id,

@@ -57,7 +57,7 @@ export function actionBar(incident, look = '') {
             el('div', { class: 'more-list' }, more.map(name => actionButton(incident, name)))));
 }
 
-/** A row. named: it bears data-incident; actions: with buttons; next: it is the one to take; link: to its page. */
+/** A row. named: it has data-incident; actions: with buttons; next: it is the one to take; link: to its page. */
 export function incidentRow(incident, { named = false, actions = true, next = false, link = true } = {}) {
     const unseen = incident.status === 'new' || incident.status === 'reopened';
     const mine = incident.assigned_to && incident.assigned_to === state.me.login;
