@@ -1,8 +1,8 @@
 /*
  * Whether Frigate is offline, from what MQTT and HTTP say. Pure: times are passed in.
  *
- * Frigate is offline while it says so by MQTT (its last will) and when HTTP has not answered for 2 minutes; it is
- * online again when neither holds and HTTP answers. A lost broker says nothing.
+ * Frigate is offline while it says so by MQTT (its last will) and when HTTP has failed for 2 minutes; it is
+ * online again when neither holds and HTTP works. A lost broker says nothing.
  */
 #ifndef MOBEYE_FRIGATE_AVAILABILITY_H
 #define MOBEYE_FRIGATE_AVAILABILITY_H
@@ -17,8 +17,8 @@
 struct availability {
     bool offline;         /* what was last reported to mobeyed */
     bool offline_by_mqtt; /* the last word by MQTT; stays while the broker is away */
-    bool http_answers;    /* the last request was answered */
-    int64_t http_good_us; /* monotonic: when HTTP answered last, or the start */
+    bool http_answers;    /* the last request got a response */
+    int64_t http_good_us; /* monotonic: when the last response came, or the start */
 };
 
 enum availability_change { AVAILABILITY_SAME, AVAILABILITY_OFFLINE, AVAILABILITY_ONLINE };

@@ -36,7 +36,7 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
-    char http_why[512];    /* why HTTP did not answer last */
+    char http_why[512];    /* why the last HTTP request failed */
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
     bool comms_rejected;   /* and it rejected the last report of it */
     int64_t released_us;   /* monotonic: when rejected events were last sent again, or the start */
@@ -93,7 +93,7 @@ static void log_availability(const struct bridge *bridge, bool offline)
     else if (bridge->availability.offline_by_mqtt)
         log_warning("frigate", "is offline, as it reports by MQTT");
     else
-        log_warning("frigate", "is offline: no usable answer for %d minutes: %s",
+        log_warning("frigate", "is offline: no usable response for %d minutes: %s",
                     (int)(AVAILABILITY_HTTP_US / CLOCK_MINUTE), bridge->http_why);
 }
 
@@ -173,7 +173,7 @@ static void on_mqtt_event(void *ctx, struct str text)
         bridge->metrics->no_room_total++;
 }
 
-/* ---- what mobeyed answers ---- */
+/* ---- replies of mobeyed ---- */
 
 static void on_answered(void *ctx)
 {
@@ -208,7 +208,7 @@ static void give_up_unwanted(struct bridge *bridge)
         n++;
     }
     if (n > 0)
-        log_warning("mobeyed", "%u rejected events are dropped: their camera or label is not wanted any more", n);
+        log_warning("mobeyed", "%u rejected events are dropped: their camera or label is no longer wanted", n);
 }
 
 static void count_given_up(struct bridge *bridge, unsigned n)

@@ -1,6 +1,6 @@
 /*
  * Joins the parts of mobeye-frigate: events of Frigate, by MQTT and HTTP, become alerts and images for mobeyed, and
- * what mobeyed has answered is remembered in the state file.
+ * the replies of mobeyed are remembered in the state file.
  */
 #ifndef MOBEYE_FRIGATE_BRIDGE_H
 #define MOBEYE_FRIGATE_BRIDGE_H

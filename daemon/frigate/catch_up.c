@@ -13,7 +13,7 @@
 #include "base/transition.h"
 
 #define EVERY_US        CLOCK_MINUTE
-#define VERSION_MAX     64 /* bytes of an answer */
+#define VERSION_MAX     64 /* bytes of a response */
 #define RETRY_US        (5 * CLOCK_SECOND)
 #define CONFIG_EVERY_US CLOCK_HOUR
 #define PAGE            100
@@ -55,7 +55,7 @@ struct catch_up {
     struct frigate_config config; /* the last one */
     struct frigate_config read;   /* the one being read */
     char config_why[256];         /* why it could not be read; empty: it could */
-    bool announced;               /* that Frigate answers has been logged */
+    bool announced;               /* that Frigate responds has been logged */
     double offset_s;              /* Frigate's clock minus ours */
     int64_t frame_us;             /* monotonic: when a message of MQTT said so, which is exact; 0: never */
     char single[FRIGATE_ID_SIZE]; /* asked for */
@@ -106,7 +106,7 @@ static void end_good_cycle(struct catch_up *c, const char *why)
     end_cycle(c, c->began_us + EVERY_US - loop_mono_us(c->parts.loop), why);
 }
 
-/* What to check when Frigate answers with this status. */
+/* What to check when Frigate responds with this status. */
 static const char *advice(const struct catch_up *c, long status)
 {
     bool login = c->parts.conf->api.login.user != NULL;
@@ -118,7 +118,7 @@ static const char *advice(const struct catch_up *c, long status)
     return status == 403 ? " (may api.user see all cameras?)" : "";
 }
 
-/* Frigate gives no usable answer: soon again. */
+/* Frigate gives no usable response: tries again soon. */
 static void end_failed_cycle(struct catch_up *c, const char *path, long status, const char *why)
 {
     char text[512];
@@ -148,7 +148,7 @@ static void on_listed(void *ctx, const struct frigate_event *event)
     c->room = event_mapper_map(c->parts.mapper, event, now(c)) && c->room;
 }
 
-/* false: the answer is not usable, and the cycle has ended. */
+/* false: the response is not usable, and the cycle has ended. */
 static bool take_list(struct catch_up *c, const char *path, const struct rest_answer *answer, size_t *ret_n)
 {
     c->least_s = INFINITY;
@@ -162,7 +162,7 @@ static bool take_list(struct catch_up *c, const char *path, const struct rest_an
         c->offset_s = (double)(answer->date_us - loop_wall_us(c->parts.loop)) / 1e6;
     if (!frigate_read_list(c->parts.reader, answer->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
-        end_failed_cycle(c, path, 200, "the answer is not a list of events (is api.url the address of Frigate?)");
+        end_failed_cycle(c, path, 200, "the response is not a list of events (is api.url the address of Frigate?)");
         return false;
     }
     c->parts.metrics->http_answers = 1;
@@ -211,7 +211,7 @@ static void finish_slice(struct catch_up *c)
     }
     if (isinf(c->until_s)) {
         c->parts.metrics->http_last_success_timestamp_seconds = (double)loop_wall_us(c->parts.loop) / 1e6;
-        end_good_cycle(c, "all is answered");
+        end_good_cycle(c, "replies to all have come");
     } else {
         start_slice(c, c->until_s);
     }
@@ -362,13 +362,13 @@ static void ask_in_progress(struct catch_up *c, const char *why)
     get(c, path, on_in_progress);
 }
 
-/* Without it boxes are left out; the lists decide whether Frigate answers. */
+/* Without it boxes are left out; the lists decide whether Frigate responds. */
 static void on_config(void *ctx, const struct rest_answer *answer)
 {
     struct catch_up *c = ctx;
     const char *why = answer->why;
     if (!why && !frigate_read_config(c->parts.reader, answer->body, &c->read))
-        why = "the answer is not JSON";
+        why = "the response is not JSON";
     snprintf(c->config_why, sizeof(c->config_why), "%s", why ? why : "");
     if (!why) {
         c->config = c->read;
@@ -386,7 +386,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct catch_up *c = arg;
     int64_t now_us = loop_mono_us(c->parts.loop);
     if (c->state == CATCH_ANSWERS)
-        set_state(c, CATCH_IDLE, "not answered in time");
+        set_state(c, CATCH_IDLE, "no reply in time");
     if (c->state != CATCH_IDLE)
         return;
     c->began_us = now_us;

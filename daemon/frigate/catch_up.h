@@ -1,7 +1,7 @@
 /*
  * Lists over HTTP what Frigate knows, in cycles: at start, when asked to, and every minute. A cycle asks for the events
  * in progress, for open ones that are not among them, and for what began since an hour before the cursor; the cursor
- * moves on when all of that has been answered by mobeyed.
+ * moves on when mobeyed has replied to all of that.
  */
 #ifndef MOBEYE_FRIGATE_CATCH_UP_H
 #define MOBEYE_FRIGATE_CATCH_UP_H
@@ -17,7 +17,7 @@
 struct catch_up;
 
 struct catch_up_calls {
-    /* Whether Frigate answered: after each listing. */
+    /* Whether Frigate responded: after each listing. */
     void (*on_http)(void *ctx, bool answers, const char *why);
     void (*on_cursor)(void *ctx); /* the cursor has moved */
     /* Frigate's configuration was read: at start, every hour, and when Frigate has been away. Valid until the next. */
@@ -45,11 +45,11 @@ void catch_up_start(struct catch_up *catch_up);
 /* The same when Frigate was restarted, perhaps with another configuration. */
 void catch_up_restarted(struct catch_up *catch_up);
 
-/* mobeyed has answered something. */
+/* mobeyed has replied to something. */
 void catch_up_answered(struct catch_up *catch_up);
 
 /* MQTT has delivered an event of this frame time: it tells Frigate's clock. After ten minutes without one the Date of
- * an answer does. */
+ * a response does. */
 void catch_up_frame_time(struct catch_up *catch_up, double frame_s);
 
 #endif

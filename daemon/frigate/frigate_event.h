@@ -50,13 +50,13 @@ void frigate_reader_free(struct frigate_reader **reader); /* safe on NULL */
  * JSON, or names no event. */
 bool frigate_read_message(struct frigate_reader *reader, struct str text, struct frigate_event *ret);
 
-/* Reads an answer of /api/events (an array) or /api/events/ID (an object) and calls back for each event that has an ID;
- * the event is valid during the call. false: it is not JSON. ret_n: members of the array,
- * with and without an ID. */
+/* Reads a response of /api/events (an array) or /api/events/ID (an object) and calls back for each event that has an
+ * ID; the event is valid during the call. false: it is not JSON. ret_n: members of the array, with and without an ID.
+ */
 bool frigate_read_list(struct frigate_reader *reader, struct str text,
                        void (*on_event)(void *ctx, const struct frigate_event *event), void *ctx, size_t *ret_n);
 
-/* Reads an answer of /api/config. false: it is not JSON. */
+/* Reads a response of /api/config. false: it is not JSON. */
 struct frigate_config;
 bool frigate_read_config(struct frigate_reader *reader, struct str text, struct frigate_config *ret);
 

@@ -27,7 +27,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The value of \uXXXX at p; -1: it is none. */
+/* The value of \uXXXX at p; -1: it is not an escape. */
 static int escape_value(const char *p, size_t left)
 {
     int value = 0;

@@ -11,7 +11,7 @@
 /* The value of a header line if it is the field with this name, without white space around it; empty: it is another. */
 struct str header_value(struct str line, const char *name);
 
-/* The wall time of a Date field; 0: it is none. */
+/* The wall time of a Date field; 0: it is not one. */
 int64_t header_date_us(struct str value);
 
 #endif

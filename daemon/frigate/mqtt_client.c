@@ -20,7 +20,7 @@
 #include "frigate/mqtt_reason.h"
 
 #define KEEPALIVE_S  30
-#define ANSWER_US    (15 * CLOCK_SECOND) /* from the connection to the answer to the subscription */
+#define ANSWER_US    (15 * CLOCK_SECOND) /* from the connection to the reply to the subscription */
 #define TICK_US      CLOCK_SECOND
 #define RETRY_MIN_US CLOCK_SECOND
 #define RETRY_MAX_US (30 * CLOCK_SECOND)
@@ -34,8 +34,8 @@
 enum mqtt_state {
     MQTT_WAITING,   /* for the next attempt; then resolving */
     MQTT_RESOLVING, /* the worker looks the name up, which may block, and begins to connect; then connecting, waiting */
-    MQTT_CONNECTING,  /* until the answer to CONNECT; then subscribing, waiting */
-    MQTT_SUBSCRIBING, /* until the answer to SUBSCRIBE; then following, waiting */
+    MQTT_CONNECTING,  /* until the reply to CONNECT; then subscribing, waiting */
+    MQTT_SUBSCRIBING, /* until the reply to SUBSCRIBE; then following, waiting */
     MQTT_FOLLOWING,   /* until the connection is lost; then waiting */
 };
 

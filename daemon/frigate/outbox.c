@@ -49,7 +49,7 @@ static bool is_image(const struct outbox_alert *item)
     return item->has_image;
 }
 
-/* ---- answers ---- */
+/* ---- replies ---- */
 
 static unsigned bit_of(const struct outbox_alert *item)
 {

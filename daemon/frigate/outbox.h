@@ -1,7 +1,7 @@
 /*
- * The alerts that mobeyed has not answered yet, on their way to it.
+ * The alerts without a reply from mobeyed yet, on their way to it.
  *
- * Alerts of one event are sent one after the other, each when the one before is answered, so that neither RETRY nor a
+ * Alerts of one event are sent one after the other, each when the one before has its reply, so that neither RETRY nor a
  * lost connection can put a restore before its raise. Images wait for the raise only, and nothing waits for an image.
  */
 #ifndef MOBEYE_FRIGATE_OUTBOX_H
@@ -48,11 +48,11 @@ bool outbox_add_comms(struct outbox *outbox, bool offline, struct frigate_alert_
 /* Alerts are numbered 1, 2, ... as they are added. */
 uint64_t outbox_last_number(const struct outbox *outbox);
 
-/* Whether every alert up to this number is answered, apart from images. */
+/* Whether every alert up to this number has its reply, apart from images. */
 bool outbox_is_answered(const struct outbox *outbox, uint64_t number);
 bool outbox_has_room(const struct outbox *outbox);
 
-/* Once a second: logs whether mobeyed answers, and goes on to the next address while it does not. */
+/* Once a second: logs whether mobeyed replies, and goes on to the next address while it does not. */
 void outbox_tick(struct outbox *outbox);
 
 /* Sets the gauges. */

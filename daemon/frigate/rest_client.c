@@ -359,7 +359,7 @@ static void ask_or_wait(struct rest_call *call)
     ensure_login(client);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void call_back(struct rest_call *call, const struct rest_answer *answer)
 {
@@ -394,7 +394,7 @@ static void finish_call(struct rest_call *call, CURLcode code)
     }
     char status[64];
     if (call->too_large) {
-        answer.why = "the answer is too large";
+        answer.why = "the response is too large";
     } else if (code != CURLE_OK) {
         answer.status = 0;
         answer.why = call->why[0] ? call->why : curl_easy_strerror(code);

@@ -3,7 +3,7 @@
  * time.
  *
  * Where the configuration has a user, logs in when needed: POST /api/login, whose cookie is the token for the requests
- * after it; again when a request is answered 401.
+ * after it; again when a request gets 401.
  */
 #ifndef MOBEYE_FRIGATE_REST_CLIENT_H
 #define MOBEYE_FRIGATE_REST_CLIENT_H
@@ -22,7 +22,7 @@ struct rest_client;
 struct rest_call;
 
 struct rest_answer {
-    long status;     /* 0: no answer */
+    long status;     /* 0: no response */
     struct str body; /* of a status 200; valid during the call */
     bool too_large;  /* more than max_bytes came */
     int64_t date_us; /* the server's clock, by its Date header; 0: not given */

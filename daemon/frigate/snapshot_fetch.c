@@ -101,12 +101,12 @@ static void give_up_large(struct snapshot_request *request)
     give_up(request);
 }
 
-/* Asks again later, or gives up. While Frigate does not answer at all, its time does not count. */
+/* Asks again later, or gives up. While Frigate does not respond at all, its time does not count. */
 static void ask_again(struct snapshot_request *request, const struct rest_answer *answer)
 {
     struct snapshot_fetch *fetch = request->fetch;
     int64_t now_us = loop_mono_us(fetch->loop);
-    const char *why = answer->why ? answer->why : "the answer is not an image (expected JPEG, PNG or WebP)";
+    const char *why = answer->why ? answer->why : "the response is not an image (expected JPEG, PNG or WebP)";
     if (answer->status == 0 || answer->status == 401)
         request->until_us = now_us + fetch->conf->images.retry_for_us;
     if (answer->status != 404 && answer->status != 0)

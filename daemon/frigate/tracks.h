@@ -49,7 +49,7 @@ struct track {
     unsigned done;      /* bits: have been accepted, or need not be sent */
     bool given_up;      /* rejected too often or for too long: nothing more is sent; not saved */
     bool held;          /* rejected: nothing of it is sent before tracks_release() */
-    unsigned in_flight; /* alerts other than images that are sent and not answered */
+    unsigned in_flight; /* alerts other than images that are sent and have no reply */
     unsigned users;     /* messages and image requests that refer to it */
     int64_t seen_us;    /* monotonic: when Frigate last said something about it */
     int64_t asked_us;   /* monotonic: when it was last asked for by its ID; 0: never */
@@ -91,7 +91,7 @@ void tracks_give_up(struct tracks *tracks, struct track *track);
 /* Counts rejected tracks that began before the given time as done. Returns how many. */
 unsigned tracks_expire(struct tracks *tracks, double before_s);
 
-/* Holds nothing any more: what was rejected may be sent again. Returns how many tracks were held. */
+/* Releases what was rejected, which may be sent again. Returns how many tracks were held. */
 size_t tracks_release(struct tracks *tracks);
 size_t tracks_rejected(const struct tracks *tracks); /* how many are rejected, held or not */
 

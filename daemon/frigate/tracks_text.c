@@ -41,7 +41,7 @@ void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra,
         buf_printf(out, "cursor\t%.6f\n", tracks->cursor_s);
     if (extra->offline)
         buf_printf(out, "offline\t%s\n", extra->offline_by_mqtt ? "mqtt" : "rest");
-    /* What has not been answered at all is found again. */
+    /* What has had no reply at all is found again. */
     TAILQ_FOREACH(track, &tracks->list, entry)
     if (track->done & (TRACK_NEW | TRACK_REJECTED))
         write_track(track, out);

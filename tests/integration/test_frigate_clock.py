@@ -64,7 +64,7 @@ def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
     bridge.wait_metric("http_failures_total", lambda value: value > 0)
     clock.set(125)
     line = bridge.wait_log("frigate: is offline")
-    assert f"is offline: no usable answer for 2 minutes: {frigate.url}/api/events: Failed to connect" in line
+    assert f"is offline: no usable response for 2 minutes: {frigate.url}/api/events: Failed to connect" in line
     assert bridge.metric("frigate_online") == 0
 
 

@@ -198,4 +198,4 @@ def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, f
     bridge.wait_log(f"image: of {missing['id']} .camera front_door.: Frigate had none within 1 s, dropped .does it store snapshots")
     line = bridge.wait_log(f"image: of {large['id']}")
     assert "larger than 1000000 bytes even at 90 pixels, dropped (Frigate may send the snapshot of an ended event in its own size" in line
-    bridge.wait_log(f"image: of {odd['id']} .camera front_door.: {frigate.url}/api/events/ID/snapshot.jpg: the answer is not an image")
+    bridge.wait_log(f"image: of {odd['id']} .camera front_door.: {frigate.url}/api/events/ID/snapshot.jpg: the response is not an image")

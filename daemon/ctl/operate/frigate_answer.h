@@ -9,11 +9,11 @@
 enum frigate_answer {
     FRIGATE_ANSWERS,
     FRIGATE_SILENT,  /* not the last time that it was asked, or never */
-    FRIGATE_LATE,    /* it has not been asked, or has not answered, for longer than the bridge should take */
-    FRIGATE_OFFLINE, /* it answers, but reports by MQTT that it is offline */
+    FRIGATE_LATE,    /* it has not been asked, or has not responded, for longer than the bridge should take */
+    FRIGATE_OFFLINE, /* it responds, but reports by MQTT that it is offline */
 };
 
-/* ret_age_s: how long ago it answered; INFINITY: not yet. */
+/* ret_age_s: how long ago it responded; INFINITY: not yet. */
 enum frigate_answer frigate_answer_of(const struct scrape *scrape, double *ret_age_s);
 
 #endif
