@@ -17,10 +17,10 @@ struct yaml_slip {
 bool yaml_slip_find(struct str text, size_t last_line, struct yaml_slip *ret);
 
 /* A character that looks like an ordinary one, at the start of UTF-8 text: a no-break space or the like, which YAML
- * takes for text. *ret_len: its length. NULL: it is none. */
+ * takes for text. *ret_len: its length. NULL: it is not one. */
 const char *yaml_slip_space(const char *text, size_t len, size_t *ret_len);
 
-/* The length of a typographic quote at the start of UTF-8 text; 0: it is none. */
+/* The length of a typographic quote at the start of UTF-8 text; 0: it is not one. */
 size_t yaml_slip_quote(const char *text, size_t len);
 
 #endif

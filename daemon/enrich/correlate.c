@@ -49,9 +49,9 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* It stands at another home, of which the people at the first one, and their team, may know nothing; or one of both is
- * from before it stood anywhere, as in the van. (A placement may be entered afterwards; without one because it has been
- * taken away, it has not moved.) */
+/* It stands at another home, which the people at the first one, and their team, may know nothing about; or either the
+ * incident or the alert is from before it stood anywhere, as in the van. (A placement may be entered afterwards;
+ * without one because it has been taken away, it has not moved.) */
 static bool is_placed_elsewhere(const struct incident *incident, const struct alert *alert)
 {
     if (!str_eq(incident->device, alert->device))

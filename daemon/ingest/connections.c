@@ -114,7 +114,7 @@ static void add_connection(struct connections *connections, int fd, bool accepte
     connections->count++;
 }
 
-/* A failed handshake does not say whose it was: the connection is the one that the I/O thread, of which there is one,
+/* A failed handshake does not say whose it was: the connection is the one that the only I/O thread
  * reports as disconnected next. Its address is unknown if it was closed before that could be read. */
 static void handle_disconnected(struct connections *connections, int fd)
 {

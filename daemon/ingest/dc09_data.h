@@ -30,7 +30,7 @@ struct dc09_event {
     struct dc09_meaning meaning;
 };
 
-/* Reads the data of a SIA-DCS or ADM-CID frame. Returns the number of events, the first `max` of which are in `events`.
+/* Reads the data of a SIA-DCS or ADM-CID frame. Returns the number of events; `events` has the first `max` of them.
  * Data of an unknown form counts as an event of KIND_UNKNOWN; 0: the data is empty. `*ret_account` is that of the
  * prefix #acct|, empty without one. */
 size_t dc09_events(enum dc09_id id, struct str data, struct dc09_event *events, size_t max, struct str *ret_account);

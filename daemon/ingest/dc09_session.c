@@ -14,7 +14,7 @@ _Static_assert((int)DC09_EVENTS_MAX <= RECORD_QUEUE_MAX, "the events of one fram
 
 struct dc09_session {
     struct dc09_decoder *decoder;
-    struct dc09_recent *nacked;  /* frames that were answered NAK */
+    struct dc09_recent *nacked;  /* frames that got NAK */
     struct dc09_recent *undated; /* frames without a timestamp, and when the first of each was received */
     struct buf reply;
 };

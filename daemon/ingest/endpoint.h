@@ -76,7 +76,7 @@ bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer,
 bool endpoint_is_ready(const struct endpoint *endpoint);
 
 /* To be called after replies. Sending, too, consumes the edge of ZMQ_FD: calls ready() if messages arrived meanwhile.
- * On tcp, closes the connections that have ended: everything taken from them must have been answered. */
+ * On tcp, closes the connections that have ended: everything taken from them must have its reply. */
 void endpoint_replied(struct endpoint *endpoint);
 
 /* Closes the socket and opens it again: frees what peers have queued in libzmq. -1 with err set: it cannot be bound

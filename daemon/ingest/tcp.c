@@ -60,8 +60,8 @@ struct tcp_connection {
     size_t noise;     /* bytes outside frames since then */
     bool silent;      /* no whole frame has come yet */
     bool is_queued;   /* there may be bytes to scan */
-    bool ended;       /* the peer has closed its side; what it sent is answered before the close */
-    bool broken;      /* it cannot be answered either */
+    bool ended;       /* the peer has closed its side; what it sent gets its replies before the close */
+    bool broken;      /* it cannot get replies either */
 };
 
 TAILQ_HEAD(connections, tcp_connection);

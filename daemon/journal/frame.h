@@ -107,7 +107,7 @@ struct frame_view {
     struct buf merged;                  /* from two damaged tables; reused by the next frame_view_open() */
 };
 
-/* Opens a frame of which `header` is one good copy; not for FRAME_GAP. The records are not checked. */
+/* Opens a frame by a good copy of its header; not for FRAME_GAP. The records are not checked. */
 void frame_view_open(struct frame_view *view, char *bytes, const struct frame_header *header);
 void frame_view_free(struct frame_view *view);
 

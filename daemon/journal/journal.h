@@ -8,6 +8,9 @@
  * -1 from journal_append(), journal_sync() or journal_close() is final: nothing that was not yet synced may be
  * acknowledged, only journal_free() may be called, and the process must end. fdatasync() is never retried, since the
  * kernel may report a failure once and then drop the dirty pages.
+ *
+ * A frame is torn if only a part of its write reached the disk, as after a power cut. So it was never synced, and
+ * none of its records was acknowledged, as far as can be determined; those that are intact are kept.
  */
 #ifndef MOBEYE_JOURNAL_JOURNAL_H
 #define MOBEYE_JOURNAL_JOURNAL_H
@@ -126,7 +129,7 @@ int journal_new_uuid(struct journal *journal, struct err *err);
  * one record). Only rows[].record, alert.seq and alert.checksum are filled. A record with a wrong checksum, found now
  * or at recovery, has `unreadable` set and the bytes as they are; if a whole frame is unrecognisable, every number in
  * it has, the first with the bytes and all with checksum 0.
- * Fills first_seq (from_seq), last_seq, last_checksum. Numbers of which nothing is left are skipped: those of frames
+ * Fills first_seq (from_seq), last_seq, last_checksum. Numbers without any record left are skipped: those of frames
  * that recovery found destroyed, of torn frames and of missing segments.
  * 0 rows: nothing to read yet. -1: the disk cannot be read (try again later; nothing is lost).
  */
@@ -141,8 +144,8 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
                     struct err *err);
 
 /* Everything up to seq is in the database: segments before it may be removed, by keep and max_size. May move
- * backwards, after the database was restored. Removes what is due at wall_us; must be called at least once a minute.
- * May begin a new segment, which may fail finally: journal_failure(). */
+ * backwards, after the database was restored. Removes segments whose time has passed at wall_us; must be called at
+ * least once a minute. May begin a new segment, which may fail finally: journal_failure(). */
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);
 
 /* -1 with err: why nothing more can be written, until the journal is opened again. */

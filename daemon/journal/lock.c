@@ -78,7 +78,7 @@ bool lock_origin(int dir_fd, uint8_t ret[16])
     read_file(fd, text);
     close(fd);
     const char *hex = strchr(text, ' ');
-    if (!hex || strlen(hex + 1) < (size_t)2 * 16) /* torn by a power cut */
+    if (!hex || strlen(hex + 1) < (size_t)2 * 16) /* incomplete after a power cut */
         return false;
     for (size_t i = 0; i < 16; i++) {
         unsigned byte;

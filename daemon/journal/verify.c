@@ -156,7 +156,7 @@ static int rewrite_frame(struct segment_scan *scan)
     return segment_sync(scan->fd);
 }
 
-/* A frame torn before any of its records reached the disk is not worth keeping. */
+/* A torn frame without any of its records on the disk is not worth keeping. */
 static bool is_torn_off(const struct frame_view *view)
 {
     const char *record = view->records;
@@ -205,7 +205,7 @@ static int check_gap(struct segment_scan *scan, const struct frame_header *heade
     return 0;
 }
 
-/* 1: the frame counts, 0: it was torn off and does not, -1 with err. */
+/* 1: the frame counts, 0: it is torn and has no records, -1 with err. */
 static int check_frame(struct segment_scan *scan, const struct frame_header *header, struct err *err)
 {
     bool synced = header->offset != scan->tail;

@@ -94,7 +94,7 @@ struct incident {
     int64_t restore_received_us; /* of the last that did, and later than inactive_us if that was another one */
     int64_t unmuted_us;          /* nothing was active: what is received from then on is not muted until it is restored.
                                     ALERT_NO_TIME: something always was */
-    bool restored; /* category service, and nothing is active any more: to be closed as restored. The correlation has
+    bool restored; /* category service, and nothing is active any longer: to be closed as restored. The correlation has
                       cleared by_person and accepting, and set closed, and closed_us to the receipt of the restore */
 };
 

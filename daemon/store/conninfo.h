@@ -21,7 +21,7 @@ char *conninfo_value(const char *conninfo, const char *keyword);
 /* Appends keyword=value to one in this form, with the quotes that the value takes. */
 void conninfo_append(struct buf *out, const char *keyword, const char *value);
 
-/* Appends the conninfo as keyword=value without these keywords, of which the last is NULL. -1: libpq cannot read
+/* Appends the conninfo as keyword=value without these keywords (NULL after the last). -1: libpq cannot read
  * it. */
 int conninfo_without(struct buf *out, const char *conninfo, const char *const *keywords);
 

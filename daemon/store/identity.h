@@ -29,8 +29,8 @@
  * change it: it is stored in the database. */
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES]);
 
-/* The alert's own identity where (source, event_id), of which `id` is the hash, is that of another device's alert: the
- * hash of a byte 0xFF, id, and the device as the message names it. The byte 0xFF rules out that a pair has it. */
+/* The alert's own identity where another device's alert has the same (source, event_id), with the hash `id`: the hash
+ * of a byte 0xFF, id, and the device as the message names it. The byte 0xFF rules out that a pair has it. */
 void identity_own(const uint8_t id[IDENTITY_BYTES], struct str device, uint8_t ret[IDENTITY_BYTES]);
 
 /* The short hash of the device, beside `id`: the first 64 bits of its own identity, so that it differs from alert to

@@ -122,7 +122,7 @@ static bool concerns_all_of_source(const struct batch_row *row)
     return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
 }
 
-/* The devices and kinds of which a restore may end more than its own condition, and a cancel may mean another one. */
+/* The devices and kinds whose restore may end more than its own condition, or whose cancel may mean another one. */
 static void put_sources(struct incident_lookup *lookup, const struct batch *batch)
 {
     struct lookup_list *sources = &lookup->sources;

@@ -288,7 +288,7 @@ static void list_changes(struct incident_rows *rows)
         const struct incident *incident = &rows->set.incidents[i];
         if (incident->fresh)
             add_change(rows, incident->id, INCIDENT_NEW, incident->began_urgent);
-        /* A restore that comes too late to join ends the alarm all the same. */
+        /* A restore that comes too late to join still ends the alarm. */
         bool changed = incident->joined || (incident->inactive_us != ALERT_NO_TIME && !incident->restored);
         if (incident->fresh ? incident->urgent_joined : changed)
             add_change(rows, incident->id, INCIDENT_ALERT, incident->urgent_joined);

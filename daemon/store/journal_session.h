@@ -57,7 +57,7 @@ void journal_session_start(struct journal_session *session);
 void journal_session_reconfigure(struct journal_session *session, const struct writer_options *options);
 void journal_session_set_journal(struct journal_session *session, const uint8_t *journal_uuid);
 
-/* Begins what is due: connecting again, reading the position, checking. false: nothing is. */
+/* Begins the next step that is due: connecting again, reading the position, checking. false: none is. */
 bool journal_session_run_due(struct journal_session *session);
 
 /* True where something is due. */

@@ -3,9 +3,9 @@
  * that it is alive; the one whose session leads (mobeye.leader) does the rest: silence, overdue and unattended
  * incidents, retention.
  *
- * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done all the
- * same. It is retried when it is next due, an hourly job after five minutes. mobeye.maintenance records how each job
- * last ended; metrics, mobeyectl status and doctor read it there.
+ * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done
+ * nevertheless. It is retried when it is next due, an hourly job after five minutes. mobeye.maintenance records how
+ * each job last ended; metrics, mobeyectl status and doctor read it there.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_H
 #define MOBEYE_STORE_MAINTENANCE_H

@@ -1,7 +1,7 @@
 /*
  * The maintenance jobs: a statement each, one after the other. What is erased by age is a job for each class, in
  * a transaction of its own, so that a failure affects no other; the job "retention" after them checks whether anything
- * is overdue by a day all the same.
+ * is overdue by a day nevertheless.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_JOBS_H
 #define MOBEYE_STORE_MAINTENANCE_JOBS_H

@@ -18,8 +18,7 @@ struct statement_params {
     int lengths[STATEMENT_PARAMS_MAX], formats[STATEMENT_PARAMS_MAX];
 };
 
-/* Points to the values, of which there may be STATEMENT_PARAMS_MAX; an empty one is null. All
- * are binary. */
+/* Points to the values, at most STATEMENT_PARAMS_MAX; an empty one is null. All are binary. */
 void params_set(struct statement_params *ret, const struct buf *values, size_t n);
 
 /* Begins an array with one dimension of n elements; exactly n of the following add them. */

@@ -32,10 +32,10 @@
 enum task {
     TASK_BLOCKERS, /* sessions of people whose locks the writer waits for are ended, once a second */
     TASK_RULES,    /* the text of the rules is stored: when the writer has connected, and when they change */
-    TASK_RECHECK,  /* verification of what was stored before a crash, or a lost answer: when the writer has connected */
+    TASK_RECHECK,  /* verification of what was stored before a crash, or a lost reply: when the writer has connected */
     TASK_NUMBER, /* people's changes get their numbers, once a second: their own transactions do not hold the counter */
     TASK_ANNOUNCE, /* NOTIFY */
-    TASK_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
+    TASK_VERIFY,   /* incidents that something was raised in; those that this verifies are announced, too */
     TASK_DEVICES,  /* device status */
     TASK_NONE,
 };
@@ -62,7 +62,7 @@ struct post_commit {
 
     enum post_commit_state state;
     enum task task;
-    bool allowed, flush; /* the writer is connected; nothing may wait any more */
+    bool allowed, flush; /* the writer is connected; nothing may wait longer */
     bool rules_due, recheck_due, number_due;
     int64_t recheck_us; /* wall time: what was stored from about then on is to be verified; INT64_MAX: nothing */
     struct post_commit_queue queue;
@@ -194,7 +194,7 @@ static void rest_for(struct post_commit *p, int64_t us)
     loop_arm(&p->timer, us);
 }
 
-/* Begins what is due. */
+/* Begins the next task that is due. */
 static void begin_next(struct post_commit *p)
 {
     struct buf values[DEVICE_STATUS_PARAMS] = {0};

@@ -47,8 +47,8 @@ void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch
 /* To be announced. */
 void post_commit_queue_hint(struct post_commit_queue *queue, uint64_t incident, enum incident_op op);
 
-/* Append some of what is due to the bufs of values, which are empty; more may be queued until the next call
- * reports the outcome. Raises are done, or due again; hints are done, or encoded again. */
+/* Append some of the waiting raises or hints to the bufs of values, which are empty; more may be queued until the next
+ * call reports the outcome. Raises are done, or wait again; hints are done, or encoded again. */
 void post_commit_queue_encode_raises(struct post_commit_queue *queue, struct buf values[POST_COMMIT_VERIFY_PARAMS]);
 void post_commit_queue_verified(struct post_commit_queue *queue);
 void post_commit_queue_unverified(struct post_commit_queue *queue);

@@ -13,7 +13,7 @@
 
 enum retry_result {
     RETRY_STORED,
-    RETRY_DUPLICATE, /* the alert was stored already; its row is taken out of quarantine all the same */
+    RETRY_DUPLICATE, /* the alert was stored already; its row is taken out of quarantine nevertheless */
     RETRY_REFUSED,   /* the database still refuses it; nothing has changed, err says why */
 };
 

@@ -11,7 +11,7 @@
 struct resolve {
     struct evdns_base *dns;
     struct evdns_getaddrinfo_request *request; /* NULL: none is on its way */
-    struct event over;                         /* the answer is in, outside evdns's own dispatch */
+    struct event over;                         /* the result is in, outside evdns's own dispatch */
     resolve_fn done;                           /* NULL: freed by the caller */
     void *ctx;
     int error;

@@ -41,7 +41,7 @@ struct session {
     enum session_state state;
     bool failed; /* fault has the first failure of what was sent last */
     struct fault fault;
-    struct event watch;  /* looks for an answer */
+    struct event watch;  /* looks for a reply */
     int64_t answered_us; /* monotonic: when the server last gave one, or was asked */
     struct rate_limiter hung_limiter;
 };

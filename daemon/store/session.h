@@ -25,7 +25,7 @@ struct session_kind {
     const char *subject;   /* of the log */
     const char *meanwhile; /* what people should know while it is not connected */
     const char *settings;  /* SQL, each with a semicolon in front: after the settings that all share */
-    int64_t hung_us;       /* no answer for this long is logged; 0: statements may take any time */
+    int64_t hung_us;       /* no reply for this long is logged; 0: statements may take any time */
 };
 
 /* All are called from the loop; they may call every function below but session_free(). NULL where no such call can

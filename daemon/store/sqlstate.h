@@ -9,7 +9,7 @@
 
 enum sqlstate_class {
     SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: passes by itself, retry */
-    SQLSTATE_RECONNECT, /* 25006, or no answer from the server: another server may accept it */
+    SQLSTATE_RECONNECT, /* 25006, or no reply from the server: another server may accept it */
     SQLSTATE_PARTITION, /* 23514 without a constraint: no partition holds the row */
     SQLSTATE_REFUSED,   /* 22, other 23: a row that will never be accepted */
     SQLSTATE_STOP,      /* everything else (42, 28, 3D, XX ...): a person has to act */

@@ -161,7 +161,7 @@ static void on_opening_result(struct transaction *t, PGresult *result)
         abandon(t, TRANSACTION_POSITION_MOVED, "the guard affected no row");
 }
 
-/* A COPY that is on its way all the same gets no rows. */
+/* A COPY that was sent already gets no rows. */
 static void on_abandoning_result(struct transaction *t, PGresult *result)
 {
     if (PQresultStatus(result) != PGRES_COPY_IN)
@@ -328,7 +328,7 @@ void transaction_report(struct transaction *t, enum transaction_state outcome)
 
 static void on_not_committed(struct transaction *t)
 {
-    t->calls.drop(t->ctx, "COMMIT was answered by a rollback");
+    t->calls.drop(t->ctx, "the reply to COMMIT was a rollback");
 }
 
 static void on_committed(struct transaction *t)

@@ -27,7 +27,7 @@ enum transaction_state {
                          no filter -> READING_PERIODS; an origin of its alerts may be new -> ADDING_ORIGINS; identities
                          may be stored in earlier periods -> SEARCHING; -> OPENING */
 
-    /* Each in a transaction of its own: what is done twice, or in vain, does no harm. Any failure -> RETRY_LATER. */
+    /* Each in a transaction of its own: doing it twice, or for nothing, does no harm. Any failure -> RETRY_LATER. */
     TRANSACTION_READING_PERIODS, /* those of identities. -> READING_FILTER; else as NONE */
     TRANSACTION_READING_FILTER,  /* one that the database has made. -> READING_FILTER, the next; else as NONE */
     TRANSACTION_ADDING_ORIGINS,  /* -> SEARCHING, OPENING */
@@ -60,7 +60,7 @@ enum transaction_state {
     TRANSACTION_QUARANTINING, /* refused and unreadable rows go to quarantine. -> COMMITTING */
     TRANSACTION_COMMITTING,   /* changes of incidents get their numbers; commit, never cancelled. -> COMMITTED */
 
-    TRANSACTION_ABANDONING,        /* the rest of the statements on their way is of no use. -> ROLLING_BACK */
+    TRANSACTION_ABANDONING,        /* the results of the other statements on their way are of no use. -> ROLLING_BACK */
     TRANSACTION_ROLLING_BACK,      /* -> OPENING again, READING_PERIODS, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED,
                                       REFUSED */
     TRANSACTION_MAKING_PARTITIONS, /* those that the batch needs. -> OPENING, RETRY_LATER */
@@ -78,8 +78,8 @@ struct transaction_calls {
      * transaction_on_result(), its end to transaction_on_end(). */
     void (*send)(void *ctx, const char *sql);
     void (*send_params)(void *ctx, const char *sql, size_t n, const Oid *types, const struct buf *values);
-    /* The server answered what it cannot answer, or another one is needed: the connection is to be closed, which must
-     * lead to transaction_on_lost(). */
+    /* The server sent a reply that is not possible, or another server is needed: the connection is to be closed, which
+     * must lead to transaction_on_lost(). */
     void (*drop)(void *ctx, const char *reason);
     /* Decides which incidents the rows join or create. More than once for a batch that has to begin again. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);

@@ -1,4 +1,4 @@
-/* Failures of a transaction, and how the batch is stored all the same. */
+/* Failures of a transaction, and how the batch is stored nevertheless. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

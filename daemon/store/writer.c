@@ -61,7 +61,7 @@ struct writer {
     struct encoded_batch batches[2]; /* the one in the transaction, and the next */
     size_t first, n;                 /* index of the first, how many */
     uint64_t submitted_seq;          /* the next batch follows on it */
-    /* A COMMIT whose answer was lost with the connection: the position that is read next says whether it happened. */
+    /* A COMMIT whose reply was lost with the connection: the position that is read next says whether it happened. */
     struct writer_uncertain {
         struct writer_stored stored; /* last_seq 0: none */
         uint64_t checksum;

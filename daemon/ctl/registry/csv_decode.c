@@ -10,7 +10,7 @@ static bool begins_with(struct str bytes, const char *mark, size_t len)
     return bytes.len >= len && memcmp(bytes.p, mark, len) == 0;
 }
 
-/* The name of a workbook's format by its first bytes; NULL: it is none. */
+/* The name of a workbook's format by its first bytes; NULL: it is not a workbook. */
 static const char *workbook(struct str bytes)
 {
     if (begins_with(bytes, "PK\3\4", 4))

@@ -25,8 +25,8 @@ struct geojson_area {
 /* What the area points to is valid during the call. */
 typedef void (*geojson_area_fn)(void *ctx, const struct geojson_area *area);
 
-/* `file` is the name for the command that mends coordinates. It and `findings` outlive the reader; whatever is wrong is
- * added there. */
+/* `file` is named in the command that would convert the coordinates. It and `line_diagnostics` must outlive the reader;
+ * whatever is wrong is added there. */
 struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area, void *ctx,
                                           struct line_diagnostics *line_diagnostics);
 void geojson_reader_free(struct geojson_reader **reader);

@@ -351,7 +351,7 @@ static int send_or_check(struct send *send, struct err *err)
     return status;
 }
 
-/* What the daemon would drop is sent all the same, and flagged there. */
+/* What the daemon would drop is sent nevertheless, and flagged there. */
 static int read_image(const char *path, struct buf *ret)
 {
     FILE *file = fopen(path, "re");
