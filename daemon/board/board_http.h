@@ -2,7 +2,7 @@
  * The board's HTTP: evhttp, after the checks of board/board_peer.h, and responses with the headers that every page has.
  *
  * Each connection has one request at a time. What has been checked before on_request: the grammar and the limits of the
- * request, no header with _ in its name, the person (but for /healthz), and for a POST where it comes from.
+ * request, no header with _ in its name, the person (except for /healthz), and for a POST where it comes from.
  */
 #ifndef MOBEYE_BOARD_BOARD_HTTP_H
 #define MOBEYE_BOARD_BOARD_HTTP_H

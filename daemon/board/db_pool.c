@@ -14,7 +14,7 @@
 #include "store/param.h"
 #include "store/pgtype.h"
 
-/* More are refused: a person would not wait for so many. */
+/* More are refused: a person would not wait for that many. */
 #define WAITING_MAX 512
 /* After statement_timeout, which the server sees to. A server that does not reply at all is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)

@@ -101,7 +101,7 @@ static void check_http(const struct board_check *check)
 
 /* ---- identity ---- */
 
-/* A name as RFC 9110 has it, but for _: that of a header that is distinguishable from X-Remote_User. */
+/* A name as RFC 9110 has it, except for _: that of a header that is distinguishable from X-Remote_User. */
 static bool is_header_name(const char *text)
 {
     for (const char *p = text; *p; p++)

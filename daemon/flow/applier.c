@@ -16,7 +16,8 @@
 #include "store/writer.h"
 
 #define BATCH_BYTES (5 * 1024 * 1024) /* more costs memory and gains little: tests/bench/README.md */
-/* So many alerts are worth a batch of their own while the writer is busy with another one: they are prepared meanwhile.
+/* This many alerts are worth a batch of their own while the writer is busy with another one: they are prepared
+ * meanwhile.
  */
 #define WORTH_OVERLAPPING 5000
 #define BATCHES           3 /* one in its transaction, one encoded, one being prepared */

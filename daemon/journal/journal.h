@@ -41,7 +41,7 @@ struct journal_recovery {
     uint64_t foreign;       /* segment files of another journal: moved to the salvage folder */
     uint64_t lost_segments; /* segment files that the disk cannot read at all: moved there, their records are lost */
     uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no space): they stay in their segment,
-                             * but for what the two headers of a gap replace */
+                             * except for what the two headers of a gap replace */
     bool fresh;             /* the journal was created */
     bool clean;             /* the last writer closed the journal */
     bool salvaged;          /* something was copied or moved to the salvage folder */

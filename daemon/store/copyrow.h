@@ -24,7 +24,7 @@ enum {
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
 #define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, period) from stdin (format binary)"
 
-/* A row but for its last four columns. The number of its origin is that of origin_of(). */
+/* A row except for its last four columns. The number of its origin is that of origin_of(). */
 void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin);
 
 /* The last four columns: the payload, which is long; the incident (0: none), and the areas of an alert that has neither

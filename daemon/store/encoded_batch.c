@@ -252,7 +252,7 @@ static void append_row(const struct encoded_batch *encoded, size_t row, struct b
     copyrow_rest(out, alert, incident_of(encoded, row), alert->image.kind ? encoded->own[row] : NULL);
 }
 
-/* Bytes of the row, but for the short columns of copyrow_rest(). */
+/* Bytes of the row, except for the short columns of copyrow_rest(). */
 static size_t row_bytes(const struct encoded_batch *encoded, size_t row)
 {
     return encoded->start[row + 1] - encoded->start[row] + encoded->batch->rows[row].alert.payload.len;

@@ -50,12 +50,12 @@ struct encoded_batch {
     uint32_t *found_in;                /* by row: the earlier period in which its identity is stored; 0: in none */
     struct row_identity *id;           /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
     size_t ids, cap;
-    uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
-    uint64_t *origin;               /* by row: origin_of() */
-    bool shared;                    /* two devices in the batch share an identity */
+    uint8_t (*own)[IDENTITY_BYTES];     /* by row: identity_own(), of CloudEvents */
+    uint64_t *origin;                   /* by row: origin_of() */
+    bool shared;                        /* two devices in the batch share an identity */
     struct searched_identity *searched; /* where some may be stored, by batch_identities_search() */
     size_t n_searched, searched_cap;
-    struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
+    struct row_refusal *refusals; /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
     struct incident_lookup lookup;  /* what its alerts may join */
     size_t next, stop;              /* of the COPY on its way: rows next to stop - 1 are still to be sent */
@@ -76,7 +76,8 @@ void encoded_batch_clear(struct encoded_batch *encoded);
 
 void encoded_batch_free(struct encoded_batch *encoded);
 
-/* Back to the state when it became complete, but for what was found in earlier periods: the transaction is restarted. */
+/* Back to the state when it became complete, except for what was found in earlier periods: the transaction is
+ * restarted. */
 void encoded_batch_reset(struct encoded_batch *encoded);
 
 /* The same, but refused rows stay refused. */

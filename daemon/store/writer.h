@@ -101,7 +101,7 @@ void writer_submit(struct writer *writer, struct batch *batch);
 /* The journal took a new UUID (16 bytes, copied). */
 void writer_set_journal(struct writer *writer, const uint8_t *journal_uuid);
 
-/* New options, copied, but for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
+/* New options, copied, except for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
  * transaction in progress. Batches already submitted keep the rules that were applied to them. */
 void writer_reconfigure(struct writer *writer, const struct writer_options *options);
 

@@ -205,7 +205,7 @@ as $$
                                            'hint', 'Ask the administrator of the board to register you (mobeyectl people import).')
                    else jsonb_build_object('message', message, 'hint', nullif(hint, '')) end
 $$;
-comment on function mobeye.refusal(text, text, text, text) is 'The body of an answer that refuses something.';
+comment on function mobeye.refusal(text, text, text, text) is 'The body of a response that refuses something.';
 
 -- Who was first, as the person may know it. Where alerts were (check_current()), it is the panic or the verification, not what a
 -- person did before; else it is the last status, not what alerts did since.
@@ -268,7 +268,7 @@ end
 $$;
 comment on function patrol.board(text, text, bigint, text) is
     'For the board: calls a function board_... as a person (which a proxy login may), and returns the HTTP status and the '
-    'JSON to answer with. The person is set until the transaction ends. Errors that are not about the request are raised.';
+    'JSON to respond with. The person is set until the transaction ends. Errors that are not about the request are raised.';
 
 create or replace function patrol.board_image(person text, id text, reason text)
 returns table (http_status integer, body text, media_type text, image bytea)

@@ -74,7 +74,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Without an offset it would be of the time zone of the database, of which the person knows nothing.
+    -- Without an offset it would be in the time zone of the database, which the person does not know.
     if args ->> name !~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$' then
         raise invalid_datetime_format;
     end if;

@@ -4,7 +4,7 @@
 -- nobody else can change them. A condition that another daemon inserts at this moment is not seen; the unique indexes
 -- detect that.
 --   conditions              of the alerts
---   same_kind_from, _until  bounds of the conditions of a device and kind, of which the active ones are wanted: a restore
+--   same_kind_from, _until  bounds of the conditions of a device and kind; only the active ones are wanted: a restore
 --   keys                    of the alerts whose rule makes incidents, with the times of the first and last occurrence
 -- The incidents are those of the conditions; for each key the accepting one; and if alerts of the key are too early for
 -- that one, or there is none, the latest others that lie no further than their gap from the alerts.
@@ -133,7 +133,7 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- The incidents that read_incidents() returned (old_...), new ones (new_...), and the conditions of both (condition_...;
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
--- ..._verified: by a second input, in this batch. ..._closes: a service incident of which nothing is active any more.
+-- ..._verified: by a second input, in this batch. ..._closes: a service incident without any active condition left.
 -- old_unmuted: when a mute until it is restored ended, since this batch left none of its conditions active; null if none did.
 -- ..._secret: the first secret placement among the alerts of this batch, null if there is none; ..._several_teams: there are
 -- more, of other teams. A null geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of the places of the raises of this batch. areas are

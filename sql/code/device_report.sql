@@ -89,7 +89,7 @@ as $$
           from present r)
     select distinct r.device_id from ranked r where r.placements < 5 or r.few = 1 and r.nth = 2
 $$;
-comment on function mobeye.devices_left_out(date, date) is 'The devices of which an analyst gets no figure.';
+comment on function mobeye.devices_left_out(date, date) is 'The devices whose figures an analyst does not get.';
 
 create or replace function patrol.device_report(from_day date, until_day date)
 returns table (device_id text, model text, placements bigint, nights bigint, alarms bigint, outcomes jsonb, false_alarms bigint, card text)

@@ -94,4 +94,4 @@ $$;
 comment on function patrol.hotspots(date, date, text, integer, integer) is
     'Proposed hotspots as GeoJSON, to be imported as areas: cells of RD New (metres) with at least min_count burglaries (attempts '
     'included) or alarms (secret placements left out), neighbours joined. For mobeye_analyst whole months and cells of 125 m '
-    'with at least 3; counts are null but for burglaries of one half-year, 5 or more, and alarms of fewer than 5 placements are left out.';
+    'with at least 3; counts are null except for burglaries of one half-year, 5 or more, and alarms of fewer than 5 placements are left out.';

@@ -106,9 +106,9 @@ $$;
 comment on function mobeye.turn_identity_period(bigint) is
     'Closes the current period of identities if it has taken two million of them, or 31 days; returns the next one.';
 
--- A Bloom filter of 64-bit words, big-endian: 12 bits an identity, of which four are set, all in one word, so that about one in a
--- hundred that is not stored seems to be. The last 48 bits of the identity decide: their first 24, modulo the number of words, the
--- word; of the other 24 each 6 a bit of it. daemon/store/identity_periods.c reads it.
+-- A Bloom filter of 64-bit words, big-endian: 12 bits an identity; four are set, all in one word, so that about one in a hundred
+-- that is not stored seems to be. The last 48 bits of the identity decide: their first 24, modulo the number of words, give the
+-- word; each 6 of the other 24 give a bit in it. daemon/store/identity_periods.c reads it.
 create or replace function mobeye.make_identity_filters() returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -1,8 +1,8 @@
 -- Maintenance: incidents that wait for people, and rows that are of no further use.
 
 -- With the rights of the daemon, which sees when sessions of its own role began. The row outlives the server, and a pid is
--- used again: by a process of the server, or by a person's session, neither of which leads. Of a session whose begin is not
--- visible only one that may be another daemon's counts.
+-- used again, by a process of the server or by a person's session, and these do not lead. A session whose begin is not visible
+-- counts only if it may be another daemon's.
 create or replace function mobeye.try_to_lead() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp

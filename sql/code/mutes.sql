@@ -297,7 +297,7 @@ begin
 end
 $$;
 comment on function patrol.mute(text, timestamptz, text) is
-    'Keeps the incidents of a device out of the queue for a time; its alerts are stored and grouped all the same. Panic and '
+    'Keeps the incidents of a device out of the queue for a time; its alerts are still stored and grouped. Panic and '
     'holdup are never muted. Returns the number of the mute.';
 
 create or replace function patrol.mute_area(layer text, code text, until timestamptz, reason text) returns bigint

@@ -72,7 +72,7 @@ as $$
 $$;
 comment on function mobeye.near_pairs(bigint[], bigint[], bigint[], boolean, bigint) is
     'The pairs of places nearer than the last bound, each once: their indexes, and the band (0: below the first bound). At '
-    'most so many.';
+    'most at_most of them.';
 
 -- Some simulations at once: the days of two events are subtracted and compared in all lanes of a word by one operation each. In
 -- a lane, the highest bit of lift + x is set if x > -bound, for lift = highest bit + bound - 1; x never exceeds it. So where it is
@@ -287,7 +287,7 @@ begin
             raise exception 'near repeats: too few % with a place from % until %', of_what, from_day, until_day
                 using errcode = 'insufficient_privilege',
                       hint = 'For members of mobeye_analyst there must be none or at least 5 (alarms: at 5 placements) in each half-year, and '
-                             'in each month of a half-year of which only a part is in the period.';
+                             'in each month of a half-year that is only partly in the period.';
         end if;
         event.attempts := case when not few.attempts then event.attempts end;
         event.without_place := case when not few.without_place then event.without_place end;

@@ -1,7 +1,7 @@
 -- Alerts and devices as patrols and auditors see them.
 
 -- Not a barrier itself: the views that roles read are. An alert of an incident is visible to those who see the incident, any
--- other alert to the team of its placement, else by its areas. A viewer who sees nothing gets that answer without reading any
+-- other alert to the team of its placement, else by its areas. A viewer who sees nothing gets that result without reading any
 -- alert.
 create or replace view mobeye.alert_seen as
 select a.*, x.exact

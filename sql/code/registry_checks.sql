@@ -350,9 +350,9 @@ as $$
 $$;
 comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses, also the earlier ones.';
 
--- Whoever had the account at that time. What came before anyone had it is of the next one to have it that stood somewhere by then.
--- One that had it for less than a week is passed over for a later one: it was mistyped there. What came after the last one had
--- lost it is of nobody.
+-- The device that had the account at that time. What came before any device had it belongs to the first one that got it and stood
+-- somewhere by then. One that had it for less than a week is passed over for a later one: it was mistyped there. What came after the
+-- last one lost it belongs to no device.
 create or replace function mobeye.account_holder(name text, at timestamptz) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -3,7 +3,7 @@
 -- A reader knows the sums: of the areas of a layer with the rest, and of kinds, outcomes and hours of an alarm. So for each
 -- sum with something left out, so much else is left out that every number in it may be at least one more or one less, if all
 -- that is published is right. Where that cannot be had, the sum itself is left out. What is left out depends on one period
--- alone; periods that overlap are the matter of report_published().
+-- alone; report_published() is about periods that overlap.
 
 -- The smallest numbers are left out first, so that a higher minimum never shows what a lower one leaves out.
 create or replace function mobeye.hide_next(n bigint[], hidden boolean[]) returns boolean[]
@@ -139,7 +139,7 @@ as $$
     select array(select u.code from line l, unnest(codes, mobeye.hide_line(l.n, l.forced, min_cell)) as u (code, hidden)
                   where u.hidden)
 $$;
-comment on function mobeye.hide_figure(text[], jsonb, text, text[], integer) is 'The areas of which one figure is left out.';
+comment on function mobeye.hide_figure(text[], jsonb, text, text[], integer) is 'The areas where one figure is left out.';
 
 -- Hours of the week: of all areas each small one; of an area all, unless every one of all areas and of it can be published.
 create or replace function mobeye.hide_hours(codes text[], counts jsonb, forced text[], min_cell integer)
@@ -205,8 +205,8 @@ as $$
 $$;
 comment on function mobeye.report_table(text, date, date) is 'What a report counts, as {area: {figure: number}}.';
 
--- Near repeats tell how many burglaries and attempts there are together, and hotspots in which areas at least so many (seen) are.
--- So if one total is left out, so is the other, and so much of both that from their sum nothing can be computed.
+-- Near repeats tell how many burglaries and attempts there are together, and hotspots in which areas a minimum of them (seen) lies.
+-- So if one total is left out, so is the other, and enough of both that nothing can be computed from their sum.
 create or replace function mobeye.hide_burglaries(codes text[], counts jsonb, min_cell integer)
 returns table (code text, figure text)
 language plpgsql immutable
@@ -238,7 +238,7 @@ begin
 end
 $$;
 comment on function mobeye.hide_burglaries(text[], jsonb, integer) is
-    'The burglaries and attempts that are left out for who sees near repeats and hotspots too; events: even how many there are together.';
+    'The burglaries and attempts that are left out for readers who see near repeats and hotspots too; events: even their number together.';
 
 create or replace function mobeye.hidden_in(counts jsonb, min_cell integer, bound boolean default false)
 returns table (code text, figure text)

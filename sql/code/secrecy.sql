@@ -85,7 +85,7 @@ comment on function mobeye.hide_placements(bigint[], boolean) is
     'changed. also_revealed: those too that the owner has revealed.';
 
 -- For a placement that begins now or later, nothing is stored yet. One that was secret already, and lasts no longer, has nothing
--- to hide but what the owner has revealed.
+-- to hide except what the owner has revealed.
 create or replace function mobeye.hide_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -118,7 +118,7 @@ create or replace trigger hide_insert after insert on mobeye.placement referenci
 create or replace trigger hide_update after update on mobeye.placement referencing old table as old_rows new table as new_rows
     for each statement execute function mobeye.hide_changed();
 
--- With its address a device gets the alerts that were stored under the name of that.
+-- With an address a device gets the alerts that were stored under the name of that address.
 create or replace function mobeye.hide_addressed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -192,7 +192,7 @@ begin
 end
 $$;
 comment on function mobeye.empty_placements(bigint[]) is
-    'Leaves of placements the device, the period, the team, the secrecy and the 125 m cell, and a hash of the address; returns how '
+    'Keeps only the device, the period, the team, the secrecy, the 125 m cell, and a hash of the address of placements; returns how '
     'many there were.';
 
 create or replace function mobeye.erase_registered(s mobeye.subject_scope) returns bigint
@@ -229,8 +229,8 @@ begin
 end
 $$;
 comment on function mobeye.erase_registered(mobeye.subject_scope) is
-    'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active; placements of which '
-    'alerts may follow it empties. Returns how many rows it erased or changed.';
+    'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active; placements that '
+    'alerts may still refer to are emptied. Returns how many rows it erased or changed.';
 
 -- They have no time: which home they are about is not known.
 create or replace function mobeye.erase_labels(device text) returns bigint

@@ -230,7 +230,7 @@ as $$
       from wanted w
      cross join lateral mobeye.subject_scope(w.device_id, w.during, '{}', array(select o.scope from wanted o)) s
      cross join lateral (select array(select p.placement_id from mobeye.placement p where p.device_id = s.device_id) as placements) own
-     -- What an erasure leaves of a placement is no reason: nothing is known of the home.
+     -- What an erasure leaves of a placement is not a reason: nothing is known of the home.
      where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))
         or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during and p.erased is null)

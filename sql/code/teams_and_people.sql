@@ -17,7 +17,7 @@ declare
     renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
 begin
     -- Alerts, which take long and which otherwise only erasures and changes of secrecy touch, before incidents, for whose rows the
-    -- daemon would wait; so too changes, but for those to which a daemon is about to give a number.
+    -- daemon would wait; likewise changes, except those to which a daemon is about to give a number.
     update mobeye.alert a set team = renamed where a.team = old.team;
     update mobeye.change c set team_before = renamed where c.team_before = old.team and c.change_id is not null;
     -- In the order in which the daemon locks them.

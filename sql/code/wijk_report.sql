@@ -25,8 +25,8 @@ as $$
                     from jsonb_object_keys(counts) as a where a <> '*')), '{}')
 $$;
 comment on function mobeye.with_none(jsonb, jsonb) is
-    'Adds to what is left out the kinds, outcomes and hours (none|FIGURE) of which the areas that show it have all there are: what '
-    'is left out there is known to be 0, and so published.';
+    'Adds to what is left out the kinds, outcomes and hours (none|FIGURE) whose whole number is in the areas that show it: what '
+    'is left out elsewhere is known to be 0, and so published.';
 
 -- Figures of one sort, such as kind:, for each word that occurs in all areas together. Where they are left out even of all
 -- areas, for each word that could occur: else as many as there are alarms would be known to be one each.

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "ctl/lib/sender.h"
 
-/* {0} but for context is the initial state. */
+/* {0} except for context is the initial state. */
 struct sender_socket {
     void *context; /* libzmq's, the owner's */
     void *dealer, *monitor;

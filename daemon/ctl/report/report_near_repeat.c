@@ -34,7 +34,7 @@ static const char table_sql[] = CELLS "select " BAND("near", "far", "m") " as di
     "days") " as days, observed as pairs,"
             " round(ratio::numeric, 2) as \"times chance\", round(p::numeric, 4) as p from cell order by i, j";
 
-/* What stands out at 5 %, but for the last bands: whether what is near is more than expected by chance. */
+/* What stands out at 5 %, except for the last bands: whether what is near is more than expected by chance. */
 static const char sentences_sql[] = CELLS
     "select format('%s and %s of %s: %s %s, %s times the number expected by chance, p = %s',"
     " case when near = 0 and far <= 1 then 'at the same place' when near <= 1 then 'within ' || far || ' m'"
