@@ -227,7 +227,7 @@ static void send_one(struct quiet *quiet)
         die("send");
 }
 
-/* Returns how many of the replies that came were no ACK. */
+/* Returns how many of the replies that came were not ACK. */
 static long take_answers(struct quiet *quiet, double *took, long *n_took)
 {
     long other = 0;

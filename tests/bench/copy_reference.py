@@ -1,4 +1,4 @@
-"""F, the reference: the same alerts by a bare COPY into a plain table that never changes with ours.
+"""F, the reference: the same alerts by a plain COPY into a table that never changes with ours.
 
 By psql, binary, one transaction each 5,000 alerts with two COPYs: the identities, sorted, and the alerts."""
 import calendar

@@ -35,7 +35,7 @@ def ratio(value, reference):
 
 def against_copy(what, goal, key="rate"):
     def lines(measured, copy):
-        return [(what, a_second(measured[key]), f"{a_second(copy['rate'])} bare COPY", ratio(measured[key], copy["rate"]), goal)]
+        return [(what, a_second(measured[key]), f"{a_second(copy['rate'])} plain COPY", ratio(measured[key], copy["rate"]), goal)]
 
     return lines
 

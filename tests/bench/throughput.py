@@ -130,8 +130,8 @@ def rsyslog_packages(_):
 
 
 MEASUREMENTS = {
-    "copy": Measurement("bare COPY", copy, lambda bench: bench.count / 80_000 + 1,
-                        "writing the files of the bare COPY", copy_files, lambda bench: bench.count / 60_000),
+    "copy": Measurement("plain COPY", copy, lambda bench: bench.count / 80_000 + 1,
+                        "writing the files of the plain COPY", copy_files, lambda bench: bench.count / 60_000),
     "incidents": Measurement("end to end with incidents", incidents, lambda bench: bench.count / 22_000 + 3),
     "store": Measurement("end to end, store only", store, lambda bench: bench.count / 33_000 + 3),
     "enrich": Measurement("device, place, areas and rule", enrich, lambda bench: 5),

@@ -17,7 +17,7 @@ def check_alerts(database, ledgers):
 
 
 def stored_of_cameras(database):
-    """The ids of what the bridge sent, but for changes of an event, of which those in between may be left out."""
+    """The ids of what the bridge sent, except for changes of an event: those in between may be left out."""
     return [row[0] for row in database.rows("select event_id from patrol.alerts where source = '/frigate/noord'"
                                             " and event_id !~ ':update:|line:|:image:end$'")]
 

@@ -30,7 +30,7 @@ def each_cycle(n, first=0):
 
 def skip_if_sanitized(library):
     if sanitized():
-        pytest.skip(f"{library} is preloaded, which AddressSanitizer does not bear")
+        pytest.skip(f"{library} is preloaded, which AddressSanitizer does not support")
 
 
 LIBFAKETIME = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)

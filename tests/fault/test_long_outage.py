@@ -14,7 +14,7 @@ ROUNDS = max(CYCLES // 10, 1)
 
 
 def journal(daemon, name, count):
-    """Sends so many alerts, each of which must be accepted; returns what the sender measured."""
+    """Sends this many alerts, all of which must be accepted; returns what the sender measured."""
     # It frees nothing.
     sent = subprocess.run([BENCH_SEND, "--to", daemon.address(), "--count", str(count), "--run", name],
                           capture_output=True, text=True, timeout=600, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})

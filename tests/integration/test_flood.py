@@ -15,7 +15,7 @@ ALLOW = "alter table mobeye.alert drop constraint no_poison"
 
 
 def large_frame(number, when=None):
-    """A frame of 4 kB with 64 events and a text of control characters, of which each takes three bytes in JSON."""
+    """A frame of 4 kB with 64 events and a text of control characters, which take three bytes each in JSON."""
     events = "".join(f"/BA{zone:03}" for zone in range(1, EVENTS + 1))
     body = f'"SIA-DCS"{number % 10000:04}L0#F100D[#F100D|Nri1{events}|A{number}-'
     when = stamp() if when is None else when
@@ -137,7 +137,7 @@ def test_an_event_in_quarantine_has_all_its_bytes(database, daemons, context):
 
 
 def test_a_panel_that_sends_without_end_does_not_hold_up_a_stop(cluster, database, daemons):
-    """The database hangs, so that the stop takes its time, in which nothing is read any more."""
+    """The database hangs, so that the stop takes its time, while nothing more is read."""
     daemon = daemons(database.ingest)
     daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint()])
     daemon.start()

@@ -1,4 +1,4 @@
-"""What mobeye-frigate does minutes and hours later, in the build without sanitizers, which do not bear libfaketime."""
+"""What mobeye-frigate does minutes and hours later, in the build without sanitizers, which do not support libfaketime."""
 import re
 import shutil
 import time

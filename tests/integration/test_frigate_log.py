@@ -31,7 +31,7 @@ def test_the_service_manager_is_told_whether_frigate_answers(bridges, frigate, t
 # mobeyed.
 
 def test_a_mobeyed_that_does_not_answer_is_named_with_what_to_check(bridges, frigate, receiver, context, tmp_path):
-    """Nothing listens, an HTTP server listens, the key is another's, nothing is answered: all at once, for the 10 s."""
+    """Nothing listens, an HTTP server listens, the key is another's, no reply comes: all at once, for the 10 s."""
     server, port = Key(), free_port()
     closed, other = Receiver(context, "tcp://127.0.0.1:*", server), f"tcp://127.0.0.1:{port}"
     receiver.word = None
@@ -184,7 +184,7 @@ def test_that_mqtt_says_offline_is_logged(bridge, broker, tmp_path):
 # Images.
 
 def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, frigate, broker, tmp_path):
-    """One that Frigate never has, one that is too large at every height, two that are none."""
+    """One that Frigate never has, one that is too large at every height, two that are not images."""
     missing, large, odd, film = (event(n, end=time.time()) for n in range(1, 5))
     frigate.images.update({large["id"]: JPEG + b"x" * 1_500_000, odd["id"]: b"<html>", film["id"]: b"RIFF\x20\0\0\0AVI LIST"})
     bridge = bridges(images={"height": 360, "retry_for": "1s"}).start()

@@ -356,7 +356,7 @@ def test_a_password_that_others_use_stays_theirs(server, place, name):
         passfile.write_text(theirs)
         passfile.chmod(0o600)
         assert not does(ready(server, place, name))
-    # Nobody else is there any more.
+    # Nobody else is there any longer.
     passfile.unlink()
     assert len(does(ready(server, place, name))) == 1 and passfile.read_text() != theirs
 
@@ -460,7 +460,7 @@ def test_a_list_of_clients_is_left_to_its_owner(server, place, name):
 
 
 def test_a_list_without_the_drill_is_left_to_its_owner_and_no_failure(server, place, name):
-    """What to add is printed, and setup goes on without a drill, then and later, instead of waiting for one in vain."""
+    """What to add is printed, and setup goes on without a drill, then and later, instead of waiting for one without end."""
     ready(server, place, name)
     clients = place / "clients.yaml"
     before = f'clients:\n  - {{name: gateway-7, key: "{zmq.curve_keypair()[0].decode()}", devices: [NL-*], sources: [/gw]}}\n'

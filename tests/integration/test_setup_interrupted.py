@@ -1,5 +1,5 @@
 """mobeyectl setup is killed before each of its steps, and completed by the next run. In the build without sanitizers, which
-do not bear a library that is preloaded."""
+do not support a library that is preloaded."""
 import pytest
 
 from harness.machine_fixtures import *  # noqa: F401,F403
@@ -7,7 +7,7 @@ from harness.machine_fixtures import BOARD_FILE, check
 from harness.paths import BUILD, ROOT, sanitized
 
 INTERRUPT = BUILD / "tests" / "interrupt.so"
-pytestmark = pytest.mark.skipif(sanitized(), reason=f"{INTERRUPT.name} is preloaded, which AddressSanitizer does not bear")
+pytestmark = pytest.mark.skipif(sanitized(), reason=f"{INTERRUPT.name} is preloaded, which AddressSanitizer does not support")
 
 
 def interrupted(machine, step, *more):

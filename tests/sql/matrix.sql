@@ -54,7 +54,7 @@ with m as (
 update kind set mute_id = m.mute_id from m where m.device_id = device(place);
 update mobeye.counter set value = 1000 where name = 'changes';
 
--- What a reader to whom a row is coarse must not find in it in any form: what bears the device's name, the accuracy, the
+-- What a reader to whom a row is coarse must not find in it in any form: what has the device's name, the accuracy, the
 -- place in degrees (4 digits) and in metres.
 create temporary table hidden as
 select place, unnest(array[device(place), image(place)::text, (7000.25 + place)::text, trunc(st_x(home(place))::numeric, 4)::text,

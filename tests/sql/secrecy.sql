@@ -25,7 +25,7 @@ create function sees(login text, in_role text default 'none', acting_as text def
     select as_login(login, 'select string_agg(name, '' '' order by name) from patrol.incidents join made on id = incident_id', in_role, acting_as)
 $$;
 create temporary table everything as select string_agg(name, ' ' order by name) as names from made;
-select is(sees('t_jan'), 'free-1 nowhere own secret secret-fix secret-free', 'a team sees its own, and those of nobody in its areas or in nobody''s');
+select is(sees('t_jan'), 'free-1 nowhere own secret secret-fix secret-free', 'a team sees its own, and those without a team in its areas or in no team''s areas');
 select is(sees('t_piet'), 'free-2 nowhere other', 'and not another''s');
 select is(sees(login), names, login || ' sees those of all teams') from everything, unnest(array['t_fee', 't_anna', 't_baas', 'postgres']) as login;
 select is(sees(login), null, login || ' sees none: no person, or of no team') from unnest(array['t_gast', 't_leeg', 't_desk']) as login;

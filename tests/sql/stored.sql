@@ -116,7 +116,7 @@ select as_login('t_rik', 'update mobeye.placement_edit set secret = true where d
 select is((select row(secret, secret_team, areas)::text from mobeye.incident where incident_id = :late), '(t,noord,{wijk:WK1})', 'an incident without alerts becomes secret too');
 select is((select secret from mobeye.incident where incident_id = :elsewhere), false, 'but not one of another time');
 
--- Nor is a placement deleted at which an alert is stored: its address would no longer lead to it. That a set was alive is no reason.
+-- Nor is a placement deleted at which an alert is stored: its address would no longer lead to it. That a set was alive is not a reason.
 insert into mobeye.device (device_id) values ('fout-1');
 insert into mobeye.placement (device_id, during, geom) values ('fout-1', tstzrange(now() - interval '1 hour', null), 'SRID=4326;POINT(5.36 52.15)');
 select store('fout-1', 'fout', at => now() - interval '1 minute') \g /dev/null
@@ -161,7 +161,7 @@ select is(as_login(login, 'select string_agg(event_id, '', '' order by received_
   from (values ('t_jan', 'of noord, in noord''s wijk, nowhere'), ('t_piet', 'in the beat, nowhere'), ('t_fee', 'of noord, in the beat, in noord''s wijk, nowhere'),
                ('t_gast', null), ('t_leeg', null)) as w(login, wanted);
 
--- Teams: a rename is one act; a team that is gone is none.
+-- Teams: a rename is one act; a team that is gone is not a team.
 select make('{"team": "noord"}') as ours, make('{"team": "zuid", "areas": ["wijk:WK2"]}') as theirs \gset
 insert into mobeye.change (change_id, incident_id, op, status, priority, category, moved, team_before) values (-1, :theirs, 'status', 'new', 2, 'alarm', true, 'noord');
 select as_login('t_jan', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''feest'')') \g /dev/null
@@ -181,7 +181,7 @@ select is(as_login('t_jan', 'select count(*) from patrol.' || view), '0', 'nor '
 select is((select team from mobeye.incident where incident_id = :ours), null, 'and its incidents are nobody''s');
 select is(exact('t_fee', 'o1'), 'false', 'what was its secret stays secret');
 select is(muted('t_fee'), null, 'its mute too');
-select is((select string_agg(area, ', ') from mobeye.active_mute), null, 'no area is muted any more: in the name of nobody it would be for all teams');
+select is((select string_agg(area, ', ') from mobeye.active_mute), null, 'no area is muted any longer: without a team a mute would be for all teams');
 
 -- A person who leaves, and another who gets the login.
 insert into mobeye.person values ('t_gast', 'Gast', 'zuid', false);

@@ -209,7 +209,7 @@ class MistypedAccountOfSecretHome(MistypedAccount):
 
 
 class LateFrame(ErasureTest):
-    """A frame from before the account was changed may arrive when no device has that any more."""
+    """A frame from before the account was changed may arrive when no device has that account any longer."""
 
     def setUp(self):
         super().setUp()

@@ -67,7 +67,7 @@ int openat(int dir, const char *name, int flags, ...)
     return open_or_fail(dir, name, flags, mode);
 }
 
-/* What glibc calls with _FORTIFY_SOURCE where the flags are no constant. */
+/* What glibc calls with _FORTIFY_SOURCE where the flags are not a constant. */
 int __openat_2(int dir, const char *name, int flags);
 int __openat_2(int dir, const char *name, int flags)
 {

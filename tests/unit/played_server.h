@@ -24,7 +24,7 @@ static struct {
     struct owner owner;
     struct batch *batch;
     char sql[8192];
-    bool waits; /* for an answer to it */
+    bool waits; /* for a reply to it */
     bool dropped;
     unsigned statements;
     struct planned_fault faults[FAULTS_MAX];
@@ -34,7 +34,7 @@ static struct {
     bool period_closed;
     bool searches, found_before; /* in an earlier period: identities; that of the first */
     bool knows_identities, leads_nowhere, identities_taken, incidents_taken, description_refused;
-    int lacks_incidents; /* so many ids too few; -1: no row at all */
+    int lacks_incidents; /* this many ids too few; -1: no row at all */
     size_t bad_incident; /* the row, from 1, whose incident is refused */
     const char *failed;  /* the statement that failed first, by its beginning */
     /* In the transaction, and what of it is committed. */
@@ -116,7 +116,7 @@ static bool begins(const char *sql, const char *word)
     return strncmp(sql, word, strlen(word)) == 0;
 }
 
-/* An int8[] of the ids of new incidents, of which some may be missing. */
+/* An int8[] of the ids of new incidents; some may be missing. */
 static PGresult *new_incidents(size_t n)
 {
     struct buf ids = {0};
@@ -226,7 +226,7 @@ static void answer_statement(const char *sql)
         give(result_of(PGRES_COMMAND_OK, "SELECT 1"));
 }
 
-/* What the statement does to the transaction, once it is answered. */
+/* What the statement does to the transaction, once it has its reply. */
 static void note_statement(const char *sql)
 {
     if (begins(sql, "begin") || begins(sql, "rollback"))

@@ -14,7 +14,7 @@ static void expect_last(const struct buf *values, size_t param, const char *text
                  text);
 }
 
-/* Encodes what is due, which must be of one device, and writes it. */
+/* Encodes the status that is due, which must be of one device, and writes it. */
 static void write_one(struct device_status *devices, const char *endpoint, const char *source)
 {
     struct buf values[DEVICE_STATUS_PARAMS] = {0};

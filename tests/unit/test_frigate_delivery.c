@@ -27,7 +27,7 @@ Test(frigate_delivery, a_peer_that_is_connected_and_says_nothing_does_not_answer
     cr_expect_eq(delivery_check(&d, true, 0, 100 * S), DELIVERY_ANSWERS);
     cr_expect_eq(delivery_check(&d, true, 100 * S, 109 * S), DELIVERY_SAME);
     cr_expect_eq(delivery_check(&d, true, 100 * S, 110 * S), DELIVERY_SILENT);
-    /* The sender resends on a new socket, which is connected at once: that is no answer. */
+    /* The sender resends on a new socket, which is connected at once: that is not a reply. */
     cr_expect_eq(delivery_check(&d, false, 0, 111 * S), DELIVERY_SAME);
     cr_expect_eq(delivery_check(&d, true, 100 * S, 112 * S), DELIVERY_SAME);
     cr_expect_eq(delivery_silent_s(&d, 120 * S), 20);

@@ -235,7 +235,7 @@ static uint64_t read_rows(struct journal *journal, uint64_t next, uint64_t *unre
     return next;
 }
 
-/* Segments of 4 MiB, of which a MiB is read at once: a read may fail in the middle of a segment. */
+/* Segments of 4 MiB, read one MiB at a time: a read may fail in the middle of a segment. */
 enum { LARGE_RECORDS = 200, LARGE_RECORD_BYTES = 50000 };
 
 static struct journal *fill_large_journal(void)

@@ -153,7 +153,7 @@ Test(journal_ctl, beside_a_writer_a_torn_tail_is_not_damage)
 {
     make_journal(false);
     damage(5000);
-    cr_assert_eq(run("verify", NULL, NULL), CTL_FAILED, "nobody writes it, so it is torn");
+    cr_assert_eq(run("verify", NULL, NULL), CTL_FAILED, "no process writes it, so the frame is torn");
     cr_assert(strstr(printed, "(tail)"), "%s", printed);
     struct journal *journal = open_journal(SMALL, NULL);
     damage(5000);

@@ -1,6 +1,6 @@
 /*
  * The machine is short of descriptors, memory or disk space while a segment is created: nothing was promised of it, so
- * that the journal is full for a while, and no failure.
+ * that the journal is full for a while, and not a failure.
  */
 #include "test_journal_support.h"
 

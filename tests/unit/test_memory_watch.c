@@ -11,7 +11,7 @@
 enum { ENDPOINTS = 3, LOADS = 4 };
 
 struct connections {
-    struct connection_load loads[LOADS]; /* cookie 0: it is no more */
+    struct connection_load loads[LOADS]; /* cookie 0: it is gone */
     size_t n, count;
     unsigned suspected, rebased;
 };

@@ -203,7 +203,8 @@ Test(registry, who_had_the_account_comes_before_who_got_the_input_later)
     cr_expect_str_eq(at_address_then("12AB", 2, 99), "all");
 }
 
-/* Since and until when (days; 0: until further notice) it has the address, and whether it stood somewhere until day 9. */
+/* Since and until when (days; 0: until further notice) it has the address, and whether it stood somewhere until day 9.
+ */
 struct got {
     int64_t from, until;
     int32_t input;
@@ -232,7 +233,7 @@ Test(registry, of_several_that_got_an_address_later_the_one_that_is_meant_is_fou
     } cases[] = {
         {"the first", {10, 20, 1, false}, {20, 0, 1, false}, "a"},
         {"not where it was mistyped", {10, 16, 1, false}, {16, 0, 1, false}, "b"},
-        {"a week is no mistake", {10, 17, 1, false}, {17, 0, 1, false}, "a"},
+        {"a week is not a mistake", {10, 17, 1, false}, {17, 0, 1, false}, "a"},
         {"the input rather than the account", {10, 0, ALERT_NO_INT, false}, {20, 0, 1, false}, "b"},
         {"even if mistyped", {10, 0, ALERT_NO_INT, false}, {20, 21, 1, false}, "b"},
         {"who stood somewhere before all", {10, 0, ALERT_NO_INT, true}, {20, 0, 1, false}, "a"},

@@ -64,7 +64,7 @@ void evutil_freeaddrinfo(struct evutil_addrinfo *list)
     }
 }
 
-/* n addresses of IPv4, 10.0.0.1 and on, of which one is of an unknown family. */
+/* n addresses of IPv4, 10.0.0.1 and on, one of them of an unknown family. */
 static struct evutil_addrinfo *addresses(unsigned n, unsigned unknown)
 {
     struct evutil_addrinfo *list = NULL;

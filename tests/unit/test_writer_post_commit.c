@@ -275,7 +275,7 @@ Test(follow, who_listens_is_told)
 /* The work after a commit, and how to see of the device of a step that it is done. */
 static const struct {
     const char *name, *sqlstate; /* of its function; no SQLSTATE: the right to call it is taken away */
-    const char *done_sql;        /* NULL: there is no more to see than that the others are done */
+    const char *done_sql;        /* NULL: all that can be seen is that the others are done */
 } tasks[] = {
     {"end_blockers", "55P03", NULL},
     {"store_ruleset", "40001", "select count(*) from mobeye.ruleset where $1 <> ''"},

@@ -42,7 +42,7 @@
 static const char help[] =
     "Usage: mobeyectl watch [OPTION]...\n"
     "Delivers every change of an incident as a CloudEvent in JSON to standard output, a command or a webhook.\n\n"
-    "It follows patrol.changes and skips nothing, except for a database restored to an earlier time (--after in the "
+    "It follows patrol.changes and skips nothing, unless the database was restored to an earlier time (--after in the "
     "manual).\n"
     "An event that is not accepted is tried again before the next one, and after some time becomes a dead letter. "
     "After a\n"

@@ -258,7 +258,7 @@ class EndlessBroker:
 
 class Receiver:
     """A mobeyed of the test: a router that answers `word` (ACK, RETRY, REJECT; None: nothing) and keeps what it has.
-    What `forbids(alert)` is true of is rejected all the same."""
+    What `forbids(alert)` is true of is still rejected."""
 
     def __init__(self, context, address, curve=None):
         self.word = b"ACK"

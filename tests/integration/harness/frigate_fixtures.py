@@ -60,7 +60,7 @@ class Clock:
     def __init__(self, frigate, directory):
         libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
         if not libraries or sanitized():
-            pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
+            pytest.skip("no libfaketime, or AddressSanitizer, which does not support it")
         self.frigate, self.file = frigate, directory / "clock"
         self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
         self.set(0)
