@@ -245,7 +245,7 @@ static const struct conf_frigate_camera *twin_of(const struct conf_frigate *conf
     return NULL;
 }
 
-/* Alerts of both would be of one place, and of one incident. */
+/* Alerts of both cameras would have the same place and the same incident. */
 static void warn_of_shared_device(const struct frigate_check *check, size_t i, struct source_pos pos, const char *path)
 {
     const struct conf_frigate *conf = check->conf;

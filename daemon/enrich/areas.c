@@ -230,7 +230,7 @@ struct memo_entry {
     const uint32_t *numbers;         /* of its areas; both are in the memory of the batch */
 };
 
-/* A place that was already looked up in this batch, and the times for which the answer is the same. */
+/* A place that was already looked up in this batch, and the times for which the result is the same. */
 struct memo_place {
     const struct alert_areas *areas; /* NULL: free */
     double lon, lat;

@@ -342,7 +342,7 @@ static size_t begin_condition(struct correlation *correlation, const struct aler
     return t;
 }
 
-/* Keeps that the device of the alert is in an incident of another one, where no condition says so. */
+/* Records that the device of the alert was in an incident of another device, which no condition shows any longer. */
 static void record_departure(struct correlation *correlation, size_t incident, const struct alert *alert,
                              int64_t since_us)
 {

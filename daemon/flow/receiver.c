@@ -31,7 +31,8 @@
 #define RETRY_FULL_MS "1000"
 #define RETRY_STOP_MS "2000"
 #define RETRY_NAK_MS  "1000"
-/* What peers may queue in libzmq: far below the unit's MemoryMax, so that a peer without end is cut off before that. */
+/* What peers may queue in libzmq: far below the unit's MemoryMax, so that a peer that sends without end is cut off
+ * before that. */
 #define PEER_BACKLOG_MAX_BYTES (128u * 1024 * 1024)
 
 enum receiver_state {

@@ -202,7 +202,7 @@ void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *add
         const struct row_identity *found = bsearch(&key, encoded->id, encoded->ids, sizeof(key), compare_keys);
         while (found && found > encoded->id && compare_identity(found - 1, &key) == 0)
             found--;
-        /* Where several share it, it is the first one's whose row was asked about. */
+        /* If several rows share it, it belongs to the first of those that were asked about. */
         for (; found && found < end && compare_identity(found, &key) == 0; found++)
             if (encoded->status[found->row] == ROW_DUPLICATE && !encoded->found_in[found->row]) {
                 encoded->status[found->row] = ROW_STORE;

@@ -185,7 +185,7 @@ void area_rows_take(struct area_rows *rows, const PGresult *result)
     for (int row = 0; row < PQntuples(result); row++) {
         rows->version = column_int8(result, row, AREA_VERSION);
         if (PQgetisnull(result, row, AREA_LAYER))
-            continue; /* there are none: the version has a row all the same */
+            continue; /* there are none: the version has a row nevertheless */
         struct area_row area = {
             .vintage = (int32_t)column_int4(result, row, AREA_VINTAGE, (uint32_t)INT32_MIN),
             .from_us = column_time(result, row, AREA_SINCE, INT64_MIN),

@@ -13,7 +13,7 @@ as $$
         left(camera ->> 'camera_zone', 64)), '')
 $$;
 comment on function mobeye.seen_by_camera(jsonb) is
-    'What a camera recognised, how surely and in which of its zones, such as "person 87 %, oprit"; null if it does not say.';
+    'What a camera recognised, with its score and zone, such as "person 87 %, oprit"; null if it does not say.';
 
 create or replace function mobeye.camera_said(camera jsonb) returns jsonb
 language sql immutable parallel safe
@@ -207,7 +207,7 @@ comment on column patrol.incidents.reopened_at is 'When it was last reopened; nu
 comment on column patrol.incidents.overdue_step is
     'How many steps of "overdue" in its rule have passed without anybody acknowledging it; 0 if none.';
 comment on column patrol.incidents.text is
-    'Text of its latest alert, or what its camera recognised, how surely and in which zone; null if neither, or if coarse. Like input_label looked up for each row: name the columns '
+    'Text of its latest alert, or what its camera recognised, with its score and zone; null if neither, or if coarse. Like input_label looked up for each row: name the columns '
     'that you need where you read many incidents.';
 comment on column patrol.incidents.input_label is
     'What is connected to the input of its latest alert, as registered; null if unknown or coarse.';

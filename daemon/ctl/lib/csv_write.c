@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cell needs quotes if the reader would take part of it for something else; leading and trailing blanks it drops. */
+/* A cell needs quotes if a reader would take part of it for something else, or drop blanks at its ends. */
 static bool needs_quotes(const char *text)
 {
     size_t len = strlen(text);

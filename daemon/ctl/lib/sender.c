@@ -35,7 +35,7 @@ struct sender_item {
 
 TAILQ_HEAD(item_list, sender_item);
 
-/* REJECTs without an id, each of one of the alerts in `sent`: which, is known once no other alert is there. */
+/* REJECTs without an id. Each belongs to an alert in `sent`; to which, is known once all alerts there have one. */
 struct unnamed_rejects {
     unsigned n;
     size_t why_len; /* of the last */
@@ -161,8 +161,8 @@ void sender_refuse(struct sender *s, uint64_t number, struct str why)
 
 /* Alerts out */
 
-/* Only to a connection: the socket would keep for the next one what it takes before. All frames or none: libzmq takes
- * back the first one if it cannot take the second. */
+/* Sends only while connected: the socket would keep earlier messages for the next connection. All frames or none:
+ * libzmq takes back the first one if it cannot take the second. */
 static int send_item(struct sender *s, const struct sender_item *item)
 {
     if (!s->socket.connected) {

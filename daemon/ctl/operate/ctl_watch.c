@@ -278,7 +278,7 @@ static int deliver_changes(struct watch *w)
     int64_t last = 0;
     snprintf(after, sizeof(after), "%" PRId64, w->after);
     const char *values[] = {after, w->team, w->include, w->only};
-    /* First which is the last, then the rows: what is committed in between may be a row already, but none is missed. */
+    /* Reads the last number first, then the rows: they may include later changes, but none is missed. */
     PGresult *rows = number_changes(w) && read_last_change(w, &last) ? query(w, CHANGES_SQL, 4, values) : NULL;
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();

@@ -21,8 +21,8 @@
 #define BOARD_USER "mobeye-board"
 #define BUILD_INFO "\nmobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n"
 
-/* What a login can do but act for people, as a text; null: nothing. Functions of PostGIS and of PostgreSQL, which
- * everybody may call, do not count. */
+/* What a login can do besides acting for people, as a text; null: nothing. Functions of PostGIS and of PostgreSQL,
+ * which everybody may call, do not count. */
 #define OTHER_RIGHTS                                                                                                   \
     "select concat_ws(', ', case when rolsuper then 'is a superuser' end,"                                             \
     " case when rolcreaterole or rolbypassrls or rolreplication or rolcreatedb then 'is privileged' end,"              \

@@ -195,7 +195,7 @@ static void say_foreign(struct doctor *d, const char *path, const struct stat *s
 {
     char advice[PATH_MAX + 64], owner[OWNER_SIZE];
     snprintf(advice, sizeof(advice), "chown -R " USER ": %s", d->conf->journal.directory);
-    /* One that runs with it is that of another user, as of a trial. */
+    /* A daemon that runs with it is that of another user, as in a trial. */
     doctor_say(d, d->daemon != 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files", advice,
                "%s belongs to %s, the daemon runs as " USER, path, owner_of(st, owner));
 }

@@ -94,7 +94,7 @@ static bool refuse_roles(struct import *import)
     return done;
 }
 
-/* Also where a line has an error and nothing will be stored: what is checked next is what would be there. */
+/* Also if a line has an error and nothing will be stored: the next checks need the logins. */
 bool make_logins(struct import *import)
 {
     if (!refuse_roles(import))

@@ -180,7 +180,7 @@ static bool refuse_newer(struct migrate *m, const struct schema_state *state)
     return true;
 }
 
-/* What a dump has not; nor has it then any of their rights. */
+/* A dump does not have the roles. If it was restored without them, their rights are missing too. */
 static bool roles_exist(const struct schema_state *state)
 {
     if (!*state->missing_roles)
