@@ -63,7 +63,7 @@ function describeConflict(incident, body) {
     return byOther ? t('conflict', { ...values, who }) : t('conflict_alert', values);
 }
 
-/** After a POST without an answer: what the board says once it answers again. */
+/** After a POST without a response: what the board says once it responds again. */
 async function tellWhatCameOfIt(incident) {
     for (let delay = 1000; ; delay = Math.min(delay * 2, 8000)) {
         try {
@@ -126,7 +126,7 @@ function onFailure(error, incident) {
 
 let readFailedListener = null;
 
-/** Called when a reading had no answer, or was refused: without another one, the page would go on showing what it read before. */
+/** Called when a reading had no response, or was refused: without another one, the page would go on showing what it read before. */
 export function onReadFailed(listener) {
     readFailedListener = listener;
 }
@@ -151,8 +151,8 @@ export function onIncidentChanged(listener) {
 }
 
 /**
- * Sends one request, for the incident if there is one: while it is under way, no other is sent for it. onDone gets the answer
- * before whoever waits for the end of it goes on.
+ * Sends one request, for the incident if there is one: while it is under way, no other is sent for it. onDone gets the response
+ * before the caller that waits for its end goes on.
  */
 export async function sendOnce(incident, action, path, body, onDone) {
     const key = incident ? incident.incident_id : path;

@@ -5,7 +5,7 @@ const POST_MS = 20000;
 
 /**
  * kind: "ended" (sign in again), "denied" (no right), "missing" (404), "conflict" (409: somebody else was first), "invalid"
- * (422 and other refusals), "down" (no answer, nothing was done), "unknown" (no answer to a POST: it may have been done).
+ * (422 and other refusals), "down" (no response, nothing was done), "unknown" (no response to a POST: it may have been done).
  * body: {"message", "hint", ...} of the board.
  */
 export class Failure extends Error {
@@ -21,7 +21,7 @@ const kinds = { 401: 'ended', 403: 'denied', 404: 'missing', 409: 'conflict', 50
 const isOfType = (response, type) => (response.headers.get('Content-Type') || '').startsWith(type);
 
 /**
- * What an answer other than the board's own means. A proxy that wants a new sign-in redirects, or shows its own page, perhaps
+ * What a response other than the board's own means. A proxy that wants a new sign-in redirects, or shows its own page, perhaps
  * with status 403: the board refuses in JSON.
  */
 export function failureOf(response, type) {

@@ -96,7 +96,7 @@ function morphChildren(old, fresh) {
             old.insertBefore(want, at);
             continue;
         }
-        while (!key && at !== have) { // what is not wanted any more
+        while (!key && at !== have) { // what is no longer wanted
             const next = at.nextSibling;
             if (keyOf(at)) {
                 break;

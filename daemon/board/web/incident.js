@@ -88,7 +88,7 @@ async function read() {
     updated();
 }
 
-/** An auditor's look. It answers for the incident that was shown then, and is newer than what was asked for before. */
+/** An auditor's look. The response is for the incident that was shown then, and newer than what was requested before. */
 function submitReason(text) {
     const asked = id, askedAt = serial;
     return sendOnce(detail.incident, 'open', `/api/incident/${id}/open`, { reason: text }, answer => {

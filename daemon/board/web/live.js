@@ -2,7 +2,7 @@
 // an EventSource does not say that the session has ended.
 import { Failure, failureOf, get } from './api.js';
 
-const QUIET_MS = 20000; // nothing was heard for so long: there is no connection
+const QUIET_MS = 20000; // nothing was heard for this long: there is no connection
 const DEAD_MS = 25000; // a connection on which nothing comes is replaced
 const HURRY_MS = 5000; // or, if somebody comes back to the page, after this long
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
@@ -156,13 +156,13 @@ function hurry() {
     }
 }
 
-/** A request was answered 401: it is the session that ended, not the connection. */
+/** A request got 401: it is the session that ended, not the connection. */
 export function sessionEnded() {
     enter('ended');
     aborter?.abort();
 }
 
-/** The person may see nothing any more, though the stream may go on. */
+/** The person may no longer see anything, though the stream may go on. */
 export function accessDenied() {
     enter('denied');
     aborter?.abort();

@@ -20,10 +20,10 @@ import { wallView } from './wall.js';
 
 const READ_EVERY_MS = 1000; // at most: changes that come faster are read together
 // What no change tells is read at each third heartbeat: an address that was corrected, a home that became secret, what the person
-// may see. 200 pages ask for seven queues a second so, which may have 500 incidents; at each heartbeat it would be twenty.
+// may see. That way 200 pages ask for seven queues a second, which may have 500 incidents; at each heartbeat it would be twenty.
 const READ_AT_BEAT = 3;
 const SPREAD_MS = 3000; // pages that came back together do not ask all at once
-const RETRY_MS = 3000; // after a reading that had no answer; up to twice as long, so that pages do not ask all at once
+const RETRY_MS = 3000; // after a reading that had no response; up to twice as long, so that pages do not ask all at once
 
 let view = null;
 let shownPath = null;
@@ -318,7 +318,7 @@ function onConnection(now) {
 
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-/** Repeats a reading until it is answered; while it is not, the page says why. */
+/** Repeats a reading until it has a response; until then, the page says why. */
 async function untilRead(read) {
     for (let delay = 1000; ; delay = Math.min(delay * 2, 10000)) {
         try {

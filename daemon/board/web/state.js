@@ -46,7 +46,7 @@ export const isUnseen = incident => incident.status === 'new' || incident.status
 
 let reading = null;
 let again = false;
-let generation = 0; // of what actions have answered: what was asked for before that is too old to be shown
+let generation = 0; // of the responses to actions: what was requested before them is too old to be shown
 
 async function readOnce() {
     do {
@@ -78,7 +78,7 @@ export function readQueue() {
     return reading;
 }
 
-/** What an action has just answered, until the queue is read again. */
+/** The response to the last action, until the queue is read again. */
 export function putIncident(id, incident) {
     generation++;
     if (!state.queue) {
