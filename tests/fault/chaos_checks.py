@@ -82,7 +82,7 @@ def check_history(database):
 
 
 def check_people(database, officers):
-    """What was answered with 200 was done once under that name; beyond that only what was never answered."""
+    """Each request that got 200 was done once under that name; beyond these only requests without a response were."""
     known = {number for number, in database.rows("select incident_id from mobeye.incident")}
     rows = database.rows("select actor, incident_id, action, count(*) from mobeye.incident_history"
                          " where actor <> 'mobeyed' and action in ('status', 'note', 'verified') group by 1, 2, 3")

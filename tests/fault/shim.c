@@ -7,7 +7,7 @@
  *   fdatasync  EIO, ENOSPC    the page cache still shows what was written
  *              lost           EIO, and what was written last is gone, as where the kernel drops the pages
  *   fsync, fallocate  EIO, ENOSPC
- * Calls after that one succeed: who tries again is told that all is well.
+ * Calls after that one succeed: a program that tries again is told that all is well.
  *
  * While the file MOBEYE_UNREADABLE names exists, what it says fails with EIO, every time: "pread FILE FROM UNTIL" of
  * the file with this name between these offsets, or "openat FILE".

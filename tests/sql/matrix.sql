@@ -389,7 +389,7 @@ insert into mobeye.mute (device_id, placement_id, until, reason, muted_by)
 select device_id, placement_id, now() + interval '1 hour', 'x', 't_x' from mobeye.placement where device_id = device(1);
 select is((rows_of(who, filled('select to_jsonb(mobeye.mute_applies((select max(mute_id) from patrol.mutes), {id}))', k))).rows[1], to_jsonb(applies), who || ' of the mute')
   from kind k, (values ('postgres', true), ('t_rik', false)) as w(who, applies) where place = 1;
--- Officers who are device managers as well learn of what they do not see neither by that nor as another viewer.
+-- Officers who are also device managers learn nothing of what they do not see, neither by that nor as another viewer.
 grant mobeye_registry to t_jan, t_piet;
 update mobeye.mute set incident_id = id from kind k where mute.mute_id = (select max(mute_id) from mobeye.mute) and k.place = 1;
 update mobeye.incident set restored_at = now(), restore_received_at = clock_timestamp() where incident_id = (select id from kind where place = 1);

@@ -107,7 +107,7 @@ class Suppression(SchemaTest):
             for code, row in counts.items():
                 for figure in ("burglaries", "alarms", "verified"):
                     shown_small += 0 < (shown[code][figure] or 0) < min_cell
-            # Of what is left out, what can be small: a number of min_cell or more that is known exactly tells nothing.
+            # Only numbers left out that can be small: one of min_cell or more that is known exactly tells nothing.
             small = [name for name in hidden if counts[name[0]].get(name[1] if name[1] != "tent" else "measure:tent", 0) < min_cell]
             left_out += len(small)
             assert_free(self, knowns, small, json.dumps([min_cell, counts]))

@@ -1,4 +1,5 @@
-/* The language of scenarios: what is understood, what is complained about, and that what does not hold is told. */
+/* The language of scenarios: what is understood, what is an error, and that expectations that do not hold are reported.
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * The transaction that stores a batch, against a server that fails at any statement and answers what it should not.
- * Whatever it does, what is reported as stored is stored, whole, and nothing else is.
+ * The transaction that stores a batch, against a server that fails at any statement and sends replies that it should
+ * not. Whatever it does, what is reported as stored is stored, whole, and nothing else is.
  */
 #include "played_server.h"
 

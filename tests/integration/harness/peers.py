@@ -115,7 +115,7 @@ class Dealer:
                 reply = reply_of(self.socket.recv_multipart(), self.delimiter)
                 message = flying.pop(reply.id, None)
                 if message is None:
-                    continue  # the answer to what was sent twice
+                    continue  # the reply to what was sent twice
                 key = (message["source"], message["id"])
                 if reply.word == b"ACK":
                     self.ledger.accepted[key] = reply.seq
