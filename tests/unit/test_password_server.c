@@ -73,9 +73,10 @@ Test(password_server, knows_the_conninfo_that_it_wrote)
         "postgresql://r@127.0.0.1:5432/d?passfile=/p",
         "d",
         "host=",
+        "host=127.0.0.1 port=5432 dbname=d user=r passfile=/other",
     };
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        cr_expect(password_server_wrote(own[i]), "%s", own[i]);
+        cr_expect(password_server_wrote(own[i], "/p"), "%s", own[i]);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        cr_expect_not(password_server_wrote(others[i]), "%s", others[i]);
+        cr_expect_not(password_server_wrote(others[i], "/p"), "%s", others[i]);
 }
