@@ -210,15 +210,15 @@ begin
         select coalesce(jsonb_agg(jsonb_build_object(
                    'type', 'Feature',
                    'geometry', public.st_asgeojson(public.st_simplifypreservetopology(a.geom, finest), 6)::jsonb,
-                   'properties', jsonb_build_object('layer', a.layer, 'code', a.code, 'name', a.name, 'may_mute',
-                       o.is_officer and (o.all_teams or coalesce(a.layer || ':' || a.code = any (o.areas), false))))
+                   'properties', jsonb_build_object('layer', a.layer, 'code', a.code, 'name', a.name, 'may_mute', a.may_mute))
                    order by a.layer, a.code), '[]')
-          from (select * from mobeye.area a
-                 where a.geom operator(public.&&) box and a.valid @> now() order by a.layer, a.code limit 1000) as a));
+          from (select a.*, b.may_mute from mobeye.area a
+                 cross join lateral (values (o.is_officer and (o.all_teams or coalesce(a.layer || ':' || a.code = any (o.areas), false)))) b (may_mute)
+                 where a.geom operator(public.&&) box and a.valid @> now() order by b.may_mute desc, a.layer, a.code limit 1000) as a));
 end
 $$;
 comment on function patrol.board_areas(float8, float8, float8, float8) is
-    'The areas in a box (degrees: west, south, east, north) that are valid now, at most 1000, simplified to the resolution '
+    'The areas in a box (degrees: west, south, east, north) that are valid now, at most 1000, first those that the reader may mute, simplified to the resolution '
     'of a screen, as a FeatureCollection; may_mute: whether the reader may mute the area.';
 
 create or replace function patrol.board_equipment(q text default null) returns jsonb

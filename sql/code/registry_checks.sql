@@ -151,6 +151,23 @@ comment on function mobeye.check_state() is 'Sets placed or stock according to t
 create or replace trigger check_state before insert or update of state on mobeye.device
     for each row execute function mobeye.check_state();
 
+create or replace function mobeye.keep_device_uuid() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not pg_has_role(current_user, 'mobeye_owner', 'usage') then
+        raise exception 'device %: device_uuid cannot be changed', new.device_id
+            using errcode = 'insufficient_privilege', hint = 'The log of erasures knows the device by it.';
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.keep_device_uuid() is 'Lets nobody but the owner change the number of a device.';
+
+create or replace trigger keep_device_uuid before update of device_uuid on mobeye.device
+    for each row when (old.device_uuid <> new.device_uuid) execute function mobeye.keep_device_uuid();
+
 create or replace function mobeye.refresh_placed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -375,24 +392,28 @@ comment on function mobeye.account_holder(text, timestamptz) is
 -- Whoever gave the name up first after that, else the one that has it now; unless that time is before it was registered or placed, or
 -- was renamed to this, and another one had given the name up by then: that may go on using it.
 create or replace function mobeye.name_holder(name text, at timestamptz) returns text
-language sql stable
+language plpgsql stable -- its plan is kept: is_of() asks it for each alert
 set search_path = pg_catalog, pg_temp
 as $$
-    with next as (
-        (select r.device_id, r.at as until from mobeye.device_renamed r
-          where r.earlier_id = name and r.at > name_holder.at order by r.at, r.device_id limit 1)
-        union all
-        select name, 'infinity'
-        order by until limit 1)
-    select coalesce((select r.device_id from mobeye.device_renamed r
-                      where r.earlier_id = name and r.at <= name_holder.at
-                        and name_holder.at < greatest(
-                            least(d.registered_at, (select min(lower(p.during)) from mobeye.placement p where p.device_id = d.device_id)),
-                            (select max(t.at) from mobeye.device_renamed t where t.device_id = d.device_id and t.at < n.until))
-                            is not false -- null: nobody has the name
-                      order by r.at desc, r.device_id limit 1),
-                    d.device_id)
-      from next n left join mobeye.device d on d.device_id = n.device_id
+begin
+    return (
+        with next as (
+            (select r.device_id, r.at as until from mobeye.device_renamed r
+              where r.earlier_id = name and r.at > name_holder.at order by r.at, r.device_id limit 1)
+            union all
+            select name, 'infinity'
+            order by until limit 1)
+        select coalesce((select r.device_id from mobeye.device_renamed r
+                          where r.earlier_id = name and r.at <= name_holder.at
+                            and name_holder.at < greatest(
+                                least(d.registered_at, (select min(lower(p.during)) from mobeye.placement p where p.device_id = d.device_id)),
+                                (select max(t.at) from mobeye.device_renamed t where t.device_id = d.device_id and t.at < n.until))
+                                is not false -- null: nobody has the name
+                          order by r.at desc, r.device_id limit 1),
+                        d.device_id)
+          from next n left join mobeye.device d on d.device_id = n.device_id
+    );
+end
 $$;
 comment on function mobeye.name_holder(text, timestamptz) is
     'The device that had a name at a time; null if no device has or had it.';

@@ -179,9 +179,10 @@ as $$
       from mobeye.incident i
       left join lateral (
             select q.secret, q.team from mobeye.placement q
-             where q.placement_id in (i.placement_id, i.device_placement_id)
-                or q.during @> i.first_seen
-                   and q.address = (select o.address from mobeye.placement o where o.placement_id = i.placement_id)
+             where q.placement_id = coalesce(i.placement_id, i.device_placement_id)
+                -- as mobeyectl device place compares an address: one that was secret at any time makes it secret
+                or regexp_replace(lower(q.address), '[ ,]+', ' ', 'g')
+                   = (select regexp_replace(lower(o.address), '[ ,]+', ' ', 'g') from mobeye.placement o where o.placement_id = i.placement_id)
              order by q.secret desc, q.placement_id = i.placement_id desc nulls last, lower(q.during) desc limit 1) p on true
      where i.incident_id = incident_secrecy.incident_id and not mobeye.is_closed_to_viewer(i)
 $$;

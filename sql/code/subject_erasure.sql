@@ -368,8 +368,8 @@ as $$
                    array_agg((l ->> 'during')::tstzrange) filter (where d.device_id is not null) as periods,
                    array_agg(l -> 'names') filter (where d.device_id is not null) as names,
                    array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries,
-                   coalesce(array_agg(format('device %s: not registered, another device has its name; erase by its address what is stored '
-                                             'of the home', l ->> 'device_id'))
+                   coalesce(array_agg(format('device %s: its name is that of another device, or of this one registered anew; '
+                                             'erase by the address what is stored of the home', l ->> 'device_id'))
                                 filter (where l ? 'device_id' and d.device_id is null), '{}') as unknown
               from jsonb_array_elements(log) as l
              cross join lateral (select mobeye.logged_device(l)) as d (device_id)) as scope

@@ -310,7 +310,7 @@ create table if not exists mobeye.device (
     registered_at timestamptz not null default now(),
     note text,
     -- Names are given to other devices, and numbers given again after a restore: by this a log of erasures knows the device.
-    device_uuid uuid not null default gen_random_uuid()
+    device_uuid uuid not null unique default gen_random_uuid()
 );
 
 create table if not exists mobeye.device_address (

@@ -199,6 +199,19 @@ def test_the_incident_of_a_secret_home_stays_secret_whatever_its_device_is_calle
     assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)") == [("noord", True)]
 
 
+def test_the_incident_of_a_home_that_is_secret_since_keeps_it_secret(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from,placed_until\n"
+                                                "NL-3,5.4,52.25,\"Geheim 1, achter\",zuid,no,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n"
+                                                "NL-4,5.41,52.26,geheim 1 Achter,noord,yes,2026-03-01T00:00:00Z,\n")
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
+        " placement_id) select gen_random_uuid(), 'service', 4, 'battery', 'NL-3', lower(during), lower(during), lower(during), geom,"
+        " placement_id from mobeye.placement where device_id = 'NL-3' returning reference")[0]
+    _, said = filled.done("device", "place", "NL-2", "--at", reference)
+    assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+    assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2' and upper_inf(during)") == [("noord", True)]
+
+
 def test_the_incident_of_a_flat_takes_nothing_from_another_flat_at_the_same_point(filled):
     filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
                                                 "NL-3,5.4,52.25,Flat 12,noord,yes,2026-01-01T00:00:00Z\n"

@@ -208,7 +208,7 @@ class Burglaries(SchemaTest):
         self.assertNotIn("burglaries", self.subject("export", *request).stdout)
         log = self.subject("erase", *request, "--yes")
         self.assertEqual((log.returncode, log.stderr.splitlines()[0]), (0, "1 row erased"))
-        self.assertEqual([set(json.loads(line)) for line in log.stdout.splitlines()], [{"device_id", "during", "names", "at"}])
+        self.assertEqual([set(json.loads(line)) for line in log.stdout.splitlines()], [{"device_id", "device_uuid", "during", "names", "at"}])
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 3)
 
     def test_measures_come_in_once(self):

@@ -127,8 +127,8 @@ class AfterARestore(ErasureTest):
         self.superuser.execute("delete from mobeye.device where device_id = 'd'")
         self.rename("neighbour", "d")
         self.alert("motion", "50 days", "another's", device_id="d", placement_id=self.place("d", 60, 40, "Dorpsweg 2"))
-        self.assertEqual(self.again(log), (0, ["device d: not registered, another device has its name; erase by its "
-                                               "address what is stored of the home"]))
+        self.assertEqual(self.again(log), (0, ["device d: its name is that of another device, or of this one registered anew; "
+                                               "erase by the address what is stored of the home"]))
         self.assertEqual(self.events(), ["another's"])
 
     def test_a_sender_that_was_registered_and_renamed_since(self):

@@ -418,6 +418,19 @@ class Rights(RegistryTest):
                 with self.subTest(table=table, role=role):
                     self.assertEqual(self.may(role, table), roles.get(role, set()))
 
+    def test_nobody_but_the_owner_gives_a_device_another_number(self):
+        self.device("d1", "d2")
+        conn = self.superuser
+        conn.execute("set role mobeye_registry")
+        self.addCleanup(conn.execute, "reset role")
+        number = self.value(conn, "select device_uuid from mobeye.device where device_id = 'd1'")
+        with self.assertRaisesRegex(psycopg.errors.InsufficientPrivilege, "device d2: device_uuid cannot be changed"):
+            conn.execute("update mobeye.device set device_uuid = gen_random_uuid() where device_id = 'd2'")
+        with self.assertRaises(psycopg.errors.UniqueViolation):
+            conn.execute("insert into mobeye.device (device_id, device_uuid) values ('d3', %s)", [number])
+        conn.execute("update mobeye.device set device_uuid = device_uuid, note = 'as a form sends it' where device_id = 'd1'")
+        self.assertEqual(self.value(conn, "select device_uuid from mobeye.device where device_id = 'd1'"), number)
+
     def test_functions(self):
         for function, roles in self.FUNCTIONS.items():
             for role in ("mobeye_registry", "mobeye_ingest", "mobeye_patrol", "mobeye_auditor"):

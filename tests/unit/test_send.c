@@ -363,7 +363,7 @@ ParameterizedTestParameters(send, refuses_a_wrong_command_line)
         {{"--dry-run", "one", "two"}, CTL_USAGE, "\"two\""},
         {{"--dry-run", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
         {{"--dry-run", "--image", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
-        {{"--to", "nowhere", "/dev/null"}, CTL_FAILED, "\"nowhere\" is not an endpoint"},
+        {{"--to", "nowhere", "/dev/null"}, CTL_USAGE, "--to nowhere is not a ZeroMQ address"},
     };
     return cr_make_param_array(struct usage, cases, sizeof(cases) / sizeof(cases[0]));
 }
