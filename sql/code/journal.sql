@@ -42,7 +42,7 @@ begin
     end if;
     if "position" < before then
         update mobeye.journal_position p
-           set position = journal_rewind.position, checksum = journal_rewind.checksum, updated_at = now()
+           set position = journal_rewind.position, checksum = journal_rewind.checksum -- updated_at: nothing is stored by this
          where p.journal = journal_rewind.journal;
     end if;
     perform pg_notify('mobeye_journal', journal::text);

@@ -90,9 +90,16 @@ begin
                                  where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look'
                                    -- Ending a mute touches nothing, nor does muting again what a mute has hidden since it began.
                                    and (h.action <> 'mute'
-                                        or h.note is distinct from 'unmuted' and not mobeye.was_muted(i, h.at, i.first_received_at)))
-                -- Only the last of a device that never sends a restore: its earlier ones would flood the queue.
-                and not (i.accepting and i.active > 0 and mobeye.was_muted(i, now() - interval '7 days'))
+                                        or h.note is distinct from 'unmuted' and not mobeye.muted_since(i, i.first_received_at, h.at)))
+                -- What is restored appears when the mute ends, unless it began under it (below); of what is active, only the last of
+                -- each device, which may never send a restore: its earlier ones would flood the queue.
+                and not (mobeye.was_muted(i, now() - interval '7 days')
+                         and (i.restored_at is not null
+                              or exists (select from mobeye.incident_condition c
+                                          where c.incident_id = i.incident_id and c.active
+                                            and not exists (select from mobeye.incident l
+                                                             where l.incident_key = i.incident_key and l.incident_id > i.incident_id
+                                                               and l.device_id = c.device_id))))
                 -- No queue shows it: nobody else would ever close it.
                 or i.restored_at is not null and mobeye.restored_in_mute(i.incident_id))
          order by i.incident_id limit 1000
@@ -106,8 +113,8 @@ end
 $$;
 comment on function mobeye.close_unattended() is
     'Closes as unattended the incidents that had no alert for 7 days and that nobody touched (verified, noted, linked, muted or '
-    'held), or that were restored under a mute and not touched otherwise; returns how many. One that is active and that alerts may '
-    'still join stays open while it is muted, and for 7 days after. A silence, which has no alerts, stays open until it ends.';
+    'held), or that began and were restored under a mute and were not touched otherwise; returns how many. The last one of each device '
+    'that is active, and one that was restored but began before the mute, stay open while they are muted, and for 7 days after. A silence, which has no alerts, stays open until it ends.';
 
 create or replace function mobeye.purge(alarm interval) returns bigint
 language plpgsql security definer

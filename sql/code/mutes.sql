@@ -73,20 +73,34 @@ $$;
 comment on function mobeye.mute_covers(mobeye.mute, mobeye.incident) is
     'Whether a mute keeps an incident out of the queue while it is active.';
 
-create or replace function mobeye.was_muted(i mobeye.incident, since timestamptz, begun_by timestamptz default 'infinity')
-returns boolean
+create or replace function mobeye.was_muted(i mobeye.incident, since timestamptz) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.mute m
-                    where m.at <= begun_by and least(m.until, m.ended_at) > since
+                    where least(m.until, m.ended_at) > since
                       and (m.area = any (i.areas)
                            or m.device_id = any (i.device_id || array(select c.device_id from mobeye.incident_condition c
                                                                        where c.incident_id = i.incident_id)))
                       and mobeye.mute_covers(m, i))
 $$;
-comment on function mobeye.was_muted(mobeye.incident, timestamptz, timestamptz) is
-    'Whether a mute that is active or ended after a time, and had begun by another, kept an incident out of the queue.';
+comment on function mobeye.was_muted(mobeye.incident, timestamptz) is
+    'Whether a mute that is active or ended after a time kept an incident out of the queue.';
+
+create or replace function mobeye.muted_since(i mobeye.incident, from_at timestamptz, until_at timestamptz) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return mobeye.is_mutable(i)
+       and (mobeye.devices_muted(i, from_at, until_at)
+            or exists (select from mobeye.mute m
+                        where m.area = any (coalesce(i.areas_throughout, i.areas)) and m.at <= from_at
+                          and least(m.until, m.ended_at) >= until_at and mobeye.mute_covers(m, i)));
+end
+$$;
+comment on function mobeye.muted_since(mobeye.incident, timestamptz, timestamptz) is
+    'Whether each of the devices of an incident, or an area that it did not leave, was muted all the time between two.';
 
 create or replace function mobeye.mute_applies(mute_id bigint, incident_id bigint) returns boolean
 language plpgsql stable security definer cost 1000

@@ -223,7 +223,7 @@ as $$
         -- Not where other devices raised something in it, nor what hides the home of one.
         'incidents', (select coalesce(jsonb_agg(to_jsonb(i) - '{extent,cell,secret_team}'::text[]
                         - case when i.secret and starts_with(i.device_id, 'dc09:') and (i.placement_id = any (own.placements)) is not true
-                               then '{areas}'::text[] else '{}' end || jsonb_build_object('history',
+                               then '{areas,areas_throughout}'::text[] else '{}' end || jsonb_build_object('history',
                         (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
                           where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')

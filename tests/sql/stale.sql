@@ -119,13 +119,18 @@ create temporary table muted (name text, since interval, until interval, accepti
 insert into muted values ('still-muted', '-20 days', '1 day', true), ('muted-lately', '-20 days', '-6 days -23 hours', true), ('unmuted-lately', '-20 days', '1 day', true),
     ('muted-long-ago', '-20 days', '-7 days -1 hour', true), ('unmuted-long-ago', '-20 days', '-7 days -1 hour', true), ('joined', '-20 days', '-8 days', true), ('never-muted', null, null, true),
     ('earlier', '-20 days', '1 day', false), ('earlier-unmuted', '-20 days', '-1 day', false), ('earlier-muted-again', '-20 days', '1 day', false),
-    ('muted-in-the-queue', '-9 days', '1 day', false), ('noted', '-20 days', '1 day', false);
+    ('muted-in-the-queue', '-9 days', '1 day', false), ('noted', '-20 days', '1 day', false),
+    -- It was in the queue before; another of its devices is active in it alone, when the first has begun the next one.
+    ('restored-before', '-9 days', '1 day', true), ('left-behind', '-20 days', '1 day', false);
 insert into mobeye.device (device_id) select name from muted;
 insert into mobeye.mute (device_id, at, until, reason, muted_by) select name, now() + since, now() + until, 'x', 'x' from muted where since is not null;
 update mobeye.mute set ended_at = now() - interval '6 days', ended_by = 'x' where device_id = 'unmuted-lately';
 insert into old select name, make(jsonb_build_object('device_id', name, 'team', 'noord', 'areas', '{}'::text[], 'created_at', at, 'first_seen', at, 'last_seen', at, 'last_received_at', at, 'accepting', accepting))
   from muted, (select now() - interval '10 days' as at) as t;
-insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'still-muted' from old where what = 'joined';
+insert into mobeye.incident_condition (condition, incident_id, active, device_id)
+select gen_random_uuid(), id, true, device from old cross join lateral (select what union all select 'still-muted' where what in ('joined', 'left-behind')) as d (device) where what not in ('restored-before', 'left-behind') or device <> what;
+select make(jsonb_build_object('device_id', what, 'team', 'noord', 'areas', '{}'::text[], 'incident_key', (select incident_key from mobeye.incident where incident_id = id))) from old where what like 'earlier%' or what = 'left-behind' \g /dev/null
+update mobeye.incident set restored_at = first_seen, restore_received_at = now() - interval '8 days', active = 0 where incident_id = (select id from old where what = 'restored-before');
 select mobeye.add_history(id, action, note, actor => 't_jan') from old join (values
     ('unmuted-long-ago', 'mute', 'unmuted'), ('earlier-unmuted', 'mute', 'unmuted'), ('earlier-muted-again', 'mute', 'muted: x'), ('muted-in-the-queue', 'mute', 'muted: x'), ('noted', 'note', 'x')) as h (name, action, note)
     on name = what \g /dev/null
