@@ -36,7 +36,7 @@ struct connections_calls {
      * within a second, as it does when it sees the difference first, but so does a port scanner. */
     void (*mismatch)(void *ctx, const char *address, bool certain);
     /* For a socket that connects; NULL otherwise. libzmq has ended its attempts, as it does after a protocol error, and
-     * must be told to connect again. denied: the peer, or the ZAP handler of this side, denied it. Returns whether that
+     * must be told to connect again. denied: the peer did not admit this side. Returns whether that
      * was done; false: it is called again in two seconds. */
     bool (*given_up)(void *ctx, bool denied);
 };

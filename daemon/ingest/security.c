@@ -70,7 +70,9 @@ const char *security_mismatch(const struct conf_endpoint *conf)
 
 const char *security_given_up(const struct conf_endpoint *conf, bool denied)
 {
-    if (denied && conf->curve)
+    if (denied && !conf->curve)
+        return "its peer does not admit this daemon";
+    if (denied)
         return "its peer does not accept the public key of this daemon (mobeyectl keygen --public with the file of "
                "security.server_key prints that)";
     return "the connection ended in an error: its peer sent a frame above 8 MiB, is a socket of another type, or "

@@ -64,7 +64,8 @@ struct post_commit {
     enum task task;
     bool allowed, flush; /* the writer is connected; nothing may wait longer */
     bool rules_due, recheck_due, number_due;
-    int64_t recheck_us; /* wall time: what was stored from about then on is to be verified; INT64_MAX: nothing */
+    int64_t recheck_us;      /* wall time: what was stored from about then on is to be verified; INT64_MAX: nothing */
+    int64_t recheck_sent_us; /* of the recheck on its way: meanwhile another may become due */
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
@@ -139,7 +140,10 @@ static void encode_rules(struct post_commit *p, struct buf *values)
 
 static void encode_recheck(struct post_commit *p, struct buf *values)
 {
-    buf_be64(&values[0], (uint64_t)(p->recheck_us == INT64_MAX ? INT64_MAX : pgtype_timestamp(p->recheck_us)));
+    p->recheck_sent_us = p->recheck_us;
+    p->recheck_due = false, p->recheck_us = INT64_MAX;
+    buf_be64(&values[0],
+             (uint64_t)(p->recheck_sent_us == INT64_MAX ? INT64_MAX : pgtype_timestamp(p->recheck_sent_us)));
 }
 
 static void encode_nothing(struct post_commit *p, struct buf *values)
@@ -283,8 +287,6 @@ static void on_task_done(struct post_commit *p)
         p->number_due = false;
     else if (p->task == TASK_RULES)
         p->rules_due = false;
-    else if (p->task == TASK_RECHECK)
-        p->recheck_due = false, p->recheck_us = INT64_MAX;
     else if (p->task == TASK_VERIFY)
         on_raises_compared(p);
     else if (p->task == TASK_ANNOUNCE)
@@ -300,6 +302,11 @@ static void undo_task(struct post_commit *p)
         post_commit_queue_unverified(&p->queue);
     else if (p->task == TASK_DEVICES)
         device_status_revert(p->devices);
+    else if (p->task == TASK_RECHECK) {
+        p->recheck_due = true;
+        if (p->recheck_sent_us < p->recheck_us)
+            p->recheck_us = p->recheck_sent_us;
+    }
 }
 
 /* The others go on. */

@@ -250,6 +250,19 @@ Test(post_commit, what_was_stored_before_the_first_loss_is_verified_however_many
     assert_rechecks_since(3 * CLOCK_HOUR);
 }
 
+Test(post_commit, what_becomes_due_while_a_recheck_is_on_its_way_is_rechecked_too)
+{
+    do_all();
+    connect_writer_again(CLOCK_HOUR);
+    assert_rechecks_since(CLOCK_HOUR);
+    post_commit_allow(work, false); /* the writer's session alone is lost */
+    post_commit_stored_before(work, 2 * CLOCK_HOUR);
+    post_commit_allow(work, true);
+    answer(0, 1, NULL);
+    answer_to(RULES);
+    assert_rechecks_since(2 * CLOCK_HOUR);
+}
+
 Test(post_commit, sessions_that_were_ended_are_named_in_the_log)
 {
     assert_asks(BLOCKERS);
