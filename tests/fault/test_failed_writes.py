@@ -1,7 +1,11 @@
-"""A write or sync of the journal fails: no ACK for it, the process ends, the next one delivers what was accepted."""
+"""A write or sync of the journal fails: no ACK for it, the process ends, the next one delivers what was accepted.
+And a sync of mobeyectl fails: it leaves nothing half installed."""
+import os
+
 import pytest
 
 from faults import CYCLES, each_cycle, pump, skip_if_sanitized, stream
+from harness.daemon import mobeyectl
 from harness.images import image_of
 from harness.paths import BUILD
 from harness.peers import Dealer, Ledger
@@ -79,3 +83,22 @@ def test_no_room_for_a_segment_is_a_retry_and_no_end(journaling, send):
         journaling.stop()
     journaling.start()
     journaling.wait_drained()
+
+
+@pytest.mark.parametrize("n, installed", [(1, False), (2, True), (3, False), (4, True)],
+                         ids=["previous", "directory-of-previous", "file", "directory-of-file"])
+def test_apply_installs_both_files_or_neither(daemons, database, tmp_path, n, installed):
+    """A directory that cannot be synced has the file nevertheless."""
+    skip_if_sanitized(SHIM.name)
+    daemon = daemons(database.ingest)
+    daemon.write()
+    target, previous = tmp_path / "target.yaml", tmp_path / "target.yaml.previous"
+    target.write_text("as it was")
+    previous.write_text("as it was before")
+    done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", "--no-replay", daemon.file,
+                     env=os.environ | failing("fsync", n, "EIO"))
+    assert f"shim: fsync {n}: EIO" in done.stderr and "Input/output error" in done.stderr, done.stderr
+    assert done.returncode == (0 if installed else 1), done.stderr
+    assert ("a power failure may undo that" in done.stderr) == installed
+    assert target.read_text() == (daemon.file.read_text() if installed else "as it was")
+    assert previous.read_text() == ("as it was" if installed else "as it was before")

@@ -108,7 +108,7 @@ static void take_after(int fd, const char *model)
         fprintf(stderr, "mobeyectl " VERB ": %s: cannot keep its owner: %s\n", model, strerror(errno));
 }
 
-/* Replaces the file atomically. */
+/* Replaces the file atomically. It is in place also if only its directory cannot be synced, which is a warning. */
 static int put_in_place(const struct apply_request *request, const struct buf *text, const char *place)
 {
     char *beside = with_suffix(place, ".XXXXXX");
@@ -116,8 +116,11 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
     bool good = fd >= 0 && file_write(fd, buf_str(text)) == 0;
     if (good)
         take_after(fd, request->target);
-    good = good && file_rename(AT_FDCWD, beside, place) == 0;
+    good = good && rename(beside, place) == 0;
     int rc = good ? CTL_OK : ctl_fail(VERB, "%s: %s", place, strerror(errno));
+    if (good && file_sync_parent(AT_FDCWD, place) != 0)
+        fprintf(stderr, "mobeyectl " VERB ": %s: installed, but a power failure may undo that: %s\n", place,
+                strerror(errno));
     if (!good && fd >= 0)
         unlink(beside);
     if (fd >= 0)
