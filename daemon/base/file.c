@@ -31,7 +31,9 @@ int file_write(int fd, struct str text)
 {
     for (size_t at = 0; at < text.len;) {
         ssize_t wrote = write(fd, text.p + at, text.len - at);
-        if (wrote < 0 && errno != EINTR)
+        if (wrote == 0)
+            errno = EIO;
+        if (wrote == 0 || (wrote < 0 && errno != EINTR))
             return -1;
         at += wrote > 0 ? (size_t)wrote : 0;
     }
@@ -68,7 +70,8 @@ int file_replace(int dir_fd, const char *path, struct str text)
         errno = ENAMETOOLONG;
         return -1;
     }
-    int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlinkat(dir_fd, temp, 0); /* left by an interrupted run, perhaps with another mode */
+    int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
     if (close_after(fd, file_write(fd, text)) == 0 && file_rename(dir_fd, temp, path) == 0)

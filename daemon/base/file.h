@@ -21,7 +21,8 @@ int file_sync_parent(int dir_fd, const char *path);
  * not be synced, it has the name. Mode and owner are the caller's to set before. */
 int file_rename(int dir_fd, const char *from, const char *to);
 
-/* Replaces a file, or creates it, with mode 0600. The text is written to PATH.new, which is removed on failure. */
+/* Replaces a file, or creates it, with mode 0600. The text is written to PATH.new, which is removed on failure; one
+ * that is there already is not written through, but removed first. */
 int file_replace(int dir_fd, const char *path, struct str text);
 
 #endif

@@ -20,6 +20,7 @@ static char folder[] = "/tmp/mobeye-file-XXXXXX", path[64];
 static struct {
     bool armed; /* for files */
     bool interrupted;
+    bool full; /* a write takes nothing, which is no error */
     int error; /* of every call; 0: every other one is interrupted, and the others take less than they are asked for */
     unsigned synced_directories;
 } sim;
@@ -46,6 +47,8 @@ ssize_t write(int fd, const void *in, size_t len)
     struct stat st;
     if (!sim.armed || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return syscall(SYS_write, fd, in, len);
+    if (sim.full)
+        return 0;
     return fails() ? -1 : syscall(SYS_write, fd, in, len > 1000 ? 1000 : len);
 }
 
@@ -217,6 +220,35 @@ Test(file, a_file_that_cannot_be_replaced_stays_and_nothing_beside_it)
     cr_expect_eq(replace(1200), -1);
     cr_expect_eq(errno, EIO);
     expect_file(2500);
+}
+
+Test(file, a_write_that_takes_nothing_is_a_failure)
+{
+    cr_expect_eq(replace(2500), 0);
+    sim.full = true;
+    cr_expect_eq(replace(1200), -1);
+    cr_expect_eq(errno, EIO);
+    expect_file(2500);
+}
+
+/* Whatever has the name of the new file: it is not written through, nor does it give its mode. */
+Test(file, a_leftover_of_an_interrupted_run_is_not_used)
+{
+    char beside[80], other[80];
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    snprintf(other, sizeof(other), "%s/other", folder);
+    int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0 && fchmod(fd, 0666) == 0);
+    close(fd);
+    cr_expect_eq(replace(2500), 0);
+    expect_file(2500);
+    cr_assert_eq(symlink(other, beside), 0);
+    cr_expect_eq(replace(1200), 0);
+    expect_file(1200);
+    cr_assert_eq(mkfifo(beside, 0600), 0);
+    cr_expect_eq(replace(100), 0);
+    expect_file(100);
+    unlink(other);
 }
 
 Test(file, a_directory_in_the_way_is_reported)
