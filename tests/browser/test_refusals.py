@@ -6,10 +6,10 @@ from test_working import mute
 LATE = "window.fetchBefore = fetch; window.fetch = (path, o) => o?.method === 'POST' ? fetchBefore(path, o) : new Promise(() => {})"
 
 
-def open_mute(screen, incident):
+def open_mute(screen, incident, reason="sirene stuk"):
     screen.click(f"{screen.row(incident)} .more summary")
     screen.click(f'{screen.row(incident)} [data-action="mute"]')
-    screen.wait("dialog [name=reason]").send_keys("sirene stuk")
+    screen.wait("dialog [name=reason]").send_keys(reason)
 
 
 def test_a_mute_is_refused_for_the_reason_that_there_is(scene):
@@ -25,6 +25,36 @@ def test_a_mute_is_refused_for_the_reason_that_there_is(scene):
     screen.click("dialog [data-confirm=mute]")
     screen.wait_text("#notice .conflict", "Niet uitgevoerd", "kan niet", "Het is nu: Gesloten")
     assert "actief" not in screen.text("#notice") and "Demp" not in screen.text("#notice")
+
+
+def test_a_reason_is_offered_again_in_its_own_form_alone_until_that_is_cancelled(scene):
+    refused, other = scene.incident(), scene.incident(device="NL-0307-00001")
+    screen = scene.screen("jansen")
+    screen.wait_live()
+
+    def offered(incident):
+        open_mute(screen, incident, "")
+        return screen.js("return document.querySelector('dialog [name=reason]').value")
+
+    screen.wait(screen.row(refused))
+    open_mute(screen, refused)
+    screen.js("window.now = Date.now; Date.now = () => now() - 2 * 3600000")  # the clock of the device is two hours behind
+    screen.click('dialog [value="1"]')
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#notice .conflict, #notice .failed", "Kies een tijdstip in de toekomst")
+    screen.js("Date.now = now")
+    assert offered(other) == "", "of the same device, but another incident"
+    screen.click('dialog button[type="button"]')
+    screen.wait("dialog", absent=True)
+    screen.click(f"{screen.row(other)} .more summary")
+    screen.click(f'{screen.row(other)} [data-action="note"]')
+    screen.wait("dialog [name=note]").send_keys("gebeld")
+    screen.click("dialog [data-confirm=note]")
+    screen.wait("#notice .done")
+    assert offered(refused) == "sirene stuk"
+    screen.click('dialog button[type="button"]')
+    screen.wait("dialog", absent=True)
+    assert offered(refused) == ""
 
 
 def test_a_mute_from_before_an_incident_was_reopened_is_named_in_dutch(scene):

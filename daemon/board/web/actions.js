@@ -1,6 +1,6 @@
 // What a person does with an incident: which actions there are, sending one once, and what comes of it.
 import { Failure, get, post } from './api.js';
-import { askAssign, askClose, askMute, askNote, askReopen, forgetDraft } from './dialogs.js';
+import { askAssign, askClose, askMute, askNote, askReopen, forgetDraft, muteSubject } from './dialogs.js';
 import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { isShown, notify } from './notice.js';
@@ -165,11 +165,7 @@ export async function sendOnce(incident, action, path, body, onDone) {
     }) });
     updated();
     try {
-        const answer = await post(path, body);
-        if (body.note || body.reason) {
-            forgetDraft();
-        }
-        onDone(answer);
+        onDone(await post(path, body));
     } catch (error) {
         if (!(error instanceof Failure)) {
             throw error;
@@ -186,6 +182,7 @@ function send(incident, change, action, more, isUndo) {
     const body = { expected_status: incident.status, expected_change: change, ...more };
     return sendOnce(incident, action, `/api/incident/${incident.incident_id}/${action}`, body, detail => {
         const now = detail.incident;
+        forgetDraft(action, incident.incident_id);
         putIncident(incident.incident_id, now);
         changedListener?.(incident.incident_id, detail);
         const opposite = isUndo || !now ? null : oppositeOf(action, incident);
@@ -224,12 +221,14 @@ export async function act(find, id, action) {
 }
 
 export async function mute(what, wanted, incident = null) {
-    const asked = await askMute(what, wanted);
+    const subject = muteSubject(wanted, incident);
+    const asked = await askMute(what, wanted, subject);
     if (!asked) {
         return;
     }
     const { shown, ...body } = asked;
     await sendOnce(incident, 'mute', '/api/mute', body, done => {
+        forgetDraft('mute', subject);
         const text = t(body.incident_id ? 'done_mute_restored' : 'done_mute', { what, time: shown });
         const undo = () => unmute(done.mute_id);
         notify('done', text, { undo });

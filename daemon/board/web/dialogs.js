@@ -6,16 +6,27 @@ import { t } from './texts.js';
 const OUTCOMES = ['no_trace', 'false_alarm', 'confirmed', 'technical', 'drill'];
 const HOUR_MS = 3600000;
 
-let draft = null; // {title, texts: of each field}: what was submitted last, offered again where it was refused
+const drafts = new Map(); // draftKey() -> text of each field: what was submitted, offered again where it was refused
 
-export function forgetDraft() {
-    draft = null;
+const draftKey = (name, subject) => `${name} ${subject}`;
+
+/** subject: what the form is about: an incident_id, or what muteSubject() returns. */
+export function forgetDraft(name, subject) {
+    drafts.delete(draftKey(name, subject));
+}
+
+/** A mute is of the incident it was asked for, or else of a device or an area. */
+export function muteSubject(wanted, incident) {
+    return incident?.incident_id ?? wanted.device ?? `${wanted.layer}:${wanted.code}`;
 }
 
 const textsOf = form => [...form.querySelectorAll('textarea')];
 
-/** A form in a dialog; read(form, complain) returns what was entered, or null where something is missing. */
-function askForm(title, fields, submit, read, name) {
+/**
+ * A form in a dialog; read(form, complain) returns what was entered, or null where something is missing. What was submitted is
+ * offered again, until it is cancelled or forgetDraft() is called: name and subject say for which form.
+ */
+function askForm(title, fields, submit, read, name, subject) {
     return new Promise(resolve => {
         let answer = null;
         const error = el('p', { class: 'form-error', role: 'alert' });
@@ -30,8 +41,7 @@ function askForm(title, fields, submit, read, name) {
                 event.preventDefault();
                 answer = read(form, complain);
                 if (answer) {
-                    const texts = textsOf(form).map(field => field.value);
-                    draft = texts.length > 0 ? { title, texts } : draft;
+                    drafts.set(draftKey(name, subject), textsOf(form).map(field => field.value));
                     dialog.close();
                 }
             },
@@ -44,14 +54,16 @@ function askForm(title, fields, submit, read, name) {
             'aria-labelledby': 'dialog-title', class: 'sheet', 'data-dialog': name,
             close: () => {
                 dialog.remove();
+                if (!answer) {
+                    forgetDraft(name, subject);
+                }
                 resolve(answer);
             },
         }, form);
-        if (draft?.title === title) {
-            textsOf(form).forEach((field, n) => {
-                field.value = draft.texts[n];
-            });
-        }
+        const texts = drafts.get(draftKey(name, subject)) || [];
+        textsOf(form).forEach((field, n) => {
+            field.value = texts[n] || '';
+        });
         document.body.append(dialog);
         dialog.showModal();
         (dialog.querySelector('[data-first]') || dialog.querySelector('input, textarea, select'))?.focus();
@@ -95,19 +107,19 @@ export function askClose(incident) {
                 return complain(note, `${t('note_required')}: ${t('required')}`);
             }
             return text ? { outcome, note: text } : { outcome };
-        }, 'close');
+        }, 'close', incident.incident_id);
 }
 
-function askText(title, name, label, submit, dialogName) {
-    return askForm(title, [textField(name, label, { required: true })], submit, (form, complain) => {
-        const field = form.elements[name], text = field.value.trim();
-        return text ? { [name]: text } : complain(field, t('required'));
-    }, dialogName);
+function askText(title, label, submit, dialogName, incident) {
+    return askForm(title, [textField('note', label, { required: true })], submit, (form, complain) => {
+        const field = form.elements.note, text = field.value.trim();
+        return text ? { note: text } : complain(field, t('required'));
+    }, dialogName, incident.incident_id);
 }
 
-export const askNote = incident => askText(t('note_title', { ref: incident.reference }), 'note', t('note_required'), t('ok'), 'note');
+export const askNote = incident => askText(t('note_title', { ref: incident.reference }), t('note_required'), t('ok'), 'note', incident);
 
-export const askReopen = incident => askText(t('reopen_title', { ref: incident.reference }), 'note', t('reopen_note'), t('reopen'), 'reopen');
+export const askReopen = incident => askText(t('reopen_title', { ref: incident.reference }), t('reopen_note'), t('reopen'), 'reopen', incident);
 
 export function askAssign(incident, me) {
     const given = incident.status === 'assigned' ? incident.assigned_to : null; // it is given to another, if there is one
@@ -118,7 +130,7 @@ export function askAssign(incident, me) {
     }, officer.name)));
     return askForm(t('assign_title', { ref: incident.reference }),
         [el('label', { class: 'field' }, el('span', null, t('officer')), select)], t('assign'),
-        () => ({ officer: select.value }), 'assign');
+        () => ({ officer: select.value }), 'assign', incident.incident_id);
 }
 
 /** areas: features of /api/areas. Resolves to the properties of one. */
@@ -141,8 +153,11 @@ function localInput(date) {
     return new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 }
 
-/** what: the name shown; wanted: {device}, {layer, code} or {device, incident_id}, which may be muted until it is restored. */
-export function askMute(what, wanted) {
+/**
+ * what: the name shown; wanted: {device}, {layer, code} or {device, incident_id}, which may be muted until it is restored;
+ * subject: of muteSubject().
+ */
+export function askMute(what, wanted, subject) {
     const inHours = n => new Date(Date.now() + n * HOUR_MS); // from when it is submitted
     const choices = [
         ...(wanted.incident_id ? [['restored', t('until_restored'), () => inHours(7 * 24)]] : []),
@@ -172,7 +187,7 @@ export function askMute(what, wanted) {
             const target = chosen === 'restored' ? { incident_id: wanted.incident_id }
                 : wanted.device ? { device: wanted.device } : { layer: wanted.layer, code: wanted.code };
             return { ...target, until: until.toISOString(), reason, shown: clock(until) };
-        }, 'mute');
+        }, 'mute', subject);
 }
 
 /** A dialog that only shows something; it is closed by its button or Escape. */
