@@ -1,6 +1,6 @@
 /*
- * Preloaded into the daemon, it makes one call of the journal fail, or one sync of mobeyectl. MOBEYE_FAULT is CALL:N:HOW,
- * for the Nth CALL of the process:
+ * Preloaded into the daemon, it makes one call of the journal fail, or one sync of mobeyectl. MOBEYE_FAULT is
+ * CALL:N:HOW, for the Nth CALL of the process:
  *   pwritev    EIO, ENOSPC    nothing is written
  *              short          half of it is written, which is not an error
  *              torn           half of it is written, and the next one fails with EIO

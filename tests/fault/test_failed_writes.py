@@ -102,3 +102,11 @@ def test_apply_installs_both_files_or_neither(daemons, database, tmp_path, n, in
     assert ("a power failure may undo that" in done.stderr) == installed
     assert target.read_text() == (daemon.file.read_text() if installed else "as it was")
     assert previous.read_text() == ("as it was" if installed else "as it was before")
+
+
+@pytest.mark.parametrize("n", [1, 2], ids=["file", "directory"])
+def test_keygen_prints_no_public_key_where_the_secret_one_may_be_lost(tmp_path, n):
+    skip_if_sanitized(SHIM.name)
+    done = mobeyectl("keygen", tmp_path / "server.key", env=os.environ | failing("fsync", n, "EIO"))
+    assert f"shim: fsync {n}: EIO" in done.stderr and "Input/output error" in done.stderr, done.stderr
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, "", [])

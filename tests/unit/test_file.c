@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/secret.h"
+#include "ctl/operate/watch_dead.h"
 #include "ctl/setup/setup.h"
 
 #define LIMIT (1 << 20) /* of setup_read() */
@@ -249,6 +250,13 @@ Test(file, a_leftover_of_an_interrupted_run_is_not_used)
     cr_expect_eq(replace(100), 0);
     expect_file(100);
     unlink(other);
+}
+
+Test(file, a_dead_letter_is_synced_with_the_directory_that_its_file_is_new_in)
+{
+    struct err err = {""};
+    cr_expect_eq(dead_append(path, STR("{}"), &err), 0, "%s", err.text);
+    cr_expect_eq(sim.synced_directories, 1);
 }
 
 Test(file, a_directory_in_the_way_is_reported)

@@ -56,7 +56,8 @@ int dead_append(const char *file, struct str event, struct err *err)
     int fd = open_locked(file, O_WRONLY | O_CREAT | O_APPEND);
     struct stat before;
     bool ok = fd >= 0 && fstat(fd, &before) == 0;
-    if (ok && file_write(fd, buf_str(&line)) != 0) {
+    /* The directory too: the file may be new. */
+    if (ok && (file_write(fd, buf_str(&line)) != 0 || file_sync_parent(AT_FDCWD, file) != 0)) {
         ok = false;
         cut_back(fd, before.st_size);
     }

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "ctl/operate/watch_deliver.h"
 
-/* Appends the event and syncs the file. -1 with err set: the file is as it was. */
+/* Appends the event and syncs the file and its directory. -1 with err set: the file is as it was. */
 int dead_append(const char *file, struct str event, struct err *err);
 
 /* Tries to deliver each event once, in order. Events that are not accepted go back into the file, and the reason is

@@ -35,7 +35,7 @@ static int write_key(const char *file, const char *secret)
     int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return ctl_fail(VERB, "%s: %s", file, errno == EEXIST ? "file exists (expected a new file)" : strerror(errno));
-    bool good = file_write(fd, (struct str){line, (size_t)len}) == 0;
+    bool good = file_write(fd, (struct str){line, (size_t)len}) == 0 && file_sync_parent(AT_FDCWD, file) == 0;
     int why = errno;
     close(fd);
     explicit_bzero(line, sizeof(line));
