@@ -200,26 +200,34 @@ bool address_is_loopback(const struct address *address)
     return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
 }
 
-/* As IPv6 has it, an IPv4 address mapped. */
-static bool parse_numeric(const char *host, struct in6_addr *ret)
+struct numeric {
+    struct in6_addr ip;   /* an IPv4 address is mapped */
+    char scope[IFNAMSIZ]; /* the interface, as in fe80::1%eth0; "": none */
+};
+
+static bool parse_numeric(const char *host, struct numeric *ret)
 {
-    *ret = (struct in6_addr){.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
-    return inet_pton(AF_INET, host, ret->s6_addr + 12) == 1 || inet_pton(AF_INET6, host, ret) == 1;
+    char text[ADDRESS_HOST_MAX + 1];
+    size_t len = strcspn(host, "%");
+    *ret = (struct numeric){.ip.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    snprintf(text, sizeof(text), "%.*s", (int)len, host);
+    snprintf(ret->scope, sizeof(ret->scope), "%s", host + len + (host[len] == '%'));
+    return inet_pton(AF_INET, text, ret->ip.s6_addr + 12) == 1 || inet_pton(AF_INET6, text, &ret->ip) == 1;
 }
 
 static bool is_any(const char *host)
 {
-    struct in6_addr six;
+    struct numeric six;
     if (strcmp(host, "*") == 0)
         return true;
     if (!parse_numeric(host, &six))
         return false;
-    bool mapped = IN6_IS_ADDR_V4MAPPED(&six);
-    return IN6_IS_ADDR_UNSPECIFIED(&six) || (mapped && memcmp(six.s6_addr + 12, (uint8_t[4]){0}, 4) == 0);
+    bool mapped = IN6_IS_ADDR_V4MAPPED(&six.ip);
+    return IN6_IS_ADDR_UNSPECIFIED(&six.ip) || (mapped && memcmp(six.ip.s6_addr + 12, (uint8_t[4]){0}, 4) == 0);
 }
 
 /* The address of an interface of this machine that libzmq binds: the first. */
-static bool find_interface(const char *name, struct in6_addr *ret)
+static bool find_interface(const char *name, struct numeric *ret)
 {
     struct ifaddrs *all = NULL;
     char host[INET6_ADDRSTRLEN];
@@ -239,7 +247,7 @@ static bool find_interface(const char *name, struct in6_addr *ret)
     return found;
 }
 
-static bool find_address(const struct address *address, struct in6_addr *ret)
+static bool find_address(const struct address *address, struct numeric *ret)
 {
     return address->name ? find_interface(address->host, ret) : parse_numeric(address->host, ret);
 }
@@ -247,8 +255,9 @@ static bool find_address(const struct address *address, struct in6_addr *ret)
 /* Whether the hosts are one address in two spellings, or an interface and its address. */
 static bool is_same_host(const struct address *a, const struct address *b)
 {
-    struct in6_addr one, other;
-    return find_address(a, &one) && find_address(b, &other) && memcmp(&one, &other, sizeof(one)) == 0;
+    struct numeric one, other;
+    return find_address(a, &one) && find_address(b, &other) && memcmp(&one.ip, &other.ip, sizeof(one.ip)) == 0 &&
+           strcmp(one.scope, other.scope) == 0;
 }
 
 bool address_collides(const struct address *a, const struct address *b)

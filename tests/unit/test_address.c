@@ -123,6 +123,8 @@ Test(address, binds_collide_if_one_host_includes_the_other)
     cr_expect(collide("tcp://[::ffff:127.0.0.1]:5555", "tcp://127.0.0.1:5555"));
     cr_expect(collide("tcp://lo:5555", "tcp://127.0.0.1:5555"));
     cr_expect(collide("ipc:///run/a", "ipc:///run/a"));
+    cr_expect(collide("tcp://[fe80::1%eth0]:5555", "tcp://[fe80:0::1%eth0]:5555"));
+    cr_expect_not(collide("tcp://[fe80::1%eth0]:5555", "tcp://[fe80:0::1%eth1]:5555"));
     cr_expect_not(collide("tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556"));
     cr_expect_not(collide("tcp://127.0.0.1:5555", "tcp://127.0.0.2:5555"));
     cr_expect_not(collide("tcp://127.0.0.1:*", "tcp://127.0.0.1:0"));
