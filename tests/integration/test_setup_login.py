@@ -83,6 +83,29 @@ def test_a_password_that_is_in_use_on_this_machine_is_not_replaced(server, place
     assert verifier(server) == before and not passfile.exists()
 
 
+def test_a_passfile_that_libpq_passes_over_is_put_right_though_the_daemon_runs(server, place, name):
+    """The password in it is the right one: nobody needs another."""
+    ready(server, place, name)
+    passfile, before = place / "pgpass", verifier(server)
+    text = passfile.read_text()
+    passfile.chmod(0o644)
+    with psycopg.connect(conninfo_of(place), password=text.strip().rsplit(":", 1)[1]):
+        planned = set_up(server, place, name, "--no-drill", "--dry-run")
+        assert planned.returncode == 0 and "1 change required" in planned.stdout, planned.stdout + planned.stderr
+        assert passfile.stat().st_mode & 0o777 == 0o644
+        assert does(ready(server, place, name)) == [f"give {passfile} to the daemon alone"]
+    assert passfile.stat().st_mode & 0o777 == 0o600 and passfile.read_text() == text and verifier(server) == before
+    assert not does(ready(server, place, name))
+
+
+def test_a_passfile_of_root_is_given_to_the_daemon(ready_machine):
+    machine = ready_machine
+    machine.must("chown", "root:root", "/etc/mobeyed/pgpass")
+    done = does(machine.must("mobeyectl", "setup", "--yes", "--no-drill"))
+    assert "give /etc/mobeyed/pgpass to the daemon alone" in done and not any("password" in one for one in done), done
+    assert machine.must("stat", "-c", "%a %U", "/etc/mobeyed/pgpass") == "600 mobeyed\n"
+
+
 def test_a_dry_run_says_what_a_run_would_need(server, place, name):
     ready(server, place, name)
     write_conninfo(place, conninfo_of(place) + " application_name=hand")

@@ -65,6 +65,10 @@ int setup_read(const char *path, struct buf *ret);
 /* Creates or replaces the file atomically, readable by the group of the user; secret: by the user only. */
 int setup_write(const char *path, struct str text, const char *user, bool secret);
 
+/* Whether the file is the user's, and the user's alone, as a secret that setup_write() wrote. Without root, of whom it
+ * is is not asked. */
+bool setup_is_secret(const char *path, const char *user);
+
 /* A file: its present and its desired text. */
 struct setup_file {
     const char *path;

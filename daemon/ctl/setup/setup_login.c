@@ -172,13 +172,13 @@ static bool names_passfile(const struct setup_program *program, const struct log
     return names;
 }
 
-/* Whether the role may get the password of the passfile; prints why not. why: why the program cannot connect with the
- * conninfo of its file; NULL: it has none. */
+/* Whether the passfile is setup's to change; prints why not. why: why the program cannot connect with the conninfo of
+ * its file; NULL: it has none. */
 static bool may_set_password(const struct setup *s, const struct setup_program *program,
                              const struct login_password *login, const char *why)
 {
     if (names_passfile(program, login) || setup_may_change(s, program, login->passfile))
-        return !is_used(s, program, login);
+        return true;
     ctl_fail(SETUP_VERB, "%s cannot connect: %s", program->name, why ? why : "its file has no conninfo");
     ctl_fail(SETUP_VERB,
              "%s is neither the sample nor what setup wrote, so no password was set (correct its conninfo, or use "
@@ -187,11 +187,31 @@ static bool may_set_password(const struct setup *s, const struct setup_program *
     return false;
 }
 
+/* Gives the passfile, of which libpq takes no notice otherwise, its owner and mode. Whether the program can connect
+ * then, of which a dry run is confident. */
+static bool correct_owner(struct setup *s, const struct setup_program *program, const struct login_password *login,
+                          const struct buf *old)
+{
+    bool lacks;
+    if (setup_is_secret(login->passfile, program->user) ||
+        (!s->dry_run && setup_write(login->passfile, buf_str(old), program->user, true) != CTL_OK))
+        return false;
+    setup_did(s, "give %s to %s alone", login->passfile, program->name);
+    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, &lacks);
+    bool can = why == NULL;
+    free(why);
+    return can;
+}
+
 /* The password of the file where there is one, else a new one. */
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
 {
     bool lacks;
+    if (old && correct_owner(s, program, login, old))
+        return CTL_OK;
+    if (is_used(s, program, login))
+        return CTL_FAILED;
     int status = s->dry_run ? CTL_OK : set_password(s, program, login, old);
     if (status == CTL_OK)
         setup_did(s, "set the password of %s %s %s", program->role, old ? "to the one in" : "and write it to",

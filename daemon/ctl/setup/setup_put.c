@@ -81,6 +81,13 @@ int setup_write(const char *path, struct str text, const char *user, bool secret
     return status == CTL_OK ? move_into_place(temp, path) : status;
 }
 
+bool setup_is_secret(const char *path, const char *user)
+{
+    struct stat st;
+    const struct passwd *owner = geteuid() == 0 ? getpwnam(user) : NULL;
+    return stat(path, &st) == 0 && (st.st_mode & 077) == 0 && (!owner || st.st_uid == owner->pw_uid);
+}
+
 static bool is_same(const char *a, const char *b)
 {
     struct stat one, other;
