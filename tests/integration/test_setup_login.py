@@ -3,6 +3,7 @@ import os
 import shutil
 
 import psycopg
+import pytest
 
 from harness.machine_fixtures import machine, machine_of_module, ready as ready_machine  # noqa: F401
 from test_setup import does, name, place, ready, server, set_up, write_conninfo  # noqa: F401
@@ -116,14 +117,46 @@ def test_a_dry_run_says_what_a_run_would_need(server, place, name):
     assert len(does(ready(server, place, name))) == 1
 
 
-def test_a_passfile_that_the_unit_names_is_the_daemons(ready_machine):
+def environment_of(machine, unit, *variables):
+    (machine.home / f"{unit}.environment").write_text(f"OTHER=1 {' '.join(variables)}\n")
+
+
+@pytest.fixture
+def named(ready_machine):
+    """The connection string does not say where the server and the password are."""
     machine = ready_machine
-    machine.must("mv", "/etc/mobeyed/pgpass", "/var/lib/mobeyed/credential")
-    machine.must("sed", "-i", "s| passfile=/etc/mobeyed/pgpass||", "/etc/mobeyed/mobeyed.yaml")
-    (machine.home / "environment").write_text("OTHER=1 PGPASSFILE=/var/lib/mobeyed/credential\n")
-    try:
-        machine.must("systemctl", "restart")
-        assert "the daemon can connect to the database" in machine.must("mobeyectl", "setup", "--yes")
-        machine.must("mobeyectl", "doctor")
-    finally:
-        (machine.home / "environment").unlink()
+    machine.must("cp", "-a", "/etc/mobeyed/pgpass", "/var/lib/mobeyed/credential")
+    machine.must("bash", "-c", "sed 's| passfile=/etc/mobeyed/pgpass||; s|host=127.0.0.1 ||' /etc/mobeyed/mobeyed.yaml"
+                 " > /etc/mobeyed/named && chmod --reference=/etc/mobeyed/mobeyed.yaml /etc/mobeyed/named"
+                 " && chown --reference=/etc/mobeyed/mobeyed.yaml /etc/mobeyed/named")
+    yield machine
+    for file in machine.home.glob("*.environment"):
+        file.unlink()
+
+
+VARIABLES = "PGHOST=127.0.0.1", "PGPASSFILE=/var/lib/mobeyed/credential"
+
+
+def test_the_variables_that_the_unit_sets_are_the_daemons(named):
+    named.must("mv", "/etc/mobeyed/named", "/etc/mobeyed/mobeyed.yaml")
+    named.must("rm", "/etc/mobeyed/pgpass")
+    environment_of(named, "mobeyed.service", *VARIABLES)
+    named.must("systemctl", "restart")
+    assert "the daemon can connect to the database" in named.must("mobeyectl", "setup", "--yes")
+    named.must("mobeyectl", "doctor")
+
+
+def test_an_instance_has_the_variables_of_its_own_unit(named):
+    named.must("mv", "/etc/mobeyed/named", "/etc/mobeyed/north.yaml")
+    environment_of(named, "mobeyed@north.service", *VARIABLES)
+    assert "PROBLEM  database" not in named.run("mobeyectl", "doctor", "-c", "/etc/mobeyed/north.yaml").stdout
+    assert "PROBLEM  database" not in named.must("mobeyectl", "doctor")
+    environment_of(named, "mobeyed@north.service")
+    environment_of(named, "mobeyed.service", *VARIABLES)
+    assert "PROBLEM  database" in named.run("mobeyectl", "doctor", "-c", "/etc/mobeyed/north.yaml").stdout
+
+
+def test_the_daemons_user_has_its_own_variables(named):
+    doctor = "mobeyectl", "doctor", "-c", "/etc/mobeyed/named"
+    assert "PROBLEM  database" not in named.run("env", *VARIABLES, *doctor, user="mobeyed").stdout
+    assert "PROBLEM  database" in named.run(*doctor, user="mobeyed").stdout

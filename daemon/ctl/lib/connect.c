@@ -67,10 +67,10 @@ struct variables {
     char *values[VARIABLES_MAX];
 };
 
-/* A program that systemd runs does not have the environment of whoever runs the verb. */
+/* A program that systemd runs does not have the environment of root, who runs the verb. */
 static void hide_variables(struct variables *ret)
 {
-    *ret = (struct variables){.options = PQconninfoParse("", NULL)};
+    *ret = (struct variables){.options = geteuid() == 0 ? PQconninfoParse("", NULL) : NULL};
     for (size_t i = 0; i < VARIABLES_MAX && ret->options && ret->options[i].keyword; i++) {
         const char *name = ret->options[i].envvar;
         if (name && (ret->values[i] = copy_variable(name)))
@@ -91,18 +91,45 @@ static void restore_variables(struct variables *kept)
     PQconninfoFree(kept->options);
 }
 
-/* Sets PGPASSFILE as the unit of the user's program does, if it does. */
-static void take_passfile_of_unit(const char *user)
+bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_SIZE])
 {
-    static const char name[] = "PGPASSFILE=";
-    char command[128], *line = NULL, *state = NULL;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-";
+    char directory[64];
+    size_t start = (size_t)snprintf(directory, sizeof(directory), "/etc/%s/", user);
+    snprintf(unit, CONNECT_UNIT_SIZE, "%s.service", user);
+    if (strncmp(file, directory, start) != 0)
+        return false;
+    const char *name = file + start;
+    size_t len = strlen(name);
+    if (len <= 5 || len >= 200 || name[strspn(name, letters)] || strcmp(name + len - 5, ".yaml") != 0)
+        return false;
+    if (len - 5 != strlen(user) || strncmp(name, user, len - 5) != 0)
+        snprintf(unit, CONNECT_UNIT_SIZE, "%s@%.*s.service", user, (int)(len - 5), name);
+    return true;
+}
+
+/* Sets the variable NAME=VALUE if it is one of the options. */
+static void take_variable(const PQconninfoOption *options, char *word)
+{
+    char *value = strchr(word, '=');
+    if (!value)
+        return;
+    *value++ = '\0';
+    for (; options && options->keyword; options++)
+        if (options->envvar && strcmp(options->envvar, word) == 0)
+            setenv(word, value, 1);
+}
+
+/* Sets the variables of libpq that the unit sets. */
+static void take_variables_of_unit(const struct variables *hidden, const char *unit)
+{
+    char command[CONNECT_UNIT_SIZE + 80], *line = NULL, *state = NULL;
     size_t size = 0;
-    snprintf(command, sizeof(command), "systemctl show --value -p Environment %s.service 2> /dev/null", user);
+    snprintf(command, sizeof(command), "systemctl show --value -p Environment %s 2> /dev/null", unit);
     FILE *pipe = popen(command, "re");
     bool got = pipe && getline(&line, &size, pipe) > 0;
     for (char *word = got ? strtok_r(line, " \n", &state) : NULL; word; word = strtok_r(NULL, " \n", &state))
-        if (strncmp(word, name, strlen(name)) == 0)
-            setenv("PGPASSFILE", word + strlen(name), 1);
+        take_variable(hidden->options, word);
     if (pipe)
         pclose(pipe);
     free(line);
@@ -176,17 +203,19 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
     return conn;
 }
 
-PGconn *connect_as_daemon(const char *verb, const char *conninfo)
+PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo)
 {
-    return connect_as_user(CONNECT_DAEMON_USER, verb, conninfo);
+    return connect_as_user(CONNECT_DAEMON_USER, file, verb, conninfo);
 }
 
-PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo)
+PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo)
 {
     struct variables kept;
+    char unit[CONNECT_UNIT_SIZE];
+    connect_unit_of(user, file, unit);
     hide_variables(&kept);
     if (geteuid() == 0)
-        take_passfile_of_unit(user);
+        take_variables_of_unit(&kept, unit);
     PGconn *conn = open_as(user, verb, conninfo, NULL);
     restore_variables(&kept);
     return conn;

@@ -18,12 +18,18 @@
  * there is one. database: overrides that of the conninfo; NULL: does not. */
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database);
 
-/* Connects as the daemon would: root acts as the daemon's user, with its groups, if that user exists. Of libpq's
- * variables it has PGPASSFILE of the unit alone, and that only as root. */
-PGconn *connect_as_daemon(const char *verb, const char *conninfo);
+enum { CONNECT_UNIT_SIZE = 288 };
+
+/* The unit that runs the user's program with this file: /etc/USER/USER.yaml or, of an instance, /etc/USER/NAME.yaml.
+ * false: no unit does; unit is then that of the former. */
+bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_SIZE]);
+
+/* Connects as the daemon with this file would: root acts as the daemon's user, with its groups, if that user exists,
+ * and has the unit's variables of libpq in place of its own. */
+PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo);
 
 /* The same as a program that another system user runs. */
-PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo);
+PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo);
 
 /* Why conn, which the user opened in vain, was refused: true: the server does not accept its role without a password,
  * or with this one; false: for any other reason. Tries again, to learn it in no language: PQerrorMessage() changes. */

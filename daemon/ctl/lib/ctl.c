@@ -188,13 +188,14 @@ static void report_missing(const char *verb, const char *conninfo, struct buf *r
 
 /* Connects to the database of the file: as the user, who may have more rights than the daemon, otherwise as the daemon.
  */
-static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct buf *ret_why)
+static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
+    const char *conninfo = conf->database.conninfo;
     struct buf own = {0};
     PGconn *as_own = connect_own(&own, conninfo) ? connect_open(verb, own.data, NULL) : NULL;
     PGconn *conn = as_own;
     if (!connected(as_own))
-        conn = connect_as_daemon(verb, conninfo);
+        conn = connect_as_daemon(conf->file, verb, conninfo);
     if (!connected(conn)) {
         if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), PQerrorMessage(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
@@ -218,7 +219,7 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db)
     if (db)
         return connect_to(verb, db, NULL);
     struct conf *conf = ctl_load(file);
-    PGconn *conn = conf ? connect_to_daemons(verb, conf->database.conninfo, NULL) : NULL;
+    PGconn *conn = conf ? connect_to_daemons(verb, conf, NULL) : NULL;
     conf_free(&conf);
     return conn;
 }
@@ -236,12 +237,12 @@ void ctl_wait_briefly(PGconn *conn)
 
 PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *db, struct buf *ret_why)
 {
-    return db ? connect_to(verb, db, ret_why) : connect_to_daemons(verb, conf->database.conninfo, ret_why);
+    return db ? connect_to(verb, db, ret_why) : connect_to_daemons(verb, conf, ret_why);
 }
 
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
-    PGconn *conn = connect_as_daemon(verb, conf->database.conninfo);
+    PGconn *conn = connect_as_daemon(conf->file, verb, conf->database.conninfo);
     if (connected(conn))
         return conn;
     report_connection_error(verb, conf->database.conninfo, conn, ret_why);

@@ -13,24 +13,12 @@
 #include "ctl/lib/scrape.h"
 #include "ctl/setup/setup.h"
 
-#define DIRECTORY "/etc/mobeyed/"
-
 enum { PATIENCE_S = 15 };
 
 /* The unit that uses this file. false: none does, systemd does not run, or we are not root. */
-static bool unit_of(const char *file, char unit[256])
+static bool unit_of(const char *file, char unit[CONNECT_UNIT_SIZE])
 {
-    if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
-        return false;
-    size_t start = strlen(DIRECTORY), len = strlen(file);
-    if (strcmp(file, CTL_DEFAULT_FILE) == 0)
-        snprintf(unit, 256, SETUP_USER ".service");
-    else if (len > start + 5 && len < 200 && strncmp(file, DIRECTORY, start) == 0 && !strchr(file + start, '/') &&
-             strcmp(file + len - 5, ".yaml") == 0)
-        snprintf(unit, 256, SETUP_USER "@%.*s.service", (int)(len - start - 5), file + start);
-    else
-        return false;
-    return true;
+    return access("/run/systemd/system", F_OK) == 0 && geteuid() == 0 && connect_unit_of(SETUP_USER, file, unit);
 }
 
 /* When the file was last changed or replaced; 0: it does not exist. */
@@ -98,7 +86,7 @@ static int bring_up_to_date(struct setup *s, const struct conf *conf, const char
 
 int setup_daemon(struct setup *s)
 {
-    char unit[256];
+    char unit[CONNECT_UNIT_SIZE];
     if (!unit_of(s->daemon.file, unit))
         return CTL_OK;
     if (s->dry_run && s->changes > 0) /* the file may not exist yet */

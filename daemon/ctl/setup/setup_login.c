@@ -23,7 +23,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
     struct err err;
     if (conninfo_check(conninfo, &err) != 0)
         return mem_strdup(err.text);
-    PGconn *conn = connect_as_user(program->user, SETUP_VERB, conninfo);
+    PGconn *conn = connect_as_user(program->user, program->file, SETUP_VERB, conninfo);
     if (PQstatus(conn) != CONNECTION_OK) {
         why = mem_strdup(PQerrorMessage(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)

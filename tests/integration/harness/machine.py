@@ -21,13 +21,13 @@ pid() { pgrep -u mobeyed -x mobeyed; }
 # Until the daemon says so, in a line of the log after the first $1. grep ends first: what tail says of its pipe would come
 # between the lines of the caller.
 says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log" 2> /dev/null); }
-environment() { cat "$HOME/environment" 2> /dev/null || true; }
+environment() { cat "$HOME/$1.environment" 2> /dev/null || true; }
 lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
 start() {
     local before
     before=$(lines)
     # shellcheck disable=SC2046 # its words
-    setsid runuser -u mobeyed -- env $(environment) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
+    setsid runuser -u mobeyed -- env $(environment mobeyed.service) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
     says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
 # By default tail looks once a second whether the process has ended.
@@ -62,7 +62,7 @@ board() {
     esac
 }
 [[ " $* " != *" mobeye-board.service "* ]] || { board "$1" && exit; exit 1; }
-[[ " $* " != *" Environment "* ]] || { environment && exit; }
+[[ " $* " != *" Environment "* ]] || { environment "${!#}" && exit; }
 case $1 in
 start) start ;;
 stop) stop ;;
