@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from harness.machine_fixtures import machine, machine_of_module, ready as ready_machine  # noqa: F401
-from test_setup import does, name, place, ready, server, set_up, write_conninfo  # noqa: F401
+from test_setup import does, letting_in, name, place, ready, server, set_up, write_conninfo  # noqa: F401
 
 
 def verifier(server):
@@ -115,6 +115,34 @@ def test_a_dry_run_says_what_a_run_would_need(server, place, name):
     assert planned.returncode == 0 and "requires --replace" not in planned.stdout, planned.stdout
     assert "1 change required" in planned.stdout
     assert len(does(ready(server, place, name))) == 1
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("lines, change, undo, told", [
+    ("host all harness 127.0.0.1/32 scram-sha-256\n", "", "", "no pg_hba.conf entry"),
+    (None, "alter role mobeye_ingest nologin", "alter role mobeye_ingest login", "is not permitted to log in"),
+])
+def test_a_login_that_the_server_bars_gets_no_password(server, place, name, lines, change, undo, told, dry):
+    """Nor does a dry run call it one that can connect."""
+    ready(server, place, name)
+    before = verifier(server)
+    with letting_in(server, lambda debians: lines or debians), \
+            psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
+        connection.execute(change)
+        try:
+            refused = set_up(server, place, name, "--no-drill", *dry)
+        finally:
+            connection.execute(undo)
+    assert refused.returncode == 1 and told in refused.stderr and not does(refused.stdout), refused.stdout + refused.stderr
+    assert "can connect with" not in refused.stdout and verifier(server) == before
+
+
+def test_a_dry_run_takes_the_passfile_of_a_database_that_is_gone(server, place, name):
+    ready(server, place, name)
+    with psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+    planned = set_up(server, place, name, "--no-drill", "--dry-run")
+    assert planned.returncode == 0 and "can connect with the password in" in planned.stdout, planned.stdout + planned.stderr
 
 
 def environment_of(machine, unit, *variables):

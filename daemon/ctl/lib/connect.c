@@ -221,18 +221,20 @@ PGconn *connect_as_user(const char *user, const char *file, const char *verb, co
     return conn;
 }
 
-bool connect_lacks_login(const char *user, PGconn *conn)
+enum connect_refusal connect_refusal(const char *user, PGconn *conn)
 {
     struct root root;
     if (PQconnectionNeedsPassword(conn))
-        return true;
+        return CONNECT_LACKS_PASSWORD;
     PQsetErrorVerbosity(conn, PQERRORS_SQLSTATE);
     bool became = become(user, &root);
     PQreset(conn);
     if (became)
         be_root_again(&root);
-    const char *why = PQerrorMessage(conn);
-    return PQstatus(conn) != CONNECTION_OK && (strstr(why, ":  28P01") || strstr(why, ":  28000"));
+    const char *why = PQstatus(conn) == CONNECTION_OK ? "" : PQerrorMessage(conn);
+    if (strstr(why, ":  28P01"))
+        return CONNECT_LACKS_PASSWORD;
+    return strstr(why, ":  3D000") ? CONNECT_LACKS_DATABASE : CONNECT_REFUSED;
 }
 
 /* Uses the Unix socket, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way

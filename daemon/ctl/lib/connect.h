@@ -31,9 +31,15 @@ PGconn *connect_as_daemon(const char *file, const char *verb, const char *connin
 /* The same as a program that another system user runs. */
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo);
 
-/* Why conn, which the user opened in vain, was refused: true: the server does not accept its role without a password,
- * or with this one; false: for any other reason. Tries again, to learn it in no language: PQerrorMessage() changes. */
-bool connect_lacks_login(const char *user, PGconn *conn);
+enum connect_refusal {
+    CONNECT_REFUSED,        /* for another reason, or by no server */
+    CONNECT_LACKS_PASSWORD, /* the server does not accept the role without a password, or with this one */
+    CONNECT_LACKS_DATABASE, /* it accepts the role */
+};
+
+/* Why conn, which the user opened in vain, was refused. Tries again, to learn it in no language: PQerrorMessage()
+ * changes. */
+enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database in
  * his own right: root as user postgres, others under their own name; over the Unix socket if the server is on this

@@ -14,11 +14,12 @@
 
 enum { PASSWORD_BYTES = 24 };
 
-/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_login:
- * whether a password may be what it lacks. */
-static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo, bool *ret_login)
+/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_kind:
+ * what the server refused, if it did. */
+static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo,
+                     enum connect_refusal *ret_kind)
 {
-    *ret_login = false;
+    *ret_kind = CONNECT_REFUSED;
     char *why = NULL, *in = NULL;
     struct err err;
     if (conninfo_check(conninfo, &err) != 0)
@@ -28,7 +29,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
         why = mem_strdup(PQerrorMessage(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
-        *ret_login = connect_lacks_login(program->user, conn);
+        *ret_kind = connect_refusal(program->user, conn);
     } else if (!(in = setup_query(conn,
                                   "select current_database() from pg_roles where rolname = $1 "
                                   "and pg_has_role(oid, 'usage')",
@@ -192,12 +193,12 @@ static bool may_set_password(const struct setup *s, const struct setup_program *
 static bool correct_owner(struct setup *s, const struct setup_program *program, const struct login_password *login,
                           const struct buf *old)
 {
-    bool lacks;
+    enum connect_refusal kind;
     if (setup_is_secret(login->passfile, program->user) ||
         (!s->dry_run && setup_write(login->passfile, buf_str(old), program->user, true) != CTL_OK))
         return false;
     setup_did(s, "give %s to %s alone", login->passfile, program->name);
-    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, &lacks);
+    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, &kind);
     bool can = why == NULL;
     free(why);
     return can;
@@ -207,7 +208,7 @@ static bool correct_owner(struct setup *s, const struct setup_program *program, 
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
 {
-    bool lacks;
+    enum connect_refusal kind;
     if (old && correct_owner(s, program, login, old))
         return CTL_OK;
     if (is_used(s, program, login))
@@ -216,7 +217,7 @@ static int change_password(struct setup *s, const struct setup_program *program,
     if (status == CTL_OK)
         setup_did(s, "set the password of %s %s %s", program->role, old ? "to the one in" : "and write it to",
                   login->passfile);
-    char *why = status == CTL_OK && !s->dry_run ? refusal(s, program, program->conninfo, &lacks) : NULL;
+    char *why = status == CTL_OK && !s->dry_run ? refusal(s, program, program->conninfo, &kind) : NULL;
     if (why)
         status = fail_refused(s, program, login, why);
     free(why);
@@ -228,13 +229,13 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
                            const char *file_why)
 {
     struct buf old = {0};
-    bool lacks;
+    enum connect_refusal kind;
     int there = setup_read(login->passfile, &old), status = CTL_FAILED;
-    char *why = there >= 0 ? refusal(s, program, program->conninfo, &lacks) : NULL;
-    if (there > 0 && (!why || (s->dry_run && !lacks))) { /* where there is no database yet */
+    char *why = there >= 0 ? refusal(s, program, program->conninfo, &kind) : NULL;
+    if (there > 0 && (!why || (s->dry_run && kind == CONNECT_LACKS_DATABASE))) { /* which a run would create */
         setup_is(s, "%s can connect with the password in %s", program->name, login->passfile);
         status = CTL_OK;
-    } else if (there >= 0 && why && !lacks && !s->dry_run) {
+    } else if (there >= 0 && why && kind != CONNECT_LACKS_PASSWORD && !(s->dry_run && there == 0)) {
         status = fail_refused(s, program, login, why);
     } else if (there >= 0 && may_set_password(s, program, login, file_why)) {
         status = change_password(s, program, login, there > 0 ? &old : NULL);
@@ -249,8 +250,8 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
 /* Leaves the conninfo of the file, where the password was all that it lacked. */
 static void keep_working(const struct setup *s, struct setup_program *program, bool lacked_password)
 {
-    bool lacks;
-    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, &lacks) : mem_strdup("");
+    enum connect_refusal kind;
+    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, &kind) : mem_strdup("");
     if (!why || (s->dry_run && lacked_password)) {
         free(program->conninfo);
         program->conninfo = NULL;
@@ -261,8 +262,8 @@ static void keep_working(const struct setup *s, struct setup_program *program, b
 int setup_login(struct setup *s, struct setup_program *program)
 {
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
-    bool lacks = false;
-    char *why = conninfo ? refusal(s, program, conninfo, &lacks) : NULL;
+    enum connect_refusal kind = CONNECT_REFUSED;
+    char *why = conninfo ? refusal(s, program, conninfo, &kind) : NULL;
     int status = CTL_OK;
     if (conninfo && !why) {
         setup_is(s, "%s can connect to the database", program->name);
@@ -274,7 +275,7 @@ int setup_login(struct setup *s, struct setup_program *program)
         program->conninfo = conninfo_of(s, program, &login);
         status = set_up_password(s, program, &login, why);
         if (status == CTL_OK)
-            keep_working(s, program, lacks && names_passfile(program, &login));
+            keep_working(s, program, kind == CONNECT_LACKS_PASSWORD && names_passfile(program, &login));
         password_server_free(&login.server);
         free(login.passfile);
         free(login.start);
