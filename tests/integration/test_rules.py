@@ -9,7 +9,7 @@ import pytest
 
 from harness.alerts import alert
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYECTL
+from harness.paths import MOBEYECTL, free_port
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -311,6 +311,17 @@ def systemd(tmp_path, daemons, database, monkeypatch):
     calls.chmod(0o755)
     monkeypatch.setenv("PATH", f"{calls.parent}:{os.environ['PATH']}")
     return daemon
+
+
+def test_what_requires_a_restart_is_told_without_metrics_too(systemd, tmp_path):
+    """The file on the disk names an address at which nobody answers."""
+    new, text = tmp_path / "new.yaml", systemd.file.read_text()
+    new.write_text(text)
+    systemd.file.write_text(text.replace(f":{systemd.conf.port}", f":{free_port()}"))
+    done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
+    assert done.returncode == 0 and "its metrics cannot be read" in done.stderr, done.stderr
+    assert "http.listen: change requires a restart" in done.stderr
+    assert "systemctl restart mobeyed.service is required" in done.stderr
 
 
 @pytest.mark.parametrize("check_fails", [False, True])

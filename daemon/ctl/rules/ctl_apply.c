@@ -158,10 +158,10 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     enum reload_result result = reload_unit(request->unit, request->listen, false);
     if (result == RELOAD_APPLIED)
         fprintf(stderr, "%s reloaded\n", request->unit);
-    if (result == RELOAD_APPLIED && request->left.len > 0)
+    if ((result == RELOAD_APPLIED || result == RELOAD_UNSEEN) && request->left.len > 0)
         fprintf(stderr, "%.*ssystemctl restart %s is required\n", (int)request->left.len, request->left.data,
                 request->unit);
-    if (result == RELOAD_APPLIED || result == RELOAD_UNKNOWN)
+    if (result != RELOAD_REFUSED)
         return CTL_OK;
     int rc = put_back(request, target);
     if (put_back(request, previous) != CTL_OK || rc != CTL_OK)

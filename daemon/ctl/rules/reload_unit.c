@@ -33,17 +33,17 @@ enum reload_result reload_unit(const char *unit, const char *listen, bool again)
     const char *const reload[] = {"systemctl", "reload", unit, NULL};
     bool refused_earlier;
     if (strcmp(unit, "none") == 0)
-        return RELOAD_UNKNOWN;
+        return RELOAD_NONE;
     if (ctl_systemctl(active) != 0) {
         fprintf(stderr, "%s is not running under systemd: send SIGHUP to the daemon to apply the file\n", unit);
-        return RELOAD_UNKNOWN;
+        return RELOAD_NONE;
     }
     double before = scrape_applied_at(listen, &refused_earlier);
     if (ctl_systemctl(reload) != 0)
         return RELOAD_REFUSED;
     if (isnan(before)) {
         fprintf(stderr, "%s was told to reload; its metrics cannot be read, so only its log shows the result\n", unit);
-        return RELOAD_UNKNOWN;
+        return RELOAD_UNSEEN;
     }
     return wait_applied(listen, before, refused_earlier || again) ? RELOAD_APPLIED : RELOAD_REFUSED;
 }

@@ -8,7 +8,8 @@
 
 enum reload_result {
     RELOAD_APPLIED,
-    RELOAD_UNKNOWN, /* nothing to reload, not running, or without metrics to know it by; the reason is printed */
+    RELOAD_NONE,    /* nothing to reload, or not running, which is printed */
+    RELOAD_UNSEEN,  /* reloaded, without metrics to know the result by, which is printed */
     RELOAD_REFUSED, /* by the unit's check or by the daemon, or the daemon has not applied the file within 15 s */
 };
 
