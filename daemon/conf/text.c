@@ -1,5 +1,6 @@
 #include "conf/text.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
@@ -49,12 +50,21 @@ int text_check_device(const char *text, int64_t min, int64_t max, struct err *er
     return 0;
 }
 
+static bool is_ipv6(const char *text, const char *end)
+{
+    char host[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    size_t len = (size_t)(end - text);
+    return len < sizeof(host) && snprintf(host, sizeof(host), "%.*s", (int)len, text) > 0 &&
+           inet_pton(AF_INET6, host, &address) == 1;
+}
+
 /* Of a URL: HOST, HOST:PORT or [IPV6]:PORT before its path. */
 static bool is_authority(const char *text)
 {
     const char *end = text + strcspn(text, "/");
-    const char *host_end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":/");
-    if (!host_end || host_end > end)
+    const char *host_end = *text == '[' ? strchr(text, ']') : text + strcspn(text, ":/[]");
+    if (!host_end || host_end > end || (*text == '[' && !is_ipv6(text + 1, host_end)))
         return false;
     const char *colon = host_end + (*text == '[');
     if (colon == end)

@@ -450,7 +450,8 @@ def test_what_is_wrong_with_a_file_is_named_with_line_and_column(tmp_path):
     assert done.stderr.startswith(f"{file}:4:1: lables: unknown key, did you mean labels?")
 
 
-@pytest.mark.parametrize("url", ["http://h:50000000", "http://[::1:5000", "http://h:0", "http://h:50a", "https://fe80::1/", "http://h:"])
+@pytest.mark.parametrize("url", ["http://h:50000000", "http://[::1:5000", "http://h:0", "http://h:50a", "https://fe80::1/", "http://h:",
+                                 "http://[]", "http://[]:80", "http://[nonsense]:80", "http://a]b", "http://a[b]:80", "http://[::1]b"])
 def test_an_address_that_is_none_is_named(tmp_path, url):
     file = tmp_path / "bad.yaml"
     file.write_text(f'name: noord\napi: {{url: "{url}"}}\nto: "tcp://127.0.0.1:1"\n')
