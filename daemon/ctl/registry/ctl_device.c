@@ -133,10 +133,13 @@ static const char secret_sql[] =
                     "   and public.st_dwithin(p.geom::public.geography,"
                     "                         public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
                     "4326)::public.geography, 1))"
-                    " select team from (table named union all table near) f where secret order by since desc limit 1";
+                    " select team, exists (select from named) from (table named union all table near) f where secret "
+                    "order by since desc limit 1";
 
-static int find_secrecy(const struct device_request *request, struct found_place *at)
+/* ret_option: the option by which the placement that is secret was found. */
+static int find_secrecy(const struct device_request *request, struct found_place *at, const char **ret_option)
 {
+    *ret_option = "--at";
     if (at->secret)
         return CTL_OK;
     const char *values[] = {at->lon, at->lat, request->address ? request->address : at->address};
@@ -144,6 +147,8 @@ static int find_secrecy(const struct device_request *request, struct found_place
     int status = row ? CTL_OK : CTL_FAILED;
     if (row && PQntuples(row) > 0) {
         at->secret = true;
+        if (request->address && *PQgetvalue(row, 0, 1) == 't')
+            *ret_option = "--address";
         free(at->team);
         at->team = PQgetisnull(row, 0, 0) ? NULL : mem_strdup(PQgetvalue(row, 0, 0));
     }
@@ -152,11 +157,12 @@ static int find_secrecy(const struct device_request *request, struct found_place
 }
 
 /* A secret home stays one: also under another device. */
-static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at)
+static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at,
+                                     const char *option)
 {
     if (!at->secret || (request->secret && request->team))
         return request->team;
-    fprintf(stderr, "mobeyectl " VERB ": note: --at: the placement there is secret%s%s; this one is too\n",
+    fprintf(stderr, "mobeyectl " VERB ": note: %s: the placement there is secret%s%s; this one is too\n", option,
             at->team ? ", of team " : "", at->team ? at->team : "");
     return request->team ? request->team : at->team;
 }
@@ -165,7 +171,7 @@ static int place_device(const struct device_request *request)
 {
     struct found_place at;
     char from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
-    const char *from, *until;
+    const char *from, *until, *option;
     if (!request->at)
         return ctl_usage(VERB, "missing option --at PLACE");
     int status = find_place(VERB, request->conn, "--at", request->at, &at);
@@ -176,9 +182,9 @@ static int place_device(const struct device_request *request)
     if (status == CTL_OK)
         status = check_place(request, at.lon, at.lat);
     if (status == CTL_OK)
-        status = find_secrecy(request, &at);
+        status = find_secrecy(request, &at, &option);
     if (status == CTL_OK) {
-        const char *team = take_over_secrecy(request, &at);
+        const char *team = take_over_secrecy(request, &at, option);
         const char *values[] = {request->device.text,
                                 at.lon,
                                 at.lat,
