@@ -28,6 +28,11 @@ static double changed_at(const char *path)
     return path && stat(path, &st) == 0 ? (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 : 0;
 }
 
+static bool answers(const struct conf *conf)
+{
+    return !isnan(scrape_applied_at(conf->http_listen, NULL));
+}
+
 static bool is_up_to_date(const struct setup *s, const struct conf *conf)
 {
     double taken_up = scrape_applied_at(conf->http_listen, NULL);
@@ -69,7 +74,6 @@ static int fail_restart(const char *unit, const char *key)
 
 static int bring_up_to_date(struct setup *s, const struct conf *conf, const char *unit)
 {
-    bool silent = conf->http_listen && isnan(scrape_applied_at(conf->http_listen, NULL));
     int status = CTL_OK;
     if (is_up_to_date(s, conf))
         setup_is(s, "%s uses the present files", unit);
@@ -77,9 +81,10 @@ static int bring_up_to_date(struct setup *s, const struct conf *conf, const char
         status = call_systemctl(s, "reload", unit);
     if (status != CTL_OK)
         return status;
-    if (silent)
+    bool applied = !conf->http_listen || (s->dry_run ? answers(conf) : wait_up_to_date(s, conf));
+    if (!applied && !answers(conf))
         return fail_restart(unit, "http.listen");
-    if (!s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
+    if (!applied)
         return ctl_fail(SETUP_VERB, "%s has not applied the files (see journalctl -u %s)", unit, unit);
     return ctl_daemon(conf) == 0 ? fail_restart(unit, "journal.directory") : CTL_OK;
 }
