@@ -23,6 +23,20 @@ def test_a_daemon_that_ought_to_run_and_does_not_is_a_problem(ready):
     assert problems(ready) == ["PROBLEM  daemon       the daemon is not running: systemctl status mobeyed; journalctl -u mobeyed -n 20"]
 
 
+MOVED = "s/127.0.0.1:9464/127.0.0.1:9469/; s|/var/lib/mobeyed/journal|/var/lib/mobeyed/other|"
+
+
+def test_an_instance_that_does_not_run_is_a_problem_though_another_runs(ready):
+    ready.must("bash", "-c", f"sed '{MOVED}' /etc/mobeyed/mobeyed.yaml > /etc/mobeyed/north.yaml && chgrp mobeyed /etc/mobeyed/north.yaml")
+    assert any("the daemon is not running" in line for line in problems(ready, "-c", "/etc/mobeyed/north.yaml"))
+
+
+def test_a_daemon_that_runs_with_neither_address_nor_journal_of_the_file_is_a_problem(ready):
+    ready.must("sed", "-i", MOVED, "/etc/mobeyed/mobeyed.yaml")
+    assert any("mobeyed.service runs, but with neither the journal nor the http.listen of the file" in line
+               for line in problems(ready)), problems(ready)
+
+
 @pytest.mark.parametrize("path, mode, told", [
     (f"{JOURNAL}/lock", "0600", f"{JOURNAL}/lock belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),
     (JOURNAL, "0750", f"{JOURNAL} belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),

@@ -3,24 +3,33 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/lib/connect.h"
 #include "ctl/operate/doctor.h"
 
 #define CHECK "daemon"
 
-/* The unit is meant to run, and does not: it is enabled, or systemd starts it again and again. */
-static bool unit_is_down(void)
+enum unit_state {
+    UNIT_OFF,  /* is not meant to run, or is not there */
+    UNIT_DOWN, /* is meant to run, and does not: it is enabled, or systemd starts it again and again */
+    UNIT_RUNS,
+};
+
+static enum unit_state state_of(const char *unit)
 {
-    char line[128];
+    char line[128], command[CONNECT_UNIT_SIZE + 80];
     bool enabled = false, active = false, inactive = true;
-    FILE *pipe = popen("systemctl show mobeyed.service -p UnitFileState -p ActiveState 2> /dev/null", "re");
+    snprintf(command, sizeof(command), "systemctl show %s -p UnitFileState -p ActiveState 2> /dev/null", unit);
+    FILE *pipe = popen(command, "re");
     while (pipe && fgets(line, sizeof(line), pipe)) {
         enabled |= strcmp(line, "UnitFileState=enabled\n") == 0;
         active |= strcmp(line, "ActiveState=active\n") == 0;
         inactive &= strncmp(line, "ActiveState=", 12) != 0 || strcmp(line, "ActiveState=inactive\n") == 0;
     }
     if (!pipe || pclose(pipe) != 0)
-        return false;
-    return !active && (enabled || !inactive);
+        return UNIT_OFF;
+    if (active)
+        return UNIT_RUNS;
+    return enabled || !inactive ? UNIT_DOWN : UNIT_OFF;
 }
 
 static void say_answering(struct doctor *d)
@@ -35,6 +44,23 @@ static void say_answering(struct doctor *d)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs with the configuration that it loaded last");
 }
 
+/* Neither the journal nor the address of the file says that a daemon runs. */
+static void say_unit(struct doctor *d)
+{
+    char unit[CONNECT_UNIT_SIZE];
+    bool is_its_file = connect_unit_of(CONNECT_DAEMON_USER, d->conf->file, unit);
+    enum unit_state state = state_of(unit);
+    if (state == UNIT_DOWN)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "systemctl status mobeyed; journalctl -u mobeyed -n 20",
+                   "the daemon is not running");
+    else if (state == UNIT_RUNS && is_its_file && geteuid() == 0)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK,
+                   "a change of http.listen or journal.directory requires systemctl restart mobeyed",
+                   "%s runs, but with neither the journal nor the http.listen of the file", unit);
+    else
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "no daemon runs with this configuration");
+}
+
 void doctor_daemon(struct doctor *d)
 {
     if (d->answers)
@@ -47,9 +73,6 @@ void doctor_daemon(struct doctor *d)
             "process %d has the journal open, but does not answer at %s", d->daemon, d->conf->http_listen);
     else if (d->daemon != 0)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "process %d has the journal open", d->daemon);
-    else if (unit_is_down())
-        doctor_say(d, DOCTOR_PROBLEM, CHECK, "systemctl status mobeyed; journalctl -u mobeyed -n 20",
-                   "the daemon is not running");
     else
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "no daemon runs with this configuration");
+        say_unit(d);
 }

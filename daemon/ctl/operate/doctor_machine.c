@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
@@ -439,7 +440,10 @@ void doctor_unit(struct doctor *d)
 {
     char line[4096], allowed[4096] = "", denied[4096] = "";
     unsigned problems = d->printed[DOCTOR_PROBLEM];
-    FILE *pipe = popen("systemctl show " USER ".service -p IPAddressAllow -p IPAddressDeny 2> /dev/null", "re");
+    char unit[CONNECT_UNIT_SIZE], command[CONNECT_UNIT_SIZE + 80];
+    connect_unit_of(USER, d->conf->file, unit);
+    snprintf(command, sizeof(command), "systemctl show %s -p IPAddressAllow -p IPAddressDeny 2> /dev/null", unit);
+    FILE *pipe = popen(command, "re");
     while (pipe && fgets(line, sizeof(line), pipe)) {
         if (strncmp(line, "IPAddressAllow=", 15) == 0)
             snprintf(allowed, sizeof(allowed), "%s", line + 15);

@@ -69,7 +69,8 @@ stop) stop ;;
 restart) stop; start ;;
 status) pid ;;
 is-active) pid > /dev/null ;;
-show) echo UnitFileState=enabled && { pid > /dev/null && echo ActiveState=active || echo ActiveState=inactive; } ;;
+# An instance is enabled and never runs.
+show) echo UnitFileState=enabled && { [[ "$*" != *@* ]] && pid > /dev/null && echo ActiveState=active || echo ActiveState=inactive; } ;;
 reload)
     MAINPID=$(pid)
     export MAINPID PATH
