@@ -169,26 +169,19 @@ comment on function mobeye.hide_late() is
     'Hides again what changes of placements within the last ten minutes made secret, including batches that were being '
     'stored at the time, and what was stored since then under earlier names of devices.';
 
--- By its placements, not by the names of devices: it keeps the name that its device had then, and its place may be that of another
--- device. Not by the place: two flats may have one point.
+-- By its placement, not by the names of devices: it keeps the name that its device had then, and its place may be that of another
+-- device. Other placements at that address are the business of mobeyectl, as for a place given in any other way.
 create or replace function mobeye.incident_secrecy(incident_id bigint, out secret boolean, out team text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
     select i.secret or coalesce(p.secret, false), case when i.secret and p.secret is not true then i.secret_team else p.team end
       from mobeye.incident i
-      left join lateral (
-            select q.secret, q.team from mobeye.placement q
-             where q.placement_id = coalesce(i.placement_id, i.device_placement_id)
-                -- as mobeyectl device place compares an address: one that was secret at any time makes it secret
-                or regexp_replace(lower(q.address), '[ ,]+', ' ', 'g')
-                   = (select regexp_replace(lower(o.address), '[ ,]+', ' ', 'g') from mobeye.placement o where o.placement_id = i.placement_id)
-             order by q.secret desc, q.placement_id = i.placement_id desc nulls last, lower(q.during) desc limit 1) p on true
+      left join mobeye.placement p on p.placement_id = coalesce(i.placement_id, i.device_placement_id)
      where i.incident_id = incident_secrecy.incident_id and not mobeye.is_closed_to_viewer(i)
 $$;
 comment on function mobeye.incident_secrecy(bigint) is
-    'Whether an incident, or a placement of its own or at its address, is secret, and for which team: for another device that is placed '
-    'there.';
+    'Whether an incident or its placement is secret, and for which team: for another device that is placed there.';
 
 create or replace function mobeye.reveal(incident_id bigint, reason text) returns void
 language plpgsql

@@ -33,6 +33,12 @@ class Rewind(SchemaTest):
         notify = self.next_notify(daemon)
         self.assertEqual((notify.relname, notify.extra), (b"mobeye_journal", JOURNAL.encode()))
 
+    def test_is_not_storing(self):
+        stored_at = "select updated_at from mobeye.journal_position"
+        before = self.value(self.superuser, stored_at)
+        self.rewind(10)
+        self.assertEqual(self.value(self.superuser, stored_at), before)  # from then on what was stored is verified again
+
     def next_notify(self, conn):
         while (notify := conn.pgconn.notifies()) is None:
             self.assertTrue(select.select([conn], [], [], PATIENCE_S)[0], "no NOTIFY came")
