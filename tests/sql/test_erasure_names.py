@@ -202,7 +202,7 @@ class MistypedAccountOfSecretHome(MistypedAccount):
         self.register()
         (found,) = self.value(self.superuser, "select mobeye.subject_export('Dorpsweg 2', null, null, null)")
         self.assertEqual([incident["incident_id"] for incident in found["incidents"]], [self.incident_id])
-        self.assertFalse({"extent", "cell", "secret_team", "areas"} & set(found["incidents"][0]))
+        self.assertFalse({"extent", "cell", "secret_team", "areas", "areas_throughout"} & set(found["incidents"][0]))
         self.assertEqual(found["alerts"][0]["event_id"], "e's")
         self.assertFalse({"team", "placement_id", "areas", "wijk_code", "buurt_code"} & set(found["alerts"][0]))
         self.assertNotIn("noord", json.dumps([found[key] for key in ("alerts", "incidents", "mutes")]))
