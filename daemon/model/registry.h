@@ -72,7 +72,7 @@ struct registry {
     struct hash devices, addresses, words;
     size_t n_registered;
     size_t n_holdings; /* of addresses, by all devices */
-    uint64_t seed; /* of the hashes: senders cannot choose ids that collide */
+    uint64_t seed;     /* of the hashes: senders cannot choose ids that collide */
     uint32_t load;
 };
 

@@ -26,8 +26,8 @@ void batch_identities_search_encode(const struct encoded_batch *encoded, struct 
 void batch_identities_found(struct encoded_batch *encoded, const PGresult *places);
 bool batch_identities_any_found(const struct encoded_batch *encoded);
 
-/* Those of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where two devices share one), or the parameters
- * of batch_claim_sql. */
+/* Those of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where two devices share one), or the
+ * parameters of batch_claim_sql. */
 enum { BATCH_CLAIM_PARAMS = 3 };
 extern const char batch_claim_sql[];
 extern const Oid batch_claim_types[BATCH_CLAIM_PARAMS];

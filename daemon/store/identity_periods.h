@@ -1,7 +1,7 @@
 /*
- * The periods in which identities are stored (sql/code/identities.sql): the current one, which takes those of new alerts,
- * and the closed ones. A closed period never changes; its filter says which identities may be in it, so that only those
- * are looked up. A filter has every identity of its period, and takes about one in a hundred others for one.
+ * The periods in which identities are stored (sql/code/identities.sql): the current one, which takes those of new
+ * alerts, and the closed ones. A closed period never changes; its filter says which identities may be in it, so that
+ * only those are looked up. A filter has every identity of its period, and takes about one in a hundred others for one.
  */
 #ifndef MOBEYE_STORE_IDENTITY_PERIODS_H
 #define MOBEYE_STORE_IDENTITY_PERIODS_H
@@ -15,8 +15,9 @@
 
 struct identity_period {
     uint32_t number;
-    bool made;       /* the database has its filter */
-    uint64_t *words; /* the filter, 1.5 bytes an identity; NULL: it is not here, and any identity may be in the period */
+    bool made; /* the database has its filter */
+    uint64_t
+        *words; /* the filter, 1.5 bytes an identity; NULL: it is not here, and any identity may be in the period */
     size_t n;
 };
 

@@ -183,8 +183,9 @@ Test(retry, takes_out_what_is_stored_already)
     struct err err;
     int64_t id = set_one_aside();
     /* identity_of(STR("/mobeye/gateway-a"), STR("000002")), and the device by the alert's own identity. */
-    rig_sql(&rig, "insert into mobeye.alert_identity (id, device, period) select '5631d671-9b97-096d-fdb4-006ad27f45b4',"
-                  " ('x' || left(replace(identity::text, '-', ''), 16))::bit(64)::bigint, 1 from mobeye.quarantine");
+    rig_sql(&rig,
+            "insert into mobeye.alert_identity (id, device, period) select '5631d671-9b97-096d-fdb4-006ad27f45b4',"
+            " ('x' || left(replace(identity::text, '-', ''), 16))::bit(64)::bigint, 1 from mobeye.quarantine");
     cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_DUPLICATE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert", "2");
