@@ -147,9 +147,15 @@ static bool endpoint_of(const struct sample *sample, struct str *ret)
     return true;
 }
 
+/* Empty where nothing was fetched. */
+static const char *text_of(const struct scrape *scrape)
+{
+    return scrape->text.data ? scrape->text.data : "";
+}
+
 double scrape_value(const struct scrape *scrape, const char *name, const struct str *endpoint)
 {
-    const char *at = scrape->text.data;
+    const char *at = text_of(scrape);
     struct sample sample;
     double sum = NAN;
     while (next_sample(&at, &sample)) {
@@ -163,7 +169,7 @@ double scrape_value(const struct scrape *scrape, const char *name, const struct 
 
 bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret)
 {
-    const char *at = scrape->text.data;
+    const char *at = text_of(scrape);
     struct sample sample;
     while (next_sample(&at, &sample))
         if (str_is(sample.name, "received_total") && endpoint_of(&sample, ret) && i-- == 0)
