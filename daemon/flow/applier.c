@@ -435,6 +435,11 @@ int64_t applier_applied_until_us(struct applier *a)
     return noted_us < until_us ? noted_us : until_us;
 }
 
+int64_t applier_unverified_us(const struct applier *a)
+{
+    return writer_unverified_us(a->writer);
+}
+
 void applier_mark_silent(struct applier *a, struct str device)
 {
     writer_mark_silent(a->writer, device);

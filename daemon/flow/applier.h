@@ -44,6 +44,9 @@ void applier_stop(struct applier *applier);
 /* Wall time before which everything received is stored and counted in the status of its device. */
 int64_t applier_applied_until_us(struct applier *applier);
 
+/* As writer_unverified_us(). */
+int64_t applier_unverified_us(const struct applier *applier);
+
 /* Removes stored segments older than journal.keep. */
 void applier_purge_segments(struct applier *applier);
 

@@ -80,6 +80,7 @@ static void on_report(void *ctx, struct maintenance_report *ret)
         .journal_uuid = journal_uuid(p->journal),
         .accepting_since_us = p->accepting_since_us,
         .applied_until_us = applier_applied_until_us(p->applier),
+        .unverified_us = applier_unverified_us(p->applier),
         .endpoints = p->endpoints,
         .n_endpoints = n,
     };

@@ -175,15 +175,16 @@ static void on_premade_result(struct journal_session *j, PGresult *result)
 
 static void read_position(struct journal_session *j)
 {
-    char journal[IDENTITY_TEXT_SIZE], sql[400];
+    char journal[IDENTITY_TEXT_SIZE], sql[500];
     j->due &= ~(unsigned)DUE_POSITION;
     j->position = (struct journal_position){0};
     j->position_read = false;
-    snprintf(sql, sizeof(sql),
-             "select r.value, a.value, p.position, p.checksum, (extract(epoch from p.updated_at) * 1000000)::bigint "
-             "from mobeye.counter r join mobeye.counter a on a.name = 'areas' left join mobeye.journal_position p on "
-             "p.journal = '%s' where r.name = 'registry'",
-             identity_text(j->journal, journal));
+    snprintf(
+        sql, sizeof(sql),
+        "select r.value, a.value, position, checksum, (1e6 * extract(epoch from least(updated_at, verified_until)))"
+        "::bigint from mobeye.counter r join mobeye.counter a on a.name = 'areas' left join (mobeye.journal_position "
+        "left join mobeye.daemon using (journal)) on journal = '%s' where r.name = 'registry'",
+        identity_text(j->journal, journal));
     set_state(j, JOURNAL_SESSION_READING, "how far the journal is stored");
     session_send(j->session, sql);
 }
@@ -220,7 +221,7 @@ static void on_position_result(struct journal_session *j, PGresult *result)
     j->position_read = true;
     j->position = (struct journal_position){
         .stored = {.known = !PQgetisnull(result, 0, 2), number_at(result, 2), number_at(result, 3)},
-        .stored_us = (int64_t)number_at(result, 4),
+        .verified_until_us = (int64_t)number_at(result, 4),
         .registry_version = number_at(result, 0),
         .areas_version = number_at(result, 1),
     };
@@ -439,8 +440,7 @@ bool journal_session_ready(const struct journal_session *j)
 
 bool journal_session_position_holds(const struct journal_session *j)
 {
-    bool known = j->state == JOURNAL_SESSION_READY || j->state == JOURNAL_SESSION_RECHECKING ||
-                 j->state == JOURNAL_SESSION_REPREMAKING;
+    bool known = STATE_BIT(j->state) & (TO(READY) | TO(RECHECKING) | TO(REPREMAKING));
     return known && !(j->due & (DUE_CONNECT | DUE_POSITION));
 }
 

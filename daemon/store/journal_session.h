@@ -13,7 +13,7 @@ struct journal_session;
 
 struct journal_position {
     struct writer_position stored;
-    int64_t stored_us;                        /* wall time: when it last moved; valid where it is known */
+    int64_t verified_until_us; /* wall time: what was stored before is verified; valid where it is known */
     uint64_t registry_version, areas_version; /* at the time that it was read */
 };
 

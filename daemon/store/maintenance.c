@@ -99,6 +99,15 @@ static void append_time(int64_t wall_us, struct buf *out)
         buf_printf(out, "to_timestamp(%" PRId64 ".%06d)", wall_us / CLOCK_SECOND, (int)(wall_us % CLOCK_SECOND));
 }
 
+/* INT64_MAX: null. */
+static void append_interval(int64_t us, struct buf *out)
+{
+    if (us == INT64_MAX)
+        buf_printf(out, "null");
+    else
+        buf_printf(out, "interval '%" PRId64 " microseconds'", us);
+}
+
 static void append_endpoints(const struct maintenance *m, const struct maintenance_report *report, struct buf *out)
 {
     buf_printf(out, "array[");
@@ -110,10 +119,7 @@ static void append_endpoints(const struct maintenance *m, const struct maintenan
     for (size_t i = 0; i < report->n_endpoints; i++) {
         int64_t every_us = report->endpoints[i].expect_every_us;
         buf_printf(out, i ? ", " : "");
-        if (every_us > 0)
-            buf_printf(out, "interval '%" PRId64 " microseconds'", every_us);
-        else
-            buf_printf(out, "null");
+        append_interval(every_us > 0 ? every_us : INT64_MAX, out);
     }
     buf_printf(out, "]::interval[], array[");
     for (size_t i = 0; i < report->n_endpoints; i++) {
@@ -139,6 +145,8 @@ static void send_report(struct maintenance *m)
     append_time(report.applied_until_us, &sql);
     buf_printf(&sql, ", ");
     append_endpoints(m, &report, &sql);
+    buf_printf(&sql, ", ");
+    append_interval(report.unverified_us, &sql);
     buf_printf(&sql, ")");
     set_state(m, MAINTENANCE_REPORTING, "a cycle begins");
     session_send(m->session, sql.data);

@@ -26,6 +26,7 @@ struct maintenance_report {
     const uint8_t *journal_uuid; /* 16 bytes */
     int64_t accepting_since_us;  /* since when it has accepted alerts without a break */
     int64_t applied_until_us;    /* everything received before this is stored, and device status written */
+    int64_t unverified_us;       /* as writer_unverified_us() */
     struct maintenance_endpoint {
         const char *name;
         int64_t expect_every_us; /* 0: it may stay silent */

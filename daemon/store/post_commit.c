@@ -248,19 +248,6 @@ static void on_verified(struct post_commit *p, const PGresult *result)
     }
 }
 
-static void on_raises_compared(struct post_commit *p)
-{
-    struct post_commit_queue *queue = &p->queue;
-    post_commit_queue_verified(queue);
-    if (queue->n_raises > 0 || queue->n_dropped == 0)
-        return;
-    log_warning(SUBJECT,
-                "verification caught up, but %" PRIu64
-                " raises were not compared with others nearby: too many waited. A person can verify their incidents",
-                queue->n_dropped);
-    queue->n_dropped = 0;
-}
-
 static void on_blockers_ended(const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++)
@@ -288,7 +275,7 @@ static void on_task_done(struct post_commit *p)
     else if (p->task == TASK_RULES)
         p->rules_due = false;
     else if (p->task == TASK_VERIFY)
-        on_raises_compared(p);
+        post_commit_queue_verified(&p->queue);
     else if (p->task == TASK_ANNOUNCE)
         post_commit_queue_announced(&p->queue);
     else if (p->task == TASK_DEVICES)
@@ -441,10 +428,10 @@ void post_commit_reconfigure(struct post_commit *p, const struct writer_options 
 }
 
 /* Not where the position is read while the writer is connected: nothing was lost then. */
-void post_commit_stored_before(struct post_commit *p, int64_t last_us)
+void post_commit_verified_until(struct post_commit *p, int64_t until_us)
 {
-    if (p->recheck_due && last_us < p->recheck_us)
-        p->recheck_us = last_us;
+    if (p->recheck_due && until_us < p->recheck_us)
+        p->recheck_us = until_us;
 }
 
 void post_commit_allow(struct post_commit *p, bool allowed)
@@ -463,7 +450,7 @@ void post_commit_batch(struct post_commit *p, struct encoded_batch *encoded, con
     for (size_t i = 0; i < batch->n; i++)
         if (!batch->rows[i].unreadable)
             device_status_update(p->devices, &batch->rows[i].alert, encoded->status[i] == ROW_STORE);
-    post_commit_queue_batch(&p->queue, batch, encoded_batch_rows_to_store(encoded), incidents);
+    post_commit_queue_batch(&p->queue, batch, encoded_batch_rows_to_store(encoded), incidents, loop_mono_us(p->loop));
     p->busy = busy;
     run_within(p, 0);
 }
@@ -477,6 +464,12 @@ void post_commit_mark_silent(struct post_commit *p, struct str device)
 int64_t post_commit_status_written_until_us(const struct post_commit *p)
 {
     return device_status_written_until_us(p->devices);
+}
+
+int64_t post_commit_unverified_us(const struct post_commit *p)
+{
+    bool rechecks = p->recheck_due || (p->state == POST_COMMIT_BUSY && p->task == TASK_RECHECK);
+    return rechecks ? INT64_MAX : post_commit_queue_waited_us(&p->queue, loop_mono_us(p->loop));
 }
 
 void post_commit_flush_now(struct post_commit *p)

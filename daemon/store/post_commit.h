@@ -27,9 +27,9 @@ void post_commit_start(struct post_commit *post_commit);
 /* As writer_reconfigure(). */
 void post_commit_reconfigure(struct post_commit *post_commit, const struct writer_options *options);
 
-/* The writer has connected again and stores more from now on. What it stored up to this wall time, before a crash or an
- * outage, may not be verified. */
-void post_commit_stored_before(struct post_commit *post_commit, int64_t last_us);
+/* The writer has connected again and stores more from now on. What it stored before, after this wall time, may not be
+ * verified, because of a crash or an outage. */
+void post_commit_verified_until(struct post_commit *post_commit, int64_t until_us);
 
 /* Whether the writer is connected to a database with this program's schema. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);
@@ -38,9 +38,10 @@ void post_commit_allow(struct post_commit *post_commit, bool allowed);
 void post_commit_batch(struct post_commit *post_commit, struct encoded_batch *encoded,
                        const struct incident_rows *incidents, bool busy);
 
-/* As writer_mark_silent(), writer_status_written_until_us() and writer_flush_now(). */
+/* As writer_mark_silent(), writer_status_written_until_us(), writer_unverified_us() and writer_flush_now(). */
 void post_commit_mark_silent(struct post_commit *post_commit, struct str device);
 int64_t post_commit_status_written_until_us(const struct post_commit *post_commit);
+int64_t post_commit_unverified_us(const struct post_commit *post_commit);
 void post_commit_flush_now(struct post_commit *post_commit);
 
 /* True where nothing waits, or nothing can be done now. Device status may wait, unless flushed now. */

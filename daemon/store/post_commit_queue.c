@@ -1,8 +1,10 @@
 #include "store/post_commit_queue.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/param.h"
 
@@ -81,9 +83,11 @@ void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, dou
 }
 
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
-                             const struct incident_rows *rows)
+                             const struct incident_rows *rows, int64_t now_us)
 {
     const struct incident_set *set = &rows->set;
+    if (queue->n_raises + queue->n_sent == 0)
+        queue->since_us = now_us;
     for (size_t i = 0; i < rows->n_changes; i++)
         post_commit_queue_hint(queue, rows->changes[i].id, rows->changes[i].op);
     if (set->n_incidents == 0)
@@ -98,6 +102,11 @@ void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch
             add_raise(queue, alert, incident->id, &last[alert->incident]);
     }
     free(last);
+}
+
+int64_t post_commit_queue_waited_us(const struct post_commit_queue *queue, int64_t now_us)
+{
+    return queue->n_raises + queue->n_sent > 0 ? now_us - queue->since_us : 0;
 }
 
 static int compare_raises(const void *a, const void *b)
@@ -162,6 +171,13 @@ void post_commit_queue_encode_hints(struct post_commit_queue *queue, struct buf 
 void post_commit_queue_verified(struct post_commit_queue *queue)
 {
     queue->n_sent = 0;
+    if (queue->n_raises > 0 || queue->n_dropped == 0)
+        return;
+    log_warning("post-commit",
+                "verification caught up, but %" PRIu64
+                " raises were not compared with others nearby: too many waited. A person can verify their incidents",
+                queue->n_dropped);
+    queue->n_dropped = 0;
 }
 
 void post_commit_queue_unverified(struct post_commit_queue *queue)

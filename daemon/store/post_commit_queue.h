@@ -26,7 +26,8 @@ enum { POST_COMMIT_RAISES_ONCE = 250 }; /* some ms for PostgreSQL */
 struct post_commit_queue {
     struct queued_raise *raises;
     size_t n_raises, cap_raises;
-    uint64_t n_dropped; /* raises that did not fit: their owner logs them, and sets it to 0 */
+    int64_t since_us;                                  /* monotonic: since when raises have waited without a break */
+    uint64_t n_dropped;                                /* raises that did not fit, and are not logged yet */
     struct queued_raise sent[POST_COMMIT_RAISES_ONCE]; /* encoded last: neither done nor failed yet */
     size_t n_sent;
     struct incident_change *hints;
@@ -40,9 +41,12 @@ void post_commit_queue_free(struct post_commit_queue *queue);
 /* Verification settings of the current rules; those of earlier rules remain valid for their incidents. */
 void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, double radius_m);
 
-/* A batch is committed. stored: encoded_batch_rows_to_store() of it. */
+/* A batch is committed. stored: encoded_batch_rows_to_store() of it. now_us: monotonic. */
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
-                             const struct incident_rows *rows);
+                             const struct incident_rows *rows, int64_t now_us);
+
+/* For how long raises have waited, those on their way too; 0: none waits. */
+int64_t post_commit_queue_waited_us(const struct post_commit_queue *queue, int64_t now_us);
 
 /* To be announced. */
 void post_commit_queue_hint(struct post_commit_queue *queue, uint64_t incident, enum incident_op op);

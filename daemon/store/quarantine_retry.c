@@ -123,7 +123,7 @@ static void run_post_commit(struct quarantine_retry *r, struct encoded_batch *en
     struct post_commit_queue queue = {0};
     struct buf hints[POST_COMMIT_ANNOUNCE_PARAMS] = {0}, raises[POST_COMMIT_VERIFY_PARAMS] = {0};
     post_commit_queue_widen(&queue, r->calls->verifies, r->calls->verify_radius_m);
-    post_commit_queue_batch(&queue, encoded->batch, encoded_batch_rows_to_store(encoded), &r->transaction.incidents);
+    post_commit_queue_batch(&queue, encoded->batch, encoded_batch_rows_to_store(encoded), &r->transaction.incidents, 0);
     if (queue.n_hints > 0) {
         post_commit_queue_encode_hints(&queue, hints);
         execute(r->conn, post_commit_announce_sql, POST_COMMIT_ANNOUNCE_PARAMS, post_commit_announce_types, hints);

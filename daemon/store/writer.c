@@ -274,7 +274,7 @@ static void on_position(void *ctx)
         set_state(w, WRITER_IDLE, "the batch is forgotten");
     }
     if (position.known)
-        post_commit_stored_before(w->post_commit, journal_session_position(w->session)->stored_us);
+        post_commit_verified_until(w->post_commit, journal_session_position(w->session)->verified_until_us);
     report_stale(w);
     resolve_uncertain(w, &position);
     w->submitted_seq = w->calls.on_position(w->ctx, position);
@@ -457,6 +457,11 @@ void writer_mark_silent(struct writer *w, struct str device)
 int64_t writer_status_written_until_us(const struct writer *w)
 {
     return post_commit_status_written_until_us(w->post_commit);
+}
+
+int64_t writer_unverified_us(const struct writer *w)
+{
+    return post_commit_unverified_us(w->post_commit);
 }
 
 void writer_flush_now(struct writer *w)

@@ -114,6 +114,10 @@ void writer_mark_silent(struct writer *writer, struct str device);
 /* Wall time of the first stored receipt that is not yet part of a device's status in the database; INT64_MAX: none. */
 int64_t writer_status_written_until_us(const struct writer *writer);
 
+/* For how long a raise has waited for its verification; 0: none waits; INT64_MAX: what was stored before a crash or an
+ * outage waits too. */
+int64_t writer_unverified_us(const struct writer *writer);
+
 /* For an orderly stop: device status is written now, not within a minute. */
 void writer_flush_now(struct writer *writer);
 

@@ -6,7 +6,7 @@
 grant usage on schema mobeye to mobeye_ingest;
 grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobeye.registry_log, mobeye.device,
     mobeye.device_address, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown, mobeye.device_status,
-    mobeye.maintenance_state, mobeye.identity_period to mobeye_ingest;
+    mobeye.maintenance_state, mobeye.identity_period, mobeye.daemon to mobeye_ingest;
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
 grant insert on mobeye.alert, mobeye.alert_origin, mobeye.snapshot to mobeye_ingest;
@@ -44,7 +44,7 @@ grant execute on function
     mobeye.refresh_states(text[]),
     mobeye.registry_since(bigint),
     mobeye.release_quarantined(bigint, uuid),
-    mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
+    mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[], interval),
     mobeye.report_maintenance(text[], interval[], text[]),
     mobeye.retention_due(text, interval, interval, interval, interval, interval),
     mobeye.retention_jobs(),

@@ -2,22 +2,25 @@
 -- for too long get an incident.
 
 -- The arrays belong together: endpoints, expect_every (null: not supervised) and last_received (null: nothing since the
--- daemon started). Endpoints that the daemon no longer has are deleted.
+-- daemon started). Endpoints that the daemon no longer has are deleted. unverified_for: for how long a raise has waited for its
+-- verification; null: what was stored before a crash or an outage waits too.
 create or replace function mobeye.report_daemon(journal uuid, instance text, accepting_since timestamptz,
                                             applied_until timestamptz, endpoints text[], expect_every interval[],
-                                            last_received timestamptz[]) returns void
+                                            last_received timestamptz[], unverified_for interval) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into mobeye.daemon as d (journal, instance, alive_at, applied_until, gap_until)
-    values (report_daemon.journal, report_daemon.instance, now(), report_daemon.applied_until, accepting_since)
+    insert into mobeye.daemon as d (journal, instance, alive_at, applied_until, gap_until, verified_until)
+    values (report_daemon.journal, report_daemon.instance, now(), report_daemon.applied_until, accepting_since,
+            coalesce(now() - unverified_for, accepting_since))
     on conflict on constraint daemon_pkey do update
        set instance = excluded.instance,
            alive_at = excluded.alive_at,
            applied_until = excluded.applied_until,
            gap_until = case when excluded.gap_until - d.alive_at > interval '5 minutes'
-                            then excluded.gap_until else d.gap_until end;
+                            then excluded.gap_until else d.gap_until end,
+           verified_until = coalesce(now() - unverified_for, d.verified_until);
     insert into mobeye.endpoint_status as s (instance, endpoint, expect_every, last_received_at)
     select report_daemon.instance, e.endpoint, e.expect_every, e.last_received
       from unnest(endpoints, report_daemon.expect_every, last_received) as e (endpoint, expect_every, last_received)
@@ -35,9 +38,9 @@ begin
        and s.silent_since is null;
 end
 $$;
-comment on function mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]) is
-    'A daemon reports that it is alive, until when it has stored what it received, and when its endpoints last received '
-    'something.';
+comment on function mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[], interval) is
+    'A daemon reports that it is alive, until when it has stored and verified what it received, and when its endpoints last '
+    'received something.';
 
 -- The incident of a silence has a key of its own: a device or an endpoint has at most one.
 create or replace function mobeye.silence_key(what text, name text) returns uuid

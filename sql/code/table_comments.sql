@@ -160,6 +160,8 @@ comment on table mobeye.daemon is 'The daemons, by journal, and when each last r
 comment on column mobeye.daemon.applied_until is 'Everything received before this time is stored.';
 comment on column mobeye.daemon.gap_until is
     'End of the last gap of more than 5 minutes in which the daemon received no alerts.';
+comment on column mobeye.daemon.verified_until is
+    'What this daemon stored before this time has been compared with what others raised nearby: mobeye.verify_incidents().';
 comment on table mobeye.endpoint_status is 'The endpoints of each daemon, and when each last received something.';
 comment on column mobeye.endpoint_status.since is 'When a daemon first reported it.';
 comment on column mobeye.endpoint_status.silent_since is 'Since when it has been silent; null if it is not.';

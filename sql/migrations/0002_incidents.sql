@@ -275,7 +275,8 @@ create table if not exists mobeye.daemon (
     instance text not null,
     alive_at timestamptz not null,
     applied_until timestamptz not null,
-    gap_until timestamptz not null
+    gap_until timestamptz not null,
+    verified_until timestamptz not null
 );
 
 create table if not exists mobeye.endpoint_status (

@@ -15,7 +15,7 @@ insert into mobeye.device (device_id, heartbeat, registered_at) values ('NL-1', 
 insert into mobeye.placement (device_id, during, geom)
     values ('NL-1', tstzrange(now() - interval '2 days', null), st_setsrid(st_point(5.38, 52.19), 4326));
 insert into mobeye.daemon values (gen_random_uuid(), 'gone', now() - interval '2 hours', now() - interval '2 hours',
-                                  now() - interval '5 days');
+                                  now() - interval '5 days', now() - interval '2 hours');
 """
 
 LEADERS = """select count(*) from mobeye.leader l

@@ -105,6 +105,26 @@ def test_what_was_stored_before_a_long_outage_is_verified_after_it(cluster, data
     wait_until(lambda: database.rows(verified) == [("A",), ("B",)], "both are verified")
 
 
+def test_what_waited_for_its_verification_for_long_is_verified_after_a_crash(database, daemons, context):
+    """More was stored in between: when that was tells nothing about the raises that waited. Nor does a second crash."""
+    daemon = daemons(database.ingest, more=VERIFY).start()
+    place = {"type": "Point", "coordinates": [5.38421, 52.19603], "accuracy_m": 5}
+    database.execute("revoke execute on function mobeye.verify_incidents from mobeye_ingest")
+    Dealer(context, daemon.address()).deliver([alert(name, device=name, location=place) for name in ("A", "B")])
+    database.wait_stored(2)
+    later = "select min(alive_at) > max(i.stored_at) from mobeye.daemon, mobeye.incident i"
+    for _ in range(2):
+        wait_until(lambda: database.value(later), "the daemon reports")
+        database.execute("revoke execute on function mobeye.verify_recent from mobeye_ingest")
+        daemon.kill()
+        for table, column in (("incident", "stored_at"), ("daemon", "verified_until"), ("daemon", "alive_at")):
+            database.execute(f"update mobeye.{table} set {column} = {column} - interval '1 hour'")
+        daemon.start()
+    database.execute("grant execute on function mobeye.verify_incidents, mobeye.verify_recent to mobeye_ingest")
+    verified = "select device_id from patrol.incidents where verified_by = 'second_device' order by 1"
+    wait_until(lambda: database.rows(verified) == [("A",), ("B",)], "both are verified")
+
+
 def test_connections_cut_under_load_lose_and_double_nothing(database, daemons):
     daemon = daemons(database.ingest, batch_max=100).start()
     load = Load(daemon.address(), "cut", window=50)

@@ -127,14 +127,14 @@ class TwoHomes(ErasureTest):
 
     def test_what_a_daemon_has_not_stored_yet_is_told(self):
         self.superuser.execute(
-            "insert into mobeye.daemon values (gen_random_uuid(), 'one', now(), now() - interval '45 days', now())")
+            "insert into mobeye.daemon values (gen_random_uuid(), 'one', now(), now() - interval '45 days', now(), now())")
         n, (left,) = self.erase("Kerkstraat 1")
         self.assertEqual(n, 3)
         self.assertRegex(left, "alerts that one received after .* are not stored yet")
 
     def test_a_daemon_that_may_come_back_with_alerts_is_told_of(self):
         self.superuser.execute("insert into mobeye.daemon values (gen_random_uuid(), 'one', now() - interval '3 days',"
-                               " now() - interval '45 days', now())")
+                               " now() - interval '45 days', now(), now())")
         n, (left,) = self.erase("Kerkstraat 1")
         self.assertEqual(n, 3)
         self.assertRegex(left, "one last reported at .*; if its journal has alerts received after .*, erase again once they are stored")
@@ -181,7 +181,7 @@ class Late(ErasureTest):
         self.assertEqual(self.apply(), 0)
         self.superuser.execute("update mobeye.placement set during = tstzrange(now() - interval '40 days', now() - interval '31 days 2 hours')")
         self.superuser.execute(
-            "insert into mobeye.daemon values (gen_random_uuid(), 'one', now(), now() - interval '10 days', now())")
+            "insert into mobeye.daemon values (gen_random_uuid(), 'one', now(), now() - interval '10 days', now(), now())")
         self.assertEqual(self.apply(), 0)
         self.superuser.execute("update mobeye.daemon set applied_until = now()")
         self.assertEqual(self.due(), [("placements", None, 1)])

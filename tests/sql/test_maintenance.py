@@ -43,7 +43,7 @@ class MaintenanceTest(SchemaTest):
         self.ingest.execute(
             "select mobeye.report_daemon(%s, %s, now() - %s::interval, now() - %s::interval, %s, %s::interval[],"
             " (select coalesce(array_agg(now() - a::interval order by i), '{}')"
-            "    from unnest(%s::text[]) with ordinality as h (a, i)))",
+            "    from unnest(%s::text[]) with ordinality as h (a, i)), interval '0')",
             [
                 journal,
                 instance,

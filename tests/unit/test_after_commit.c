@@ -163,7 +163,7 @@ static void raise_in(struct post_commit_queue *queue, uint64_t id, const char *d
     struct incident_rows rows = {.set = {.incidents = &incident, .n_incidents = 1}};
     static const uint8_t stored[] = {1};
     row.alert.incident = 0;
-    post_commit_queue_batch(queue, &batch, stored, &rows);
+    post_commit_queue_batch(queue, &batch, stored, &rows, at_s * CLOCK_SECOND);
 }
 
 static uint32_t encode_raises(struct post_commit_queue *queue)
@@ -201,6 +201,27 @@ Test(after_commit, raises_of_a_device_in_an_incident_are_one_and_wait_until_they
     post_commit_queue_free(&queue);
 }
 
+Test(after_commit, how_long_raises_wait_is_known_until_they_are_verified)
+{
+    static struct post_commit_queue queue;
+    post_commit_queue_widen(&queue, true, 150);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 100 * CLOCK_SECOND), 0, "none waits");
+    raise_in(&queue, 1, "NL-1", 10);
+    raise_in(&queue, 2, "NL-1", 40);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 50 * CLOCK_SECOND), 40 * CLOCK_SECOND);
+    cr_assert_eq(encode_raises(&queue), 2);
+    raise_in(&queue, 3, "NL-1", 60);
+    post_commit_queue_unverified(&queue);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 70 * CLOCK_SECOND), 60 * CLOCK_SECOND, "the first still waits");
+    cr_assert_eq(encode_raises(&queue), 3);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 70 * CLOCK_SECOND), 60 * CLOCK_SECOND, "on their way");
+    post_commit_queue_verified(&queue);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 80 * CLOCK_SECOND), 0);
+    raise_in(&queue, 4, "NL-1", 90);
+    cr_expect_eq(post_commit_queue_waited_us(&queue, 95 * CLOCK_SECOND), 5 * CLOCK_SECOND);
+    post_commit_queue_free(&queue);
+}
+
 Test(after_commit, raises_that_do_not_fit_are_counted)
 {
     static struct post_commit_queue queue;
@@ -230,13 +251,13 @@ Test(after_commit, an_incident_that_needs_no_verification_queues_none)
         list[i].alert = alert_of("NL-1", 0);
         list[i].alert.incident = i;
     }
-    post_commit_queue_batch(&queue, &batch, stored, &rows);
+    post_commit_queue_batch(&queue, &batch, stored, &rows, 0);
     cr_expect_eq(queue.n_raises, 0, "of equipment, of a drill, of restores");
     incidents[2].raised = true;
-    post_commit_queue_batch(&queue, &batch, none, &rows);
+    post_commit_queue_batch(&queue, &batch, none, &rows, 0);
     cr_expect_eq(queue.n_raises, 0, "a duplicate raises nothing");
     list[2].alert.phase = PHASE_RESTORE;
-    post_commit_queue_batch(&queue, &batch, stored, &rows);
+    post_commit_queue_batch(&queue, &batch, stored, &rows, 0);
     cr_expect_eq(queue.n_raises, 0);
     post_commit_queue_free(&queue);
 }

@@ -114,7 +114,7 @@ Test(journal_session, a_known_position_makes_it_ready)
     cr_expect(owner.positions == 1 && owner.readies == 1);
     const struct journal_position *position = journal_session_position(owner.session);
     cr_expect(position->stored.known && position->stored.position == 17 && position->stored.checksum == (uint64_t)-5);
-    cr_expect_eq(position->stored_us, 1795467851000000);
+    cr_expect_eq(position->verified_until_us, 1795467851000000);
     cr_expect(position->registry_version == 3 && position->areas_version == 4);
     cr_expect_eq(journal_session_partitions_until_us(owner.session), 1795467851000000);
     close_session();

@@ -219,7 +219,7 @@ Test(post_commit, an_answer_of_another_shape_verifies_nothing)
 static void connect_writer_again(int64_t last_us)
 {
     post_commit_allow(work, false);
-    post_commit_stored_before(work, last_us);
+    post_commit_verified_until(work, last_us);
     pass(loop, CLOCK_HOUR);
     post_commit_allow(work, true);
     pass(loop, 0);
@@ -237,7 +237,7 @@ static void assert_rechecks_since(int64_t last_us)
 Test(post_commit, what_was_stored_before_the_first_loss_is_verified_however_many_follow)
 {
     do_all();
-    post_commit_stored_before(work, CLOCK_SECOND); /* read again, while connected */
+    post_commit_verified_until(work, CLOCK_SECOND); /* read again, while connected */
     connect_writer_again(CLOCK_HOUR);
     assert_rechecks_since(CLOCK_HOUR);
     fail_query("57014");
@@ -250,13 +250,25 @@ Test(post_commit, what_was_stored_before_the_first_loss_is_verified_however_many
     assert_rechecks_since(3 * CLOCK_HOUR);
 }
 
+Test(post_commit, what_was_stored_before_is_unverified_until_it_has_been_looked_at)
+{
+    cr_expect_eq(post_commit_unverified_us(work), INT64_MAX, "the writer has only just connected");
+    do_all();
+    cr_expect_eq(post_commit_unverified_us(work), 0);
+    connect_writer_again(CLOCK_HOUR);
+    assert_rechecks_since(CLOCK_HOUR);
+    cr_expect_eq(post_commit_unverified_us(work), INT64_MAX, "the answer is awaited");
+    fail_query("57014");
+    cr_expect_eq(post_commit_unverified_us(work), INT64_MAX, "it failed");
+}
+
 Test(post_commit, what_becomes_due_while_a_recheck_is_on_its_way_is_rechecked_too)
 {
     do_all();
     connect_writer_again(CLOCK_HOUR);
     assert_rechecks_since(CLOCK_HOUR);
     post_commit_allow(work, false); /* the writer's session alone is lost */
-    post_commit_stored_before(work, 2 * CLOCK_HOUR);
+    post_commit_verified_until(work, 2 * CLOCK_HOUR);
     post_commit_allow(work, true);
     answer(0, 1, NULL);
     answer_to(RULES);
