@@ -291,13 +291,16 @@ socklen_t address_to_socket(const struct address *address, struct sockaddr_stora
     return len;
 }
 
+uint16_t address_port(const struct sockaddr_storage *of)
+{
+    if (of->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)of)->sin6_port);
+    return of->ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)of)->sin_port) : 0;
+}
+
 uint16_t address_bound_port(int fd)
 {
     struct sockaddr_storage own = {0};
     socklen_t len = sizeof(own);
-    if (getsockname(fd, (struct sockaddr *)&own, &len) != 0)
-        return 0;
-    if (own.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)&own)->sin6_port);
-    return own.ss_family == AF_INET ? ntohs(((const struct sockaddr_in *)(const void *)&own)->sin_port) : 0;
+    return getsockname(fd, (struct sockaddr *)&own, &len) == 0 ? address_port(&own) : 0;
 }

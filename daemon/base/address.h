@@ -56,6 +56,9 @@ bool address_within(const struct network *inner, const struct network *outer);
 /* For bind() and connect(), of which it returns the length; * becomes ::. 0: a name or a path. */
 socklen_t address_to_socket(const struct address *address, struct sockaddr_storage *ret);
 
+/* The port of a TCP socket's address; 0 for that of another. */
+uint16_t address_port(const struct sockaddr_storage *of);
+
 /* The port that a socket is bound to; 0: none. */
 uint16_t address_bound_port(int fd);
 

@@ -13,6 +13,7 @@
 #include <event2/event_struct.h>
 #include <zmq.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -89,10 +90,7 @@ static bool is_of_endpoint(int fd, bool accepted, const char *endpoint)
     const char *port = strrchr(endpoint, ':');
     if ((accepted ? getsockname : getpeername)(fd, (struct sockaddr *)&at, &size) != 0)
         return false;
-    if (strncmp(endpoint, "tcp://", 6) != 0)
-        return at.ss_family == AF_UNIX;
-    return at.ss_family != AF_UNIX &&
-           ntohs(((const struct sockaddr_in *)(const void *)&at)->sin_port) == atoi(port + 1);
+    return strncmp(endpoint, "tcp://", 6) == 0 ? address_port(&at) == atoi(port + 1) : at.ss_family == AF_UNIX;
 }
 
 static void add_connection(struct connections *connections, int fd, bool accepted, const char *endpoint)

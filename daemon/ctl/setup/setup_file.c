@@ -100,7 +100,7 @@ static bool is_edited(const struct config_edit *setting, struct str sample, stru
 {
     struct buf start = {0};
     append_edit(&start, sample, &(struct config_edit){.key = setting->key});
-    bool is = line.len >= start.len && memcmp(line.p, start.data, start.len) == 0;
+    bool is = start.len > 0 && line.len >= start.len && memcmp(line.p, start.data, start.len) == 0;
     struct str value = {line.p + start.len, is ? line.len - start.len : 0};
     buf_free(&start);
     if (!is || value.len == 0)
