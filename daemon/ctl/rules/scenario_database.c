@@ -300,11 +300,12 @@ static int report_in(struct scenario_database *d, const struct scenario_daemon *
                             names.data,
                             every.data,
                             received.data};
-    int rc = server_run(d->server->conn, "a daemon reports",
-                        "select mobeye.report_daemon($1::uuid, $2, to_timestamp($3::float8), to_timestamp($4::float8), "
-                        "string_to_array($5, ','), string_to_array($6, ',', 'null')::interval[], "
-                        "array(select to_timestamp(t) from unnest(string_to_array($7, ',', 'null')::float8[]) as t), interval '0')",
-                        7, values, err);
+    int rc = server_run(
+        d->server->conn, "a daemon reports",
+        "select mobeye.report_daemon($1::uuid, $2, to_timestamp($3::float8), to_timestamp($4::float8), "
+        "string_to_array($5, ','), string_to_array($6, ',', 'null')::interval[], "
+        "array(select to_timestamp(t) from unnest(string_to_array($7, ',', 'null')::float8[]) as t), interval '0')",
+        7, values, err);
     buf_free(&names);
     buf_free(&every);
     buf_free(&received);
