@@ -10,8 +10,9 @@
 const char identity_periods_sql[] =
     "select period, closed_at is not null, filter is not null from mobeye.identity_period order by period";
 
-const char identity_filter_sql[] = "select filter from mobeye.identity_period where period = $1";
-const Oid identity_filter_types[IDENTITY_FILTER_PARAMS] = {TYPE_INT4};
+const char identity_filter_sql[] =
+    "select substring(filter from $2 for 1048576) from mobeye.identity_period where period = $1";
+const Oid identity_filter_types[IDENTITY_FILTER_PARAMS] = {TYPE_INT4, TYPE_INT4};
 
 void identity_periods_clear(struct identity_periods *periods)
 {
@@ -26,6 +27,7 @@ static void move_filter(struct identity_periods *from, struct identity_period *t
 {
     for (size_t i = 0; i < from->n; i++)
         if (from->closed[i].number == to->number) {
+            to->whole = from->closed[i].whole;
             to->words = from->closed[i].words;
             to->n = from->closed[i].n;
             from->closed[i].words = NULL;
@@ -62,23 +64,37 @@ bool identity_periods_unfiltered(const struct identity_periods *periods)
 struct identity_period *identity_periods_next_filter(const struct identity_periods *periods)
 {
     for (size_t i = 0; i < periods->n; i++)
-        if (periods->closed[i].made && !periods->closed[i].words)
+        if (periods->closed[i].made && !periods->closed[i].whole)
             return &periods->closed[i];
     return NULL;
 }
 
-void identity_period_take_filter(struct identity_period *period, const PGresult *row)
+void identity_period_encode_slice(const struct identity_period *period, struct buf values[IDENTITY_FILTER_PARAMS])
+{
+    buf_be32(&values[0], period->number);
+    buf_be32(&values[1], (uint32_t)(period->n * sizeof(uint64_t)) + 1);
+}
+
+static void append_words(struct identity_period *period, const char *bytes, size_t n)
+{
+    period->words = mem_realloc(period->words, period->n + n, sizeof(*period->words));
+    uint64_t *words = period->words + period->n;
+    memcpy(words, bytes, n * sizeof(*words));
+    for (size_t i = 0; i < n; i++)
+        words[i] = be64toh(words[i]);
+    period->n += n;
+}
+
+void identity_period_take_slice(struct identity_period *period, const PGresult *row)
 {
     size_t len = PQntuples(row) == 1 ? (size_t)PQgetlength(row, 0, 0) : 0, n = len / sizeof(uint64_t);
-    if (n == 0 || len % sizeof(uint64_t) != 0) {
+    if (period->n + n == 0 || len % sizeof(uint64_t) != 0) {
         period->made = false;
         return;
     }
-    period->words = mem_realloc(NULL, n, sizeof(*period->words));
-    memcpy(period->words, PQgetvalue(row, 0, 0), len);
-    for (size_t i = 0; i < n; i++)
-        period->words[i] = be64toh(period->words[i]);
-    period->n = n;
+    if (n > 0)
+        append_words(period, PQgetvalue(row, 0, 0), n);
+    period->whole = len < IDENTITY_FILTER_SLICE;
 }
 
 static uint64_t bit(uint64_t hash, unsigned shift)
@@ -88,7 +104,7 @@ static uint64_t bit(uint64_t hash, unsigned shift)
 
 bool identity_period_may_have(const struct identity_period *period, uint64_t low)
 {
-    if (!period->words)
+    if (!period->whole)
         return true;
     uint64_t hash = low & 0xFFFFFFFFFFFF, word = period->words[(hash >> 24) % period->n];
     uint64_t bits = bit(hash, 0) | bit(hash, 6) | bit(hash, 12) | bit(hash, 18);

@@ -11,13 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "store/pgtype.h"
 
 struct identity_period {
     uint32_t number;
-    bool made; /* the database has its filter */
-    uint64_t
-        *words; /* the filter, 1.5 bytes an identity; NULL: it is not here, and any identity may be in the period */
+    bool made;       /* the database has its filter */
+    bool whole;      /* it is here; otherwise any identity may be in the period */
+    uint64_t *words; /* of the filter, 1.5 bytes an identity: those that are here */
     size_t n;
 };
 
@@ -39,13 +40,16 @@ bool identity_periods_take(struct identity_periods *periods, const PGresult *row
 /* A closed period whose filter the database had not made when they were read. */
 bool identity_periods_unfiltered(const struct identity_periods *periods);
 
-/* The first one whose filter the database has and that is not here; NULL: there is none. It is read by a statement with
- * the number as its parameter; the result may lack it, then the filter counts as not made. */
+/* The first one whose filter the database has and that is not here; NULL: there is none. It is read slice by slice,
+ * since libpq keeps a buffer as large as the largest value that it received: a statement, its parameters, which are
+ * appended to the bufs of values, and its binary result. The result may lack the slice, then the filter counts as not
+ * made. */
 struct identity_period *identity_periods_next_filter(const struct identity_periods *periods);
-enum { IDENTITY_FILTER_PARAMS = 1 };
+enum { IDENTITY_FILTER_PARAMS = 2, IDENTITY_FILTER_SLICE = 1048576 /* bytes, as in the statement */ };
 extern const char identity_filter_sql[];
 extern const Oid identity_filter_types[IDENTITY_FILTER_PARAMS];
-void identity_period_take_filter(struct identity_period *period, const PGresult *row);
+void identity_period_encode_slice(const struct identity_period *period, struct buf values[IDENTITY_FILTER_PARAMS]);
+void identity_period_take_slice(struct identity_period *period, const PGresult *row);
 
 /* Whether the identity may be stored in it. `low`: its last 8 bytes as a number, the first of them the highest. */
 bool identity_period_may_have(const struct identity_period *period, uint64_t low);

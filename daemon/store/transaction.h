@@ -29,7 +29,7 @@ enum transaction_state {
 
     /* Each in a transaction of its own: doing it twice, or for nothing, does no harm. Any failure -> RETRY_LATER. */
     TRANSACTION_READING_PERIODS, /* those of identities. -> READING_FILTER; else as NONE */
-    TRANSACTION_READING_FILTER,  /* one that the database has made. -> READING_FILTER, the next; else as NONE */
+    TRANSACTION_READING_FILTER,  /* a slice of one that is made. -> READING_FILTER, the next; else as NONE */
     TRANSACTION_ADDING_ORIGINS,  /* -> SEARCHING, OPENING */
     TRANSACTION_SEARCHING,       /* for identities that filters of earlier periods may contain. -> OPENING */
 

@@ -33,15 +33,15 @@ static void add_origins(struct transaction *t)
 static void read_filters(struct transaction *t)
 {
     const struct identity_period *next = t->without_filters ? NULL : identity_periods_next_filter(&t->periods);
-    struct buf number = {0};
+    struct buf values[IDENTITY_FILTER_PARAMS] = {0};
     if (next) {
-        buf_be32(&number, next->number);
+        identity_period_encode_slice(next, values);
         transaction_set_state(t, TRANSACTION_READING_FILTER, "the database has made it");
-        t->calls.send_params(t->ctx, identity_filter_sql, IDENTITY_FILTER_PARAMS, identity_filter_types, &number);
+        t->calls.send_params(t->ctx, identity_filter_sql, IDENTITY_FILTER_PARAMS, identity_filter_types, values);
     } else {
         add_origins(t);
     }
-    buf_free(&number);
+    transaction_free_values(values, IDENTITY_FILTER_PARAMS);
 }
 
 void transaction_read_periods(struct transaction *t, const char *reason)
@@ -85,7 +85,7 @@ void transaction_on_filter(struct transaction *t, PGresult *result)
 {
     struct identity_period *period = identity_periods_next_filter(&t->periods);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && period)
-        identity_period_take_filter(period, result);
+        identity_period_take_slice(period, result);
 }
 
 void transaction_on_filter_read(struct transaction *t)

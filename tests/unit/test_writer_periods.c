@@ -137,31 +137,78 @@ Test(periods, without_a_current_one_it_says_so_and_waits)
     cr_expect_eq(owner.committed, 10u);
 }
 
+static struct identity_periods read_periods(void)
+{
+    struct identity_periods periods = {0};
+    PGresult *rows = PQexecParams(rig.admin, identity_periods_sql, 0, NULL, NULL, NULL, NULL, 1);
+    cr_assert(identity_periods_take(&periods, rows));
+    PQclear(rows);
+    return periods;
+}
+
+static void read_slice(struct identity_period *period)
+{
+    struct buf values[IDENTITY_FILTER_PARAMS] = {0};
+    identity_period_encode_slice(period, values);
+    PGresult *row = PQexecParams(rig.admin, identity_filter_sql, IDENTITY_FILTER_PARAMS, identity_filter_types,
+                                 (const char *const[]){values[0].data, values[1].data}, (const int[]){4, 4},
+                                 (const int[]){1, 1}, 1);
+    identity_period_take_slice(period, row);
+    PQclear(row);
+    buf_free(&values[0]);
+    buf_free(&values[1]);
+}
+
+/* It is not consulted before all of it is here. The second is as large as a slice: only an empty one shows its end. */
+Test(periods, a_large_filter_is_read_in_slices)
+{
+    static const int words[] = {2 * IDENTITY_FILTER_SLICE / 8 + 3, IDENTITY_FILTER_SLICE / 8}, slices[] = {3, 2};
+    for (int i = 0; i < 2; i++) {
+        char sql[200];
+        snprintf(sql, sizeof(sql), "insert into mobeye.alert_identity values (gen_random_uuid(), 0, %d)", i + 1);
+        rig_sql(&rig, sql);
+        turn();
+        snprintf(
+            sql, sizeof(sql),
+            "update mobeye.identity_period set filter = decode(repeat('00', 8 * (%d - 1)) || repeat('ff', 8), 'hex') "
+            "where period = %d",
+            words[i], i + 1);
+        rig_sql(&rig, sql);
+        struct identity_periods periods = read_periods();
+        struct identity_period *period = identity_periods_next_filter(&periods);
+        cr_assert_eq(period->number, (unsigned)i + 1);
+        int n = 0;
+        for (; identity_periods_next_filter(&periods) == period; n++) {
+            cr_expect(identity_period_may_have(period, 0));
+            read_slice(period);
+        }
+        cr_expect_eq(n, slices[i]);
+        cr_expect_eq(period->n, (size_t)words[i]);
+        cr_expect_not(identity_period_may_have(period, 0));
+        cr_expect(identity_period_may_have(period, (uint64_t)(words[i] - 1) << 24));
+        identity_periods_clear(&periods);
+        rig_sql(&rig, "update mobeye.identity_period set filter = null");
+    }
+}
+
 /* Whatever the database puts into a filter is found in it, and little else. */
 Test(periods, the_filter_knows_all_and_few_others)
 {
     enum { STORED = 20000 };
-    struct identity_periods periods = {0};
     unsigned known = 0, others = 0;
     rig_sql(&rig,
             "insert into mobeye.alert_identity select md5(n::text)::uuid, 0, 1 from generate_series(1, 20000) as n");
     turn();
     rig_sql(&rig, "select mobeye.make_identity_filters()");
-    PGresult *rows = PQexecParams(rig.admin, identity_periods_sql, 0, NULL, NULL, NULL, NULL, 1);
-    cr_assert(identity_periods_take(&periods, rows));
-    PQclear(rows);
+    struct identity_periods periods = read_periods();
     cr_assert_eq(periods.current, 2u);
     struct identity_period *period = identity_periods_next_filter(&periods);
     cr_assert_eq(period->number, 1u);
-    uint32_t number = htobe32(period->number);
-    const char *values[] = {(const char *)&number};
-    rows = PQexecParams(rig.admin, identity_filter_sql, 1, identity_filter_types, values, (int[]){4}, (int[]){1}, 1);
-    identity_period_take_filter(period, rows);
-    PQclear(rows);
+    read_slice(period);
     cr_assert_eq(period->n, STORED * 12 / 64);
     cr_expect_null(identity_periods_next_filter(&periods));
-    rows = PQexecParams(rig.admin, "select uuid_send(md5(n::text)::uuid) from generate_series(1, 40000) as n", 0, NULL,
-                        NULL, NULL, NULL, 1);
+    PGresult *rows = PQexecParams(rig.admin, "select uuid_send(md5(n::text)::uuid) from generate_series(1, 40000) as n",
+                                  0, NULL, NULL, NULL, NULL, 1);
     for (int i = 0; i < PQntuples(rows); i++) {
         uint64_t low;
         memcpy(&low, PQgetvalue(rows, i, 0) + 8, sizeof(low));
