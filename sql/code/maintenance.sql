@@ -99,7 +99,7 @@ begin
                                           where c.incident_id = i.incident_id and c.active
                                             and not exists (select from mobeye.incident l
                                                              where l.incident_key = i.incident_key and l.incident_id > i.incident_id
-                                                               and l.device_id = c.device_id))))
+                                                               and l.device_id = c.device_id and l.active > 0))))
                 -- No queue shows it: nobody else would ever close it.
                 or i.restored_at is not null and mobeye.restored_in_mute(i.incident_id))
          order by i.incident_id limit 1000

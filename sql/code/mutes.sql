@@ -35,14 +35,15 @@ begin
                                            where p.device_id = c.device_id and p.during @> c.since)
                        from mobeye.incident_condition c
                       where c.incident_id = i.incident_id and c.device_id <> i.device_id) as d
-         where not exists (select from mobeye.mute m
-                            where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
-                              and m.at <= from_at and until_at <= least(m.until, m.ended_at)
-                              and (m.at > greatest(i.released_at, i.reopened_at)) is not false));
+         where ((select range_agg(tstzrange(m.at, least(m.until, m.ended_at), '[]')) from mobeye.mute m
+                  where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
+                    and m.at <= least(m.until, m.ended_at)
+                    and (m.at > greatest(i.released_at, i.reopened_at)) is not false)
+                @> tstzrange(from_at, until_at, '[]')) is not true);
 end
 $$;
 comment on function mobeye.devices_muted(mobeye.incident, timestamptz, timestamptz) is
-    'Whether each of the devices of an incident was muted all the time between two, by one mute that still applies to the incident.';
+    'Whether each of the devices of an incident was muted all the time between two, by mutes that still apply to the incident.';
 
 -- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
 -- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
@@ -95,8 +96,10 @@ begin
     return mobeye.is_mutable(i)
        and (mobeye.devices_muted(i, from_at, until_at)
             or exists (select from mobeye.mute m
-                        where m.area = any (coalesce(i.areas_throughout, i.areas)) and m.at <= from_at
-                          and least(m.until, m.ended_at) >= until_at and mobeye.mute_covers(m, i)));
+                        where m.area = any (coalesce(i.areas_throughout, i.areas)) and m.at <= least(m.until, m.ended_at)
+                          and mobeye.mute_covers(m, i)
+                        group by m.area
+                       having range_agg(tstzrange(m.at, least(m.until, m.ended_at), '[]')) @> tstzrange(from_at, until_at, '[]')));
 end
 $$;
 comment on function mobeye.muted_since(mobeye.incident, timestamptz, timestamptz) is

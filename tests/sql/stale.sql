@@ -121,22 +121,28 @@ insert into muted values ('still-muted', '-20 days', '1 day', true), ('muted-lat
     ('earlier', '-20 days', '1 day', false), ('earlier-unmuted', '-20 days', '-1 day', false), ('earlier-muted-again', '-20 days', '1 day', false),
     ('muted-in-the-queue', '-9 days', '1 day', false), ('noted', '-20 days', '1 day', false),
     -- It was in the queue before; another of its devices is active in it alone, when the first has begun the next one.
-    ('restored-before', '-9 days', '1 day', true), ('left-behind', '-20 days', '1 day', false);
+    ('restored-before', '-9 days', '1 day', true), ('left-behind', '-20 days', '1 day', false),
+    -- What its device began later is restored, and no longer stands for it.
+    ('before-restored', '-20 days', '1 day', false), ('earlier-renewed', '-20 days', '-8 days', false);
 insert into mobeye.device (device_id) select name from muted;
 insert into mobeye.mute (device_id, at, until, reason, muted_by) select name, now() + since, now() + until, 'x', 'x' from muted where since is not null;
 update mobeye.mute set ended_at = now() - interval '6 days', ended_by = 'x' where device_id = 'unmuted-lately';
+-- No one mute lasts from its beginning until the last renewal.
+insert into mobeye.mute (device_id, at, until, reason, muted_by) values ('earlier-renewed', now() - interval '9 days', now() - interval '2 days', 'x', 'x'),
+    ('earlier-renewed', now() - interval '3 days', now() + interval '1 day', 'x', 'x');
 insert into old select name, make(jsonb_build_object('device_id', name, 'team', 'noord', 'areas', '{}'::text[], 'created_at', at, 'first_seen', at, 'last_seen', at, 'last_received_at', at, 'accepting', accepting))
   from muted, (select now() - interval '10 days' as at) as t;
 insert into mobeye.incident_condition (condition, incident_id, active, device_id)
 select gen_random_uuid(), id, true, device from old cross join lateral (select what union all select 'still-muted' where what in ('joined', 'left-behind')) as d (device) where what not in ('restored-before', 'left-behind') or device <> what;
-select make(jsonb_build_object('device_id', what, 'team', 'noord', 'areas', '{}'::text[], 'incident_key', (select incident_key from mobeye.incident where incident_id = id))) from old where what like 'earlier%' or what = 'left-behind' \g /dev/null
+select make(jsonb_build_object('device_id', what, 'team', 'noord', 'areas', '{}'::text[], 'incident_key', (select incident_key from mobeye.incident where incident_id = id))) from old where what like 'earlier%' or what in ('left-behind', 'before-restored') \g /dev/null
+update mobeye.incident set restored_at = now(), restore_received_at = now(), active = 0 where device_id = 'before-restored' and incident_id not in (select id from old);
 update mobeye.incident set restored_at = first_seen, restore_received_at = now() - interval '8 days', active = 0 where incident_id = (select id from old where what = 'restored-before');
 select mobeye.add_history(id, action, note, actor => 't_jan') from old join (values
-    ('unmuted-long-ago', 'mute', 'unmuted'), ('earlier-unmuted', 'mute', 'unmuted'), ('earlier-muted-again', 'mute', 'muted: x'), ('muted-in-the-queue', 'mute', 'muted: x'), ('noted', 'note', 'x')) as h (name, action, note)
+    ('unmuted-long-ago', 'mute', 'unmuted'), ('earlier-unmuted', 'mute', 'unmuted'), ('earlier-muted-again', 'mute', 'muted: x'), ('earlier-renewed', 'mute', 'muted: x'), ('muted-in-the-queue', 'mute', 'muted: x'), ('noted', 'note', 'x')) as h (name, action, note)
     on name = what \g /dev/null
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'),
-          'earlier, earlier-muted-again, earlier-unmuted, joined, muted-long-ago, never-muted, unmuted-long-ago', 'nor what is active and was muted until less than 7 days ago');
+          'earlier, earlier-muted-again, earlier-renewed, earlier-unmuted, joined, muted-long-ago, never-muted, unmuted-long-ago', 'nor what is active and was muted until less than 7 days ago');
 
 -- One absurd value would end a job for all.
 select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, quote_nullable(replace(value, chr(10), ' '))))
