@@ -157,10 +157,10 @@ static int bind_once(struct endpoint_zmq *z)
 }
 
 /* libzmq's I/O thread releases the address a moment after zmq_close(). */
-static int bind_patiently(struct endpoint_zmq *z)
+static int bind_patiently(struct endpoint_zmq *z, int patience_ms)
 {
     int rc = 0;
-    for (int waited_ms = 0; (rc = bind_once(z)) != 0 && zmq_errno() == EADDRINUSE && waited_ms < BIND_PATIENCE_MS;
+    for (int waited_ms = 0; (rc = bind_once(z)) != 0 && zmq_errno() == EADDRINUSE && waited_ms < patience_ms;
          waited_ms += BIND_RETRY_MS)
         zmq_poll(NULL, 0, BIND_RETRY_MS);
     return rc;
@@ -239,7 +239,7 @@ static bool on_given_up(void *ctx, bool denied)
     return zmq_connect(z->socket, conf->address) == 0;
 }
 
-static int open_socket(struct endpoint_zmq *z, struct err *err)
+static int open_socket(struct endpoint_zmq *z, int patience_ms, struct err *err)
 {
     z->socket = zmq_socket(z->endpoint->context, socket_types[z->endpoint->conf->socket]);
     if (!z->socket)
@@ -254,7 +254,7 @@ static int open_socket(struct endpoint_zmq *z, struct err *err)
         err_prefix(err, "endpoint %s", z->endpoint->conf->name);
         goto undo;
     }
-    if (z->endpoint->conf->bind && bind_patiently(z) != 0) {
+    if (z->endpoint->conf->bind && bind_patiently(z, patience_ms) != 0) {
         fail(z, err, "bind");
         goto undo;
     }
@@ -386,7 +386,7 @@ static void *open_zmq(struct endpoint *endpoint, struct err *err)
     struct endpoint_zmq *z = mem_zalloc(sizeof(*z));
     z->endpoint = endpoint;
     z->peers_checked = security_checks_peers(endpoint->conf);
-    if (open_socket(z, err) == 0)
+    if (open_socket(z, BIND_PATIENCE_MS, err) == 0)
         return z;
     close_zmq(z);
     return NULL;
@@ -461,10 +461,13 @@ static bool is_open(const void *transport)
     return ((const struct endpoint_zmq *)transport)->socket;
 }
 
+/* One that was closed already has released its address: who has it now is not waited for. */
 static int rebind(void *transport, struct err *err)
 {
-    close_socket(transport);
-    return open_socket(transport, err);
+    struct endpoint_zmq *z = transport;
+    int patience_ms = z->socket ? BIND_PATIENCE_MS : 0;
+    close_socket(z);
+    return open_socket(z, patience_ms, err);
 }
 
 static struct connections *connections_of(const void *transport)

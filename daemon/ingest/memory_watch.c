@@ -27,6 +27,8 @@
 /* Endpoints are rebound only after this long over the limit without a connection to blame: it takes several checks to
  * see which ipc connections are suspect. */
 #define SEARCH_US (200 * CLOCK_MS)
+/* How often an endpoint that could not be bound is tried again. */
+#define REOPEN_EVERY_US CLOCK_SECOND
 /* How often connections are assumed to hold nothing, while little memory is in use. */
 #define REBASE_EVERY_US CLOCK_MINUTE
 
@@ -42,24 +44,30 @@ struct memory_watch {
     size_t extra_bytes;        /* allowed beyond the limit after rebinding every endpoint freed nothing */
     size_t next;               /* number of the endpoint to be rebound next, modulo their count */
     size_t tried;              /* endpoints rebound in this pass over all of them */
-    int64_t since_us;          /* monotonic, like the next two: over the limit since then; 0: it is not */
+    int64_t since_us;          /* monotonic, like the next two lines: over the limit since then; 0: it is not */
     int64_t cut_us, rebase_us; /* of the last cut and rebase */
+    int64_t reopen_us;         /* of the last try to open the closed ones */
     struct rate_limiter over, unbound;
 };
 
 static void rebind_endpoint(struct memory_watch *watch, struct endpoint *endpoint)
 {
     struct err err;
-    if (endpoint_rebind(endpoint, &err) != 0)
+    if (endpoint_rebind(endpoint, &err) != 0) {
         log_limited(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "memory", "%s; trying again",
                     err.text);
-    else
-        log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
+        return;
+    }
+    log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
     watch->on_freed(watch->ctx, endpoint, true);
 }
 
 static void reopen_closed(struct memory_watch *watch)
 {
+    int64_t now_us = loop_mono_us(watch->loop);
+    if (now_us - watch->reopen_us < REOPEN_EVERY_US)
+        return;
+    watch->reopen_us = now_us;
     for (size_t i = 0; i < endpoint_set_count(watch->set); i++)
         if (!endpoint_is_open(endpoint_set_at(watch->set, i)))
             rebind_endpoint(watch, endpoint_set_at(watch->set, i));
@@ -259,7 +267,7 @@ struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *se
     watch->start_bytes = mem_resident_bytes();
     watch->room_bytes = room_bytes;
     watch->cut_us = loop_mono_us(loop) - CLOCK_HOUR;
-    watch->rebase_us = loop_mono_us(loop);
+    watch->rebase_us = watch->reopen_us = loop_mono_us(loop);
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
     loop_arm(&watch->timer, CHECK_EVERY_US);
     return watch;

@@ -17,7 +17,7 @@ struct memory_watch;
 
 /* The limit is the sum of what the process uses now, room_bytes, memory_watch_own(), and an allowance for each
  * connection and for the queues of pull and sub. on_freed() is called after a connection of the endpoint was cut, or
- * after the endpoint was closed and bound again (or could not be bound, which is retried). */
+ * once the endpoint, which was closed, is bound again: if that fails, it is retried every second. */
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
                                       void (*on_freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx);
 /* The memory that the process itself has allocated since the start, approximately: not attributed to peers. */

@@ -1,5 +1,6 @@
 /* Each call by which an endpoint gets its socket and the options of it fails once: the endpoint is not opened, for want
- * of CURVE it would be open to anybody; and nothing is left of it that keeps it from being opened the next time. */
+ * of CURVE it would be open to anybody; and nothing is left of it that keeps it from being opened the next time. And
+ * how long an address in use is waited for. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +14,8 @@
 static struct {
     unsigned at, calls; /* which one fails, from 1; 0: none */
     const char *failed; /* its name */
+    const char *in_use; /* this address is; NULL: none */
+    unsigned waits;     /* for it */
 } sim;
 
 static bool fails(const char *name)
@@ -52,7 +55,18 @@ int zmq_getsockopt(void *socket, int option, void *value, size_t *len)
 int zmq_bind(void *socket, const char *address)
 {
     int (*call)(void *, const char *) = (int (*)(void *, const char *))real("zmq_bind");
+    if (sim.in_use && strcmp(address, sim.in_use) == 0) {
+        errno = EADDRINUSE;
+        return -1;
+    }
     return fails("zmq_bind") ? -1 : call(socket, address);
+}
+
+int zmq_poll(zmq_pollitem_t *items, int n, long timeout_ms)
+{
+    int (*call)(zmq_pollitem_t *, int, long) = (int (*)(zmq_pollitem_t *, int, long))real("zmq_poll");
+    sim.waits++;
+    return sim.in_use ? 0 : call(items, n, timeout_ms);
 }
 
 int zmq_connect(void *socket, const char *address)
@@ -173,4 +187,25 @@ Test(socket_calls, so_do_those_without_curve)
         &(struct conf_endpoint){
             .address = ipc_address(), .bind = true, .socket = CONF_PULL, .allow_from = &everything, .n_allow_from = 1},
         15);
+}
+
+Test(socket_calls, an_address_in_use_is_waited_for_only_by_the_socket_that_has_just_left_it)
+{
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    char name[] = "door";
+    struct conf_endpoint door = {.name = name, .address = ipc_address(), .bind = true, .format = ALERT_CLOUDEVENTS};
+    struct conf conf = {.endpoints = &door, .n_endpoints = 1};
+    struct err err;
+    struct loop *loop = loop_new(&err);
+    struct endpoint_set *set = endpoint_set_new(loop, &calls, on_refused, NULL, &err);
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    struct endpoint *endpoint = endpoint_set_at(set, 0);
+    sim.in_use = door.address;
+    cr_expect_eq(endpoint_rebind(endpoint, &err), -1);
+    cr_expect_gt(sim.waits, 0);
+    sim.waits = 0;
+    cr_expect_eq(endpoint_rebind(endpoint, &err), -1);
+    cr_expect_eq(sim.waits, 0, "it was closed already: nothing is about to leave the address");
+    endpoint_set_free(&set);
+    loop_free(&loop);
 }
