@@ -205,11 +205,13 @@ struct numeric {
     char scope[IFNAMSIZ]; /* the interface, as in fe80::1%eth0; "": none */
 };
 
+static const struct numeric any_mapped = {.ip.s6_addr = {[10] = 0xFF, [11] = 0xFF}}; /* 0.0.0.0 */
+
 static bool parse_numeric(const char *host, struct numeric *ret)
 {
     char text[ADDRESS_HOST_MAX + 1];
     size_t len = strcspn(host, "%");
-    *ret = (struct numeric){.ip.s6_addr = {[10] = 0xFF, [11] = 0xFF}};
+    *ret = any_mapped;
     snprintf(text, sizeof(text), "%.*s", (int)len, host);
     snprintf(ret->scope, sizeof(ret->scope), "%s", host + len + (host[len] == '%'));
     return inet_pton(AF_INET, text, ret->ip.s6_addr + 12) == 1 || inet_pton(AF_INET6, text, &ret->ip) == 1;
@@ -217,32 +219,27 @@ static bool parse_numeric(const char *host, struct numeric *ret)
 
 static bool is_any(const char *host)
 {
-    struct numeric six;
+    struct numeric address;
     if (strcmp(host, "*") == 0)
         return true;
-    if (!parse_numeric(host, &six))
+    if (!parse_numeric(host, &address))
         return false;
-    bool mapped = IN6_IS_ADDR_V4MAPPED(&six.ip);
-    return IN6_IS_ADDR_UNSPECIFIED(&six.ip) || (mapped && memcmp(six.ip.s6_addr + 12, (uint8_t[4]){0}, 4) == 0);
+    return IN6_IS_ADDR_UNSPECIFIED(&address.ip) || IN6_ARE_ADDR_EQUAL(&address.ip, &any_mapped.ip);
 }
 
-/* The address of an interface of this machine that libzmq binds: the first. */
+/* The address of an interface of this machine that libzmq binds: the first of IPv4, as long as ZMQ_IPV6 is off. */
 static bool find_interface(const char *name, struct numeric *ret)
 {
     struct ifaddrs *all = NULL;
-    char host[INET6_ADDRSTRLEN];
-    bool found = false;
     if (getifaddrs(&all) < 0)
         return false;
-    for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
-        const struct sockaddr *address = strcmp(at->ifa_name, name) == 0 ? at->ifa_addr : NULL;
-        socklen_t size = !address                         ? 0
-                         : address->sa_family == AF_INET  ? sizeof(struct sockaddr_in)
-                         : address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                          : 0;
-        found = size > 0 && getnameinfo(address, size, host, sizeof(host), NULL, 0, NI_NUMERICHOST) == 0 &&
-                parse_numeric(host, ret);
-    }
+    const struct ifaddrs *at = all;
+    while (at && (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || strcmp(at->ifa_name, name) != 0))
+        at = at->ifa_next;
+    bool found = at;
+    *ret = any_mapped;
+    if (found)
+        memcpy(ret->ip.s6_addr + 12, &((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr, 4);
     freeifaddrs(all);
     return found;
 }

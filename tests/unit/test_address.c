@@ -1,11 +1,35 @@
 /* Addresses and networks as text: what each form takes, what is wrong with the rest, and which binds collide. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/address.h"
+
+/* The interfaces of this machine: lo; and six, which has no IPv4 address. */
+int getifaddrs(struct ifaddrs **ret)
+{
+    static struct sockaddr_in four = {.sin_family = AF_INET}, other = {.sin_family = AF_INET};
+    static struct sockaddr_in6 local = {.sin6_family = AF_INET6};
+    static char lo[] = "lo", six[] = "six";
+    static struct ifaddrs all[] = {{.ifa_next = &all[1], .ifa_name = lo},
+                                   {.ifa_next = &all[2], .ifa_name = six, .ifa_addr = (struct sockaddr *)&local},
+                                   {.ifa_next = &all[3], .ifa_name = lo, .ifa_addr = (struct sockaddr *)&local},
+                                   {.ifa_next = &all[4], .ifa_name = lo, .ifa_addr = (struct sockaddr *)&four},
+                                   {.ifa_name = lo, .ifa_addr = (struct sockaddr *)&other}};
+    local.sin6_addr = in6addr_loopback;
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    other.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+    *ret = all;
+    return 0;
+}
+
+void freeifaddrs(struct ifaddrs *all)
+{
+    (void)all;
+}
 
 typedef int (*parse_fn)(const char *text, struct address *ret, struct err *err);
 
@@ -121,7 +145,7 @@ Test(address, binds_collide_if_one_host_includes_the_other)
     cr_expect(collide("tcp://127.0.0.1:5555", "tcp://*:5555"));
     cr_expect(collide("tcp://[::]:5555", "tcp://127.0.0.1:5555"));
     cr_expect(collide("tcp://[::ffff:127.0.0.1]:5555", "tcp://127.0.0.1:5555"));
-    cr_expect(collide("tcp://lo:5555", "tcp://127.0.0.1:5555"));
+    cr_expect(collide("tcp://[::ffff:0.0.0.0]:5555", "tcp://127.0.0.1:5555"));
     cr_expect(collide("ipc:///run/a", "ipc:///run/a"));
     cr_expect(collide("tcp://[fe80::1%eth0]:5555", "tcp://[fe80:0::1%eth0]:5555"));
     cr_expect_not(collide("tcp://[fe80::1%eth0]:5555", "tcp://[fe80:0::1%eth1]:5555"));
@@ -130,6 +154,16 @@ Test(address, binds_collide_if_one_host_includes_the_other)
     cr_expect_not(collide("tcp://127.0.0.1:*", "tcp://127.0.0.1:0"));
     cr_expect_not(collide("ipc:///run/a", "ipc:///run/b"));
     cr_expect_not(collide("ipc:///run/a", "tcp://*:5555"));
+}
+
+/* As libzmq does, as long as ZMQ_IPV6 is off. */
+Test(address, an_interface_stands_for_its_first_ipv4_address)
+{
+    cr_expect(collide("tcp://lo:5555", "tcp://127.0.0.1:5555"));
+    cr_expect_not(collide("tcp://lo:5555", "tcp://127.0.0.2:5555"));
+    cr_expect_not(collide("tcp://lo:5555", "tcp://[::1]:5555"));
+    cr_expect_not(collide("tcp://six:5555", "tcp://[::1]:5555"));
+    cr_expect_not(collide("tcp://none:5555", "tcp://127.0.0.1:5555"));
 }
 
 Test(address, only_this_machine_reaches_loopback)
