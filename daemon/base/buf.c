@@ -36,7 +36,7 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
     va_copy(args_copy, args);
     int len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    if (len > 0) {
+    if (len >= 0) {
         vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, fmt, args_copy);
         buf->len += (size_t)len;
     }

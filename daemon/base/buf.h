@@ -74,6 +74,8 @@ static inline void buf_append_str(struct buf *buf, struct str str)
     buf_append(buf, str.p, str.len);
 }
 
+/* A terminator, which len does not count, follows the text, even an empty one: until more is appended by another
+ * function, data is a C string. */
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static inline struct str buf_str(const struct buf *buf)

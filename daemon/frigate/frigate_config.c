@@ -85,7 +85,7 @@ static void say_unknown(const struct comparison *c, const char *key, const char 
         buf_printf(&text, ", did you mean %s?", meant);
     buf_printf(&text, " (expected one of ");
     append_names(names, c->config, &text);
-    buf_printf(&text, ")%c", '\0');
+    buf_printf(&text, ")");
     c->say(c->ctx, key, text.data);
     buf_free(&text);
 }

@@ -191,7 +191,7 @@ static void add_headers(struct rest_call *call)
     if (call->post)
         call->headers = curl_slist_append(call->headers, "Content-Type: application/json");
     if (!call->post && *client->token) {
-        buf_printf(&line, "Authorization: Bearer %s%c", client->token, '\0');
+        buf_printf(&line, "Authorization: Bearer %s", client->token);
         call->headers = curl_slist_append(call->headers, line.data);
     }
     secret_free(&line);
@@ -258,7 +258,7 @@ static struct rest_call *call_new(struct rest_client *client, const char *path, 
 {
     struct rest_call *call = mem_zalloc(sizeof(*call));
     struct buf url = {0};
-    buf_printf(&url, "%s%s%c", client->conf->api.url, path, '\0');
+    buf_printf(&url, "%s%s", client->conf->api.url, path);
     *call = (struct rest_call){.client = client, .url = url.data, .max_bytes = max_bytes, .done = done, .ctx = ctx};
     TAILQ_INSERT_TAIL(&client->calls, call, entry);
     return call;

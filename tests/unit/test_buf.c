@@ -67,6 +67,21 @@ Test(buf, text_is_formatted_after_what_is_there)
     buf_free(&buf);
 }
 
+Test(buf, formatted_text_is_terminated)
+{
+    struct buf buf = {0};
+    buf_printf(&buf, "%s", "");
+    cr_assert_not_null(buf.data);
+    cr_expect_str_eq(buf.data, "");
+    for (size_t i = 0; i < 1000; i++) {
+        buf_append(&buf, "xxx", 3);
+        buf_printf(&buf, i % 2 ? "%.*s" : "", 1, "y");
+        cr_assert_eq(strlen(buf.data), buf.len);
+        cr_assert_lt(buf.len, buf.cap);
+    }
+    buf_free(&buf);
+}
+
 Test(buf, integers_are_big_endian)
 {
     struct buf buf = {0};
