@@ -21,19 +21,9 @@ static bool on_frame(void *ctx, uint64_t connection, const char *address, enum d
                      const struct dc09_frame *frame)
 {
     struct endpoint *endpoint = ctx;
-    struct endpoint_message message; /* initialised except peer.id, which is large */
-    message.peer.id_len = sizeof(connection);
-    message.peer.delimiter = false;
+    struct endpoint_message message = {
+        .peer.id_len = sizeof(connection), .payload = frame->raw, .frame = frame, .result = result, .address = address};
     memcpy(message.peer.id, &connection, sizeof(connection));
-    message.payload = frame->raw;
-    message.image = (struct str){NULL, 0};
-    message.has_image = false;
-    message.frame = frame;
-    message.result = result;
-    message.address = address;
-    message.user = NULL;
-    message.malformed = NULL;
-    message.too_large = false;
     return endpoint->calls.message(endpoint->ctx, endpoint, &message);
 }
 

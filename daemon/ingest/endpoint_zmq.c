@@ -398,15 +398,7 @@ static int drain_message(struct endpoint_zmq *z)
     zmq_msg_t frame, image;
     zmq_msg_init(&frame);
     zmq_msg_init(&image);
-    struct endpoint_message message; /* initialised except peer.id, which is large */
-    message.peer.id_len = 0;
-    message.peer.delimiter = false;
-    message.malformed = NULL;
-    message.too_large = false;
-    message.payload = message.image = (struct str){NULL, 0};
-    message.has_image = false;
-    message.frame = NULL;
-    message.user = message.address = NULL;
+    struct endpoint_message message = {0};
     int go_on = receive(z, &frame, &image, &message);
     if (go_on >= 0) {
         /* The frame with the routing id carries no properties of the peer. */
