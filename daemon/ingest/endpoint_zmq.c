@@ -136,12 +136,11 @@ static int set_options(struct endpoint_zmq *z)
     return 0;
 }
 
-/* The path of an ipc:// address; NULL for others and for abstract ones. */
+/* The path of an ipc:// address; NULL for others. */
 static const char *ipc_path(const char *address)
 {
     static const char ipc[] = "ipc://";
-    const char *path = address + sizeof(ipc) - 1;
-    return strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' ? path : NULL;
+    return strncmp(address, ipc, sizeof(ipc) - 1) == 0 ? address + sizeof(ipc) - 1 : NULL;
 }
 
 /* libzmq removes any file at the path before it binds, so the path is claimed first. The socket's group may connect:
