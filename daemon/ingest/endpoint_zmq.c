@@ -185,7 +185,7 @@ static bool may_receive(struct endpoint_zmq *z)
     return TEMP_FAILURE_RETRY(zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size)) == 0 && (events & ZMQ_POLLIN);
 }
 
-static void replied(void *transport)
+static void note_readable(void *transport)
 {
     struct endpoint_zmq *z = transport;
     if (z->ready || !z->socket || !may_receive(z))
@@ -198,7 +198,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    replied(arg);
+    note_readable(arg);
 }
 
 static void log_free_port(const struct endpoint_zmq *z)
@@ -228,7 +228,7 @@ static bool on_given_up(void *ctx, bool denied)
     struct endpoint_zmq *z = ctx;
     const struct conf_endpoint *conf = z->endpoint->conf;
     char subject[80];
-    replied(z);
+    note_readable(z);
     if (z->ready)
         return false;
     snprintf(subject, sizeof(subject), "endpoint %s", conf->name);
@@ -477,7 +477,7 @@ const struct endpoint_transport endpoint_zmq = {
     .close = close_zmq,
     .drain = drain,
     .reply = reply,
-    .replied = replied,
+    .replied = note_readable,
     .is_ready = is_ready,
     .is_open = is_open,
     .rebind = rebind,
