@@ -55,13 +55,13 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Whether two configurations open the same socket. */
 static bool same_security(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
     return a->socket == CONF_TCP || (a->curve == b->curve && security_checks_peers(a) == security_checks_peers(b) &&
                                      same_text(a->secret, b->secret) && same_text(a->server_key, b->server_key));
 }
 
+/* Whether two configurations open the same socket. */
 static bool same_endpoint(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
     if (strcmp(a->name, b->name) != 0 || strcmp(a->address, b->address) != 0 || a->bind != b->bind ||
