@@ -185,6 +185,12 @@ int address_network(const char *text, struct network *ret, struct err *err)
     return has_only_prefix(ret->address, ret->bits) ? 0 : err_set(err, "has bits set after its prefix");
 }
 
+bool address_is_free_port(const char *text)
+{
+    struct address address;
+    return address_bind(text, &address, NULL) == 0 && address.kind == ADDRESS_TCP && address.port == 0;
+}
+
 bool address_is_loopback(const struct address *address)
 {
     struct in_addr four;

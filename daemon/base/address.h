@@ -44,6 +44,9 @@ int address_peer(const char *text, struct address *ret, struct err *err);
 int address_listen(const char *text, struct address *ret, struct err *err);
 int address_network(const char *text, struct network *ret, struct err *err);
 
+/* Whether the text of a bind address leaves the choice of the port to the system. */
+bool address_is_free_port(const char *text);
+
 /* Whether only this machine can reach it: 127.0.0.0/8, ::1, interface lo, ipc. */
 bool address_is_loopback(const struct address *address);
 

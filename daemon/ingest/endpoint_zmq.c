@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <zmq.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unix_socket.h"
@@ -205,7 +206,7 @@ static void log_free_port(const struct endpoint_zmq *z)
 {
     char bound[256], subject[80];
     size_t size = sizeof(bound);
-    if (!z->endpoint->conf->bind || !bound_to_free_port(z->endpoint->conf->address) ||
+    if (!z->endpoint->conf->bind || !address_is_free_port(z->endpoint->conf->address) ||
         zmq_getsockopt(z->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         return;
     snprintf(subject, sizeof(subject), "endpoint %s", z->endpoint->conf->name);

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/address.h"
-
 void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
 {
     struct sockaddr_storage peer = {0};
@@ -29,12 +27,6 @@ void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
     } else {
         snprintf(ret, PEER_ADDRESS_SIZE, "an unknown address");
     }
-}
-
-bool bound_to_free_port(const char *address)
-{
-    struct address bound;
-    return address_bind(address, &bound, NULL) == 0 && bound.kind == ADDRESS_TCP && bound.port == 0;
 }
 
 /* For ipc the property is HOST:UID:GID:PID. */

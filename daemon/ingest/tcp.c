@@ -314,7 +314,7 @@ static int open_listener(struct tcp *tcp, struct err *err)
                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
     if (tcp->listener) {
         evconnlistener_set_error_cb(tcp->listener, on_accept_failed);
-        if (bound_to_free_port(tcp->conf->address))
+        if (address_is_free_port(tcp->conf->address))
             log_info(tcp->subject, "listening on port %u", address_bound_port(fd));
         return 0;
     }

@@ -166,6 +166,15 @@ Test(address, an_interface_stands_for_its_first_ipv4_address)
     cr_expect_not(collide("tcp://none:5555", "tcp://127.0.0.1:5555"));
 }
 
+Test(address, the_system_chooses_a_free_port)
+{
+    cr_expect(address_is_free_port("tcp://127.0.0.1:*"));
+    cr_expect(address_is_free_port("tcp://[::1]:0"));
+    cr_expect_not(address_is_free_port("tcp://127.0.0.1:5555"));
+    cr_expect_not(address_is_free_port("ipc:///run/a"));
+    cr_expect_not(address_is_free_port("tcp://127.0.0.1"));
+}
+
 Test(address, only_this_machine_reaches_loopback)
 {
     static const char *const local[] = {"tcp://127.9.9.9:1", "tcp://[::1]:1", "tcp://[::ffff:127.0.0.1]:1",
