@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 /* What determines the phase of an event. */
 enum phase_rule {
     RAISES,
@@ -117,7 +119,7 @@ static enum alert_phase phase_of(enum phase_rule rule, enum alert_phase qualifie
 static struct dc09_meaning find_meaning(struct str code, size_t code_len, enum alert_phase qualified)
 {
     if (code.len == code_len)
-        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        for (size_t i = 0; i < ARRAY_LEN(codes); i++)
             if (memcmp(code.p, codes[i].code, code_len) == 0 && codes[i].code[code_len] == '\0')
                 return (struct dc09_meaning){codes[i].kind, phase_of(codes[i].rule, qualified), codes[i].flags};
     struct dc09_meaning meaning = unknown;

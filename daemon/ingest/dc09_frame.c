@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "model/alert.h"
 
@@ -135,7 +136,7 @@ static bool parse_id(struct str *rest, struct dc09_frame *ret)
     if (ret->encrypted)
         word = (struct str){word.p + 1, word.len - 1};
     ret->id_word = word;
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         if (str_is(word, ids[i].word))
             ret->id = ids[i].id;
     return true;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ingest/json_read.h"
@@ -241,7 +242,7 @@ static const struct member camera_members[] = {
 
 #define MEMBERS(array)                                                                                                 \
     {                                                                                                                  \
-        (array), sizeof(array) / sizeof((array)[0])                                                                    \
+        (array), ARRAY_LEN(array)                                                                                      \
     }
 
 static const struct {

@@ -10,6 +10,7 @@
 #include <zmq.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unix_socket.h"
@@ -110,7 +111,7 @@ static int set_options(struct endpoint_zmq *z)
     int64_t frame_max = ENDPOINT_FRAME_MAX + (z->endpoint->conf->curve ? CURVE_FRAME_BYTES : 0);
     if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0)
         return -1;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (set_int(socket, all[i].option, all[i].value) != 0)
             return -1;
     if (set_security(socket, z->endpoint->conf) != 0)

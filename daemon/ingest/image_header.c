@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 /* Segments and fill bytes of a JPEG that are passed over on the way to its frame header: far more than cameras write.
  */
 #define JPEG_STEPS_MAX 256
@@ -108,7 +110,7 @@ bool image_read(struct str bytes, struct image *ret)
     bool is[] = {has(bytes, 0, "\xff\xd8\xff", 3), has(bytes, 0, "\x89PNG\r\n\x1a\n", 8),
                  has(bytes, 0, "RIFF", 4) && has(bytes, 8, "WEBP", 4)};
     *ret = (struct image){0};
-    for (size_t i = 0; bytes.len <= IMAGE_BYTES_MAX && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; bytes.len <= IMAGE_BYTES_MAX && i < ARRAY_LEN(kinds); i++) {
         if (!is[i])
             continue;
         *ret = (struct image){.bytes = bytes, .kind = kinds[i].kind};

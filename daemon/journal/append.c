@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "journal/internal.h"
 #include "model/record.h"
@@ -258,7 +259,7 @@ static int write_frame(struct journal *journal, struct frame_header *header, str
         {header, sizeof(*header)},
         {zeros, ahead},
     };
-    int rc = segment_write(journal->fd, iov, sizeof(iov) / sizeof(iov[0]), header->offset);
+    int rc = segment_write(journal->fd, iov, ARRAY_LEN(iov), header->offset);
     rc = rc == 0 ? segment_sync(journal->fd) : rc;
     if (rc != 0) {
         char name[SEGMENT_NAME_SIZE];

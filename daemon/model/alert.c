@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
+#include "base/array.h"
 
 /* The word and the retention class of each kind. */
 static const struct {
@@ -85,13 +85,13 @@ enum retention_class alert_class(enum alert_kind kind)
 
 const char *alert_flag_word(unsigned bit)
 {
-    return bit < N(flags) ? flags[bit] : NULL;
+    return bit < ARRAY_LEN(flags) ? flags[bit] : NULL;
 }
 
 size_t alert_flag_words(uint32_t bits, char between, char out[ALERT_FLAG_WORDS_SIZE])
 {
     size_t len = 0;
-    for (unsigned bit = 0; bit < N(flags); bit++) {
+    for (unsigned bit = 0; bit < ARRAY_LEN(flags); bit++) {
         size_t word = strlen(flags[bit]);
         if (!(bits & 1u << bit))
             continue;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 
 enum { VERSION_PLAIN = 1, VERSION_IMAGE = 2, BIT_DRILL = 1, BIT_LOCATION = 2, BITS_ALL = BIT_DRILL | BIT_LOCATION };
@@ -23,7 +24,7 @@ static const struct {
     {offsetof(struct alert, camera.zone), 0, ALERT_TEXT_MAX, "camera_zone"},
     {offsetof(struct alert, endpoint), 0, ALERT_TEXT_MAX, "endpoint"},
 };
-enum { STRINGS = sizeof(strings) / sizeof(strings[0]) };
+enum { STRINGS = ARRAY_LEN(strings) };
 
 /* The fixed part as it lies in the record, every member little-endian. */
 struct fixed {
