@@ -22,7 +22,8 @@ int file_sync_parent(int dir_fd, const char *path);
 int file_rename(int dir_fd, const char *from, const char *to);
 
 /* Replaces a file, or creates it, with mode 0600. The text is written to PATH.new, which is removed on failure; one
- * that is there already is not written through, but removed first. */
+ * that is there already is not written through, but removed first. -1: if only the directory could not be synced, the
+ * file has been replaced all the same. */
 int file_replace(int dir_fd, const char *path, struct str text);
 
 #endif
