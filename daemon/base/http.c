@@ -35,9 +35,9 @@ struct path {
 };
 
 enum http_state {
-    HTTP_READING,   /* the request is incomplete -> HTTP_ANSWERING */
-    HTTP_ANSWERING, /* nothing is read until the kernel has the response -> HTTP_ENDING */
-    HTTP_ENDING,    /* nothing more is sent; input is discarded until the peer closes */
+    HTTP_READING,   /* the request is incomplete. -> ANSWERING */
+    HTTP_ANSWERING, /* nothing is read until the kernel has the response. -> ENDING */
+    HTTP_ENDING,    /* nothing more is sent; input is discarded until the peer closes. Final */
 };
 
 struct http_connection {

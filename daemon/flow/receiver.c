@@ -36,9 +36,9 @@
 #define PEER_BACKLOG_MAX_BYTES (128u * 1024 * 1024)
 
 enum receiver_state {
-    RECEIVER_RUNNING,
-    RECEIVER_STOPPING, /* every alert gets RETRY; until the process ends */
-    RECEIVER_FAILED,   /* the journal cannot be written: nothing is read, appended or replied to; final */
+    RECEIVER_RUNNING,  /* alerts are taken. -> STOPPING, FAILED */
+    RECEIVER_STOPPING, /* every alert gets RETRY, until the process ends. -> FAILED */
+    RECEIVER_FAILED,   /* the journal cannot be written: nothing is read, appended or replied to. Final */
 };
 
 struct receiver {
