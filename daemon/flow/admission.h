@@ -5,10 +5,12 @@
 #ifndef MOBEYE_FLOW_ADMISSION_H
 #define MOBEYE_FLOW_ADMISSION_H
 
+#include "base/log.h"
 #include "base/loop.h"
+#include "conf/conf.h"
 #include "flow/client_share.h"
-#include "ingest/endpoint_state.h"
 #include "journal/journal.h"
+#include "model/record_queue.h"
 
 struct admission {
     struct loop *loop;

@@ -1,10 +1,10 @@
 #include "flow/client_share.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 /* A client's use is released in steps of 1/64 of its limit: precise enough, at 1 kB per client. */

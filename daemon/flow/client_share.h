@@ -13,10 +13,7 @@
 #define MOBEYE_FLOW_CLIENT_SHARE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-
-#include "base/log.h"
 
 struct client_share; /* of one client; valid as long as its struct client_shares */
 

@@ -13,8 +13,8 @@
 #include "flow/applier.h"
 #include "flow/journal_report.h"
 #include "flow/receiver.h"
-#include "ingest/decode_cloudevents.h"
-#include "ingest/endpoint_state.h"
+#include "ingest/reject.h"
+#include "ingest/security.h"
 #include "journal/journal.h"
 #include "store/maintenance.h"
 

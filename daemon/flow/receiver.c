@@ -6,7 +6,6 @@
 #include <event2/event_struct.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "enrich/location.h"
 #include "flow/admission.h"

@@ -1,7 +1,6 @@
 #include "ingest/dc09_session.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <openssl/rand.h>
 

@@ -16,7 +16,6 @@
 #include "base/unix_socket.h"
 #include "ingest/connections.h"
 #include "ingest/endpoint_transport.h"
-#include "ingest/peer_address.h"
 #include "ingest/security.h"
 
 /* Messages that libzmq queues for a peer: received, and replies to send. The second is larger than any sender's window,

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])

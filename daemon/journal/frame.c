@@ -1,6 +1,5 @@
 #include "journal/frame.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <xxhash.h>
