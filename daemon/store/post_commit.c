@@ -133,6 +133,7 @@ static enum task what_is_due(struct post_commit *p)
 
 static void encode_rules(struct post_commit *p, struct buf *values)
 {
+    p->rules_due = false;
     buf_append(&values[0], p->rules, sizeof(p->rules));
     buf_append_str(&values[1], str_from(p->rules_text));
     buf_append_str(&values[2], str_from(session_instance(p->session)));
@@ -272,8 +273,6 @@ static void on_task_done(struct post_commit *p)
         p->number_due = true;
     else if (p->task == TASK_NUMBER)
         p->number_due = false;
-    else if (p->task == TASK_RULES)
-        p->rules_due = false;
     else if (p->task == TASK_VERIFY)
         post_commit_queue_verified(&p->queue);
     else if (p->task == TASK_ANNOUNCE)
@@ -289,6 +288,8 @@ static void undo_task(struct post_commit *p)
         post_commit_queue_unverified(&p->queue);
     else if (p->task == TASK_DEVICES)
         device_status_revert(p->devices);
+    else if (p->task == TASK_RULES)
+        p->rules_due = p->has_rules;
     else if (p->task == TASK_RECHECK) {
         p->recheck_due = true;
         if (p->recheck_sent_us < p->recheck_us)

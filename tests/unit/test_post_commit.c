@@ -308,6 +308,21 @@ Test(post_commit, rules_are_stored_again_if_they_are_others)
     answer_to(RULES);
 }
 
+Test(post_commit, rules_that_change_while_the_old_ones_are_being_stored_are_stored_next)
+{
+    answer_to(BLOCKERS);
+    assert_asks(RULES);
+    options.rules = other_rules;
+    post_commit_reconfigure(work, &options);
+    answer(0, 1, NULL);
+    assert_asks(RULES);
+    cr_expect_arr_eq(conn.params, other_rules, sizeof(other_rules));
+    answer(0, 1, NULL);
+    answer_to(RECHECK);
+    answer_to(NUMBER);
+    cr_expect(post_commit_drained(work));
+}
+
 Test(post_commit, what_another_server_was_asked_is_asked_of_the_new_one)
 {
     answer_to(BLOCKERS);
