@@ -19,8 +19,8 @@
 
 /* Delay before a failed task is retried. */
 #define RETRY_US (5 * CLOCK_SECOND)
-/* People's changes are numbered this often: their own transactions must not hold the counter. */
-#define NUMBER_EVERY_US CLOCK_SECOND
+/* Sessions that hold up the writer are looked for this often, and people's changes numbered after that. */
+#define BLOCKERS_EVERY_US CLOCK_SECOND
 /* A task waits this long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
 #define LOCK_TIMEOUT "1s"
 /* Delay before it is tried again: a batch or a person holds the lock. Logged after this many times in a row. */
@@ -211,7 +211,7 @@ static void begin_next(struct post_commit *p)
     }
     p->task = what_is_due(p);
     if (p->task == TASK_BLOCKERS)
-        p->tasks[TASK_BLOCKERS].after_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
+        p->tasks[TASK_BLOCKERS].after_us = loop_mono_us(p->loop) + BLOCKERS_EVERY_US;
     if (p->task == TASK_NONE) {
         rest_for(p, CLOCK_MINUTE);
         return;
