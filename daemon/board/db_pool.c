@@ -163,6 +163,10 @@ static void on_checked(struct db_slot *slot, const struct fault *fault)
     bool found = slot->result && *PQgetvalue(slot->result, 0, 0) == 't';
     PQclear(slot->result);
     slot->result = NULL;
+    if (fault && fault->class == SQLSTATE_RECONNECT) {
+        session_drop(slot->session, fault->text);
+        return;
+    }
     if (fault || !found) {
         set_state(slot, SLOT_NO_SCHEMA, fault ? fault->text : "not found");
         loop_arm(&slot->timer, CHECK_US);
