@@ -51,6 +51,7 @@ struct pgconn {
     char *application_name;
     struct pgtargets targets;
     struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
+    struct rate_limiter connected;
     enum pgconn_stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
@@ -271,7 +272,7 @@ static void on_opened(struct pgconn *c)
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
-    log_info(c->subject, "connected to %s", name);
+    log_limited(&c->connected, loop_mono_us(c->loop), LOG_LEVEL_INFO, c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
         c->targets.target[i].limiter = (struct rate_limiter){0};
     c->calls.on_up(c->ctx);
