@@ -50,7 +50,7 @@ TAILQ_HEAD(change_streams, change_stream);
 enum hub_step {
     HUB_DOWN,        /* not connected. -> NUMBERING */
     HUB_IDLE,        /* until the timer or a change. -> NUMBERING or CATCHING_UP */
-    HUB_NUMBERING,   /* patrol.number_changes(). -> READING */
+    HUB_NUMBERING,   /* patrol.number_changes(). -> READING; failed -> IDLE */
     HUB_READING,     /* patrol.board_changes() for the live streams. -> IDLE */
     HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE */
 };
@@ -58,7 +58,7 @@ enum hub_step {
 static const uint32_t transitions[] = {
     [HUB_DOWN] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_DOWN),
     [HUB_IDLE] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_CATCHING_UP) | STATE_BIT(HUB_DOWN),
-    [HUB_NUMBERING] = STATE_BIT(HUB_READING) | STATE_BIT(HUB_DOWN),
+    [HUB_NUMBERING] = STATE_BIT(HUB_READING) | STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
     [HUB_READING] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
     [HUB_CATCHING_UP] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
 };
@@ -77,6 +77,7 @@ struct change_hub {
     bool woken;             /* something may be new */
     int64_t began_us, took_us;
     struct event timer; /* the next reading, or the end of patience */
+    struct rate_limiter failed;
 };
 
 /* ---- sending ---- */
@@ -315,12 +316,25 @@ static void send_heartbeats(struct change_hub *hub)
     }
 }
 
+/* The next reading tries again. */
+static void on_failed(struct change_hub *hub, const char *why)
+{
+    log_limited(&hub->failed, loop_mono_us(hub->loop), LOG_LEVEL_ERROR, "database", "%s; pages do not get changes",
+                why);
+    set_step(hub, HUB_IDLE, why);
+    loop_arm(&hub->timer, POLL_US);
+}
+
 static void on_end(void *ctx, const struct fault *fault)
 {
     struct change_hub *hub = ctx;
     bool live = hub->step == HUB_READING;
+    if (fault && fault->class == SQLSTATE_RECONNECT) {
+        session_drop(hub->session, fault->text);
+        return;
+    }
     if (fault || (hub->step != HUB_NUMBERING && hub->reached < 0)) {
-        session_drop(hub->session, fault ? fault->text : "incomplete reply from patrol.board_changes");
+        on_failed(hub, fault ? fault->text : "incomplete reply from patrol.board_changes");
         return;
     }
     if (hub->step == HUB_NUMBERING) {
@@ -333,6 +347,8 @@ static void on_end(void *ctx, const struct fault *fault)
     session_reset_backoff(hub->session);
     advance(hub, live);
     send_heartbeats(hub);
+    if (!first_behind(hub))
+        log_recover(&hub->failed, "database", "pages get changes again");
     set_step(hub, HUB_IDLE, "answered");
     plan_next(hub, live);
 }
@@ -375,7 +391,6 @@ struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struc
     TAILQ_INIT(&hub->streams);
     evtimer_assign(&hub->timer, loop_base(loop), on_timer, hub);
     hub->session = session_new(loop, &kind, conninfo, "", &calls, hub);
-    session_suppress_log(hub->session, true);
     return hub;
 }
 

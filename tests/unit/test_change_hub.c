@@ -1,0 +1,98 @@
+/* The changes for pages, with a database that is played: what fails is logged, and tried again. */
+#include "board/change_hub.h"
+#include "played_connection.h"
+
+static struct change_hub *hub;
+static struct loop *loop;
+static struct board_metrics metrics;
+
+/* Connected. */
+static void setup(void)
+{
+    cr_redirect_stderr();
+    loop = open_played_loop();
+    log_open(LOG_LEVEL_INFO);
+    hub = change_hub_new(loop, "host=db", &metrics);
+    change_hub_start(hub);
+    connect_played();
+}
+
+static void teardown(void)
+{
+    change_hub_free(&hub);
+    change_hub_free(&hub);
+    loop_free(&loop);
+}
+
+TestSuite(change_hub, .init = setup, .fini = teardown, .timeout = 60);
+
+#define NUMBER  "patrol.number_changes"
+#define CHANGES "patrol.board_changes"
+/* Of all that there was. The number is one of eight bytes. */
+#define END ROW("", "end", "change 1", "1")
+
+static void answer_to(const char *sql)
+{
+    assert_asks(sql);
+    answer(1, 4, END);
+}
+
+static void fail_at(const char *sql, const char *sqlstate)
+{
+    assert_asks(sql);
+    fail_query(sqlstate);
+}
+
+Test(change_hub, changes_are_read_when_connected_and_every_five_seconds)
+{
+    for (int i = 0; i < 3; i++) {
+        answer_to(NUMBER);
+        answer_to(CHANGES);
+        cr_assert_not(conn.querying);
+        pass(loop, 5 * CLOCK_SECOND);
+    }
+    cr_expect_str_eq(take_log(), "");
+}
+
+Test(change_hub, what_fails_is_logged_and_tried_again_on_the_same_connection)
+{
+    answer_to(NUMBER);
+    for (int i = 0; i < 3; i++) {
+        fail_at(CHANGES, "42883");
+        cr_expect_not(conn.dropped);
+        cr_assert_not(conn.querying);
+        pass(loop, 5 * CLOCK_SECOND);
+        fail_at(NUMBER, "55P03");
+        cr_expect_not(conn.dropped);
+        pass(loop, 5 * CLOCK_SECOND);
+        answer_to(NUMBER);
+    }
+    const char *log = take_log();
+    cr_expect_not_null(strstr(log, "error   database: the server's reason; pages do not get changes"), "%s", log);
+    cr_expect_null(strstr(log, "pages get changes again"), "%s", log);
+    answer_to(CHANGES);
+    log = take_log();
+    cr_expect_not_null(strstr(log, "pages get changes again"), "%s", log);
+}
+
+Test(change_hub, a_reply_that_is_incomplete_is_logged)
+{
+    answer_to(NUMBER);
+    assert_asks(CHANGES);
+    answer(0, 4, NULL);
+    const char *log = take_log();
+    cr_expect_not_null(strstr(log, "incomplete reply from patrol.board_changes; pages do not get changes"), "%s", log);
+    pass(loop, 5 * CLOCK_SECOND);
+    answer_to(NUMBER);
+    answer_to(CHANGES);
+}
+
+Test(change_hub, a_server_that_only_follows_another_is_left_which_the_log_says)
+{
+    fail_at(NUMBER, "25006");
+    cr_expect(conn.dropped);
+    cr_expect_not(conn.log_suppressed, "no other session needs a server that takes LISTEN");
+    connect_played();
+    answer_to(NUMBER);
+    answer_to(CHANGES);
+}
