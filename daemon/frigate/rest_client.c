@@ -233,8 +233,9 @@ static void start_call(struct rest_call *call)
         loop_arm(&call->client->wake, 0);
         return;
     }
-    call->body.len = 0;
-    call->header_bytes = 0;
+    call->body.len = call->header_bytes = 0;
+    call->too_large = false;
+    call->date_us = 0;
     call->why[0] = '\0';
     call->login = call->client->logins;
     add_headers(call);

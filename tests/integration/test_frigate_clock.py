@@ -1,6 +1,7 @@
 """What mobeye-frigate does minutes and hours later, in the build without sanitizers, which do not support libfaketime."""
 import re
 import shutil
+import threading
 import time
 
 import pytest
@@ -75,3 +76,26 @@ def test_doctor_and_status_say_when_frigate_has_not_answered_for_long(bridges, r
     bridge.wait_metric("http_answers", 1)
     assert re.search(r"Frigate noord has not answered at http://[0-9.:]+ for 1[0-9]{2} s", bridge.doctor(tmp_path))
     assert "Frigate DOES NOT ANSWER" in bridge.status(tmp_path)
+
+
+def test_a_long_refusal_of_a_token_leaves_nothing_to_the_second_attempt(bridges, frigate, clock, tmp_path):
+    """A proxy before Frigate refuses with a page of its own, longer than what was asked for may be."""
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    frigate.password = "secret"
+    refused = threading.Event()
+
+    def answer(handler):
+        if handler.path != "/api/version" or refused.is_set():
+            return False
+        refused.set()
+        frigate.tokens.clear()
+        clock.set(10)  # it logs in again only after five seconds
+        handler.send(401, b"401 Authorization Required\n" * 100, "text/plain")
+        return True
+    frigate.fault = answer
+    login = {"url": frigate.url, "user": "mobeye", "password_file": str(password)}
+    bridge = bridges(broker=None, api=login).start(env=clock.env)
+    assert "version 0.16.1-e664cb2" in bridge.wait_log("frigate: connected to")
+    assert refused.is_set()
