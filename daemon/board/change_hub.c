@@ -1,5 +1,6 @@
 #include "board/change_hub.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,7 @@ struct change_hub {
     bool started;
     enum hub_step step;
     struct change_streams streams;
+    size_t n_streams;
     int64_t position;       /* what the live streams have at least; -1: not known yet */
     int64_t after, reached; /* of the query that is under way; reached -1: no reply */
     int64_t last;           /* change_id, when the reply to the query came */
@@ -112,8 +114,9 @@ static void send_heartbeat(struct change_stream *stream)
 
 static void free_stream(struct change_stream *stream)
 {
-    TAILQ_REMOVE(&stream->hub->streams, stream, next);
-    stream->hub->metrics->streams--;
+    struct change_hub *hub = stream->hub;
+    TAILQ_REMOVE(&hub->streams, stream, next);
+    hub->metrics->streams = --hub->n_streams;
     free(stream);
 }
 
@@ -162,7 +165,7 @@ static void send_query(struct change_hub *hub, int64_t after)
 {
     static const Oid types[] = {TYPE_TEXT_ARRAY, TYPE_INT8};
     struct buf params[2] = {{0}, {0}};
-    struct str *people = mem_zalloc((hub->metrics->streams + 1) * sizeof(*people));
+    struct str *people = mem_zalloc((hub->n_streams + 1) * sizeof(*people));
     hub->after = after;
     hub->reached = -1;
     hub->reset = false;
@@ -408,10 +411,7 @@ void change_hub_free(struct change_hub **hub)
         return;
     session_free(&(*hub)->session);
     event_del(&(*hub)->timer);
-    for (struct change_stream *stream = TAILQ_FIRST(&(*hub)->streams), *next; stream; stream = next) {
-        next = TAILQ_NEXT(stream, next);
-        end_stream(stream);
-    }
+    assert(TAILQ_EMPTY(&(*hub)->streams));
     free(*hub);
     *hub = NULL;
 }
@@ -447,7 +447,7 @@ void change_hub_follow(struct change_hub *hub, struct board_request *request, in
     stream->state = after >= 0 || hub->position >= 0 ? STREAM_BEHIND : STREAM_NEW;
     stream->position = after >= 0 ? after : hub->position;
     TAILQ_INSERT_TAIL(&hub->streams, stream, next);
-    hub->metrics->streams++;
+    hub->metrics->streams = ++hub->n_streams;
     board_stream_begin(request);
     board_stream_send(request, STR("retry: 2000\n\n"));
     if (hub->step == HUB_IDLE)

@@ -22,7 +22,7 @@ struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struc
 /* Only the first call does something. */
 void change_hub_start(struct change_hub *hub);
 
-/* Ends every stream. Safe on NULL. */
+/* After board_http_free(), which ends every stream. Safe on NULL. */
 void change_hub_free(struct change_hub **hub);
 
 /* Makes the request an event stream of what comes after this change_id; -1: after what is there now. The hub owns the
