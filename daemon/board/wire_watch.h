@@ -21,9 +21,9 @@
 #define WIRE_NAME_MAX 64
 
 enum wire_state {
-    WIRE_METHOD, /* the start of a request. A space -> TARGET */
-    WIRE_TARGET, /* a space -> VERSION */
-    WIRE_VERSION,
+    WIRE_METHOD,      /* the start of a request. A space -> TARGET */
+    WIRE_TARGET,      /* a space -> VERSION */
+    WIRE_VERSION,     /* CR -> END_OF_LINE */
     WIRE_NAME,        /* the start of a header line. A colon -> VALUE; CR at its start -> the end of the head */
     WIRE_VALUE,       /* CR -> END_OF_LINE */
     WIRE_END_OF_LINE, /* LF -> NAME, or after an empty line BODY or ANSWER */

@@ -25,12 +25,12 @@
 #define FRAME_US        (10 * CLOCK_MINUTE) /* how long the clock offset from a frame time is used */
 
 enum catch_up_state {
-    CATCH_IDLE,        /* until the timer; then config */
-    CATCH_CONFIG,      /* Frigate's configuration; then in progress */
-    CATCH_IN_PROGRESS, /* what is in progress; then singles, idle on failure */
-    CATCH_SINGLES,     /* open events that were not listed, one by one; then listing, idle on failure */
-    CATCH_LISTING,     /* a page of a slice; then listing, answers, idle on failure or for want of room */
-    CATCH_ANSWERS,     /* until all that was listed is answered; then listing, idle */
+    CATCH_IDLE,        /* until the timer. -> CONFIG */
+    CATCH_CONFIG,      /* Frigate's configuration. -> IN_PROGRESS */
+    CATCH_IN_PROGRESS, /* what is in progress. -> SINGLES; failed -> IDLE */
+    CATCH_SINGLES,     /* open events that were not listed, one by one. -> LISTING; failed -> IDLE */
+    CATCH_LISTING,     /* a page of a slice. -> LISTING, ANSWERS; failed, or no room -> IDLE */
+    CATCH_ANSWERS,     /* until all that was listed is answered. -> LISTING, IDLE */
 };
 
 static const char *const state_words[] = {"idle", "config", "in progress", "singles", "listing", "answers"};

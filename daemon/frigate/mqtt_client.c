@@ -32,11 +32,11 @@
 #define UNREAD_MAX_BYTES (4u << 20)
 
 enum mqtt_state {
-    MQTT_WAITING,   /* for the next attempt; then resolving */
-    MQTT_RESOLVING, /* the worker looks the name up, which may block, and begins to connect; then connecting, waiting */
-    MQTT_CONNECTING,  /* until the reply to CONNECT; then subscribing, waiting */
-    MQTT_SUBSCRIBING, /* until the reply to SUBSCRIBE; then following, waiting */
-    MQTT_FOLLOWING,   /* until the connection is lost; then waiting */
+    MQTT_WAITING,     /* for the next attempt. -> RESOLVING */
+    MQTT_RESOLVING,   /* the worker looks the name up, which may block, and begins to connect. -> CONNECTING, WAITING */
+    MQTT_CONNECTING,  /* until the reply to CONNECT. -> SUBSCRIBING, WAITING */
+    MQTT_SUBSCRIBING, /* until the reply to SUBSCRIBE. -> FOLLOWING, WAITING */
+    MQTT_FOLLOWING,   /* until the connection is lost. -> WAITING */
 };
 
 static const char *const state_words[] = {"waiting", "resolving", "connecting", "subscribing", "following"};

@@ -22,8 +22,8 @@
 #define CONNECTIONS_MAX   4L
 
 enum call_state {
-    CALL_WAITING, /* for a token; then asked, or failed with the login */
-    CALL_ASKED,   /* libcurl has it; then done, or waiting again after a 401 */
+    CALL_WAITING, /* for a token. -> ASKED; the login failed -> FAILED */
+    CALL_ASKED,   /* libcurl has it, until it is called back. Got a 401 -> WAITING; a newer token -> ASKED */
     CALL_FAILED,  /* is to be called back from the loop */
 };
 
