@@ -2,7 +2,8 @@
  * The board's HTTP: evhttp, after the checks of board/board_peer.h, and responses with the headers that every page has.
  *
  * Each connection has one request at a time. What has been checked before on_request: the grammar and the limits of the
- * request, no header with _ in its name, the person (except for /healthz), and for a POST where it comes from.
+ * request, no header with _ in its name, the person (except for /healthz), and for a POST and whatever is below /api/
+ * where it comes from.
  */
 #ifndef MOBEYE_BOARD_BOARD_HTTP_H
 #define MOBEYE_BOARD_BOARD_HTTP_H
@@ -22,7 +23,7 @@ struct board_http;
 /* A request without a response yet. on_abandoned reports its end to the owner of `work` if it never gets one. */
 struct board_request {
     struct board_http *http;
-    struct evhttp_request *evreq; /* NULL once the peer is gone, or the response has been given */
+    struct evhttp_request *evreq; /* NULL once the peer is gone */
     struct board_peer *peer;
     const char *person; /* "" for /healthz */
     struct str path;    /* without the query */

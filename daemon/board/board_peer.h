@@ -3,8 +3,8 @@
  *
  * Every connection that evhttp accepts gets a bufferevent from here, whose input board/wire_watch.h checks first: what
  * that refuses never reaches evhttp, and gets its response here. A request must be complete within 20 s of its first
- * byte; an idle connection is closed after 75 s, and earlier where there are too many; a response must be taken within
- * 60 s.
+ * byte, and that byte come within 20 s of the connection; a connection that is idle after a response is closed after
+ * 75 s; where there are too many, an idle one is closed at once. A response must be taken within 60 s.
  */
 #ifndef MOBEYE_BOARD_BOARD_PEER_H
 #define MOBEYE_BOARD_BOARD_PEER_H
