@@ -36,11 +36,11 @@ static void on_abandoned(struct board_request *request)
     free(work);
 }
 
-static void answer_unavailable(struct board_request *request, bool unknown)
+static void respond_unavailable(struct board_request *request, bool unknown)
 {
-    board_answer_error(request, 503, "the database is not available",
-                       unknown && request->post ? "Check whether it was done before you try again."
-                                                : "Try again in a moment.");
+    board_respond_error(request, 503, "the database is not available",
+                        unknown && request->post ? "Check whether it was done before you try again."
+                                                 : "Try again in a moment.");
 }
 
 /* Appends a text of the configuration, which holds printable characters. */
@@ -53,7 +53,7 @@ static void append_json_text(struct buf *out, const char *text)
 }
 
 /* {"version": …, "language": …, "tiles": …, and what the database says of the person. */
-static void answer_me(const struct api_work *work, struct str person)
+static void respond_me(const struct api_work *work, struct str person)
 {
     struct buf body = {0};
     const struct conf_board *conf = work->api->conf;
@@ -69,40 +69,40 @@ static void answer_me(const struct api_work *work, struct str person)
         buf_printf(&body, "null, ");
     }
     buf_append(&body, person.p + 1, person.len - 1);
-    board_answer(work->request, &(struct board_answer){.status = 200, .type = JSON, .body = buf_str(&body)});
+    board_respond(work->request, &(struct board_response){.status = 200, .type = JSON, .body = buf_str(&body)});
     buf_free(&body);
 }
 
-static void answer_file(struct board_request *request, const struct web_file *file)
+static void respond_file(struct board_request *request, const struct web_file *file)
 {
     const char *known = board_request_header(request, "If-None-Match");
     bool same = known && strcmp(known, file->etag) == 0;
-    board_answer(request, &(struct board_answer){
-                              .status = same ? 304 : 200,
-                              .type = file->type,
-                              .cache = "no-cache",
-                              .etag = file->etag,
-                              .body = {(const char *)file->bytes, same ? 0 : file->len},
-                          });
+    board_respond(request, &(struct board_response){
+                               .status = same ? 304 : 200,
+                               .type = file->type,
+                               .cache = "no-cache",
+                               .etag = file->etag,
+                               .body = {(const char *)file->bytes, same ? 0 : file->len},
+                           });
 }
 
-static void answer_unregistered(struct board_request *request)
+static void respond_unregistered(struct board_request *request)
 {
-    board_answer_error(request, 403, "you are signed in, but not registered as a person who uses the board",
-                       "Ask the administrator of the board to register you (mobeyectl people import).");
+    board_respond_error(request, 403, "you are signed in, but not registered as a person who uses the board",
+                        "Ask the administrator of the board to register you (mobeyectl people import).");
 }
 
 /* A page holds nothing of the database, and a stream nothing until it is there: both are sent also while it is down. */
-static void answer_if_known(const struct api_work *work, const struct db_reply *reply)
+static void respond_if_known(const struct api_work *work, const struct db_reply *reply)
 {
     if (reply->status == 403)
-        answer_unregistered(work->request);
+        respond_unregistered(work->request);
     else if (work->follows && work->request->head)
-        board_answer(work->request, &(struct board_answer){.status = 200, .type = BOARD_STREAM_TYPE});
+        board_respond(work->request, &(struct board_response){.status = 200, .type = BOARD_STREAM_TYPE});
     else if (work->follows)
         change_hub_follow(work->api->hub, work->request, work->after);
     else
-        answer_file(work->request, work->file);
+        respond_file(work->request, work->file);
 }
 
 static void on_reply(void *ctx, const struct db_reply *reply)
@@ -110,16 +110,16 @@ static void on_reply(void *ctx, const struct db_reply *reply)
     struct api_work *work = ctx;
     struct board_request *request = work->request;
     if (work->file || work->follows)
-        answer_if_known(work, reply);
+        respond_if_known(work, reply);
     else if (reply->body.len == 0 && reply->image.len == 0)
-        reply->status == 422 ? board_answer_error(request, 422, "the request is not valid UTF-8", NULL)
-                             : answer_unavailable(request, reply->unknown);
+        reply->status == 422 ? board_respond_error(request, 422, "the request is not valid UTF-8", NULL)
+                             : respond_unavailable(request, reply->unknown);
     else if (reply->status == 200 && work->me)
-        answer_me(work, reply->body);
+        respond_me(work, reply->body);
     else if (reply->status == 200 && reply->image.len > 0)
-        board_answer(request, &(struct board_answer){.status = 200, .type = reply->type.p, .body = reply->image});
+        board_respond(request, &(struct board_response){.status = 200, .type = reply->type.p, .body = reply->image});
     else
-        board_answer(request, &(struct board_answer){.status = reply->status, .type = JSON, .body = reply->body});
+        board_respond(request, &(struct board_response){.status = reply->status, .type = JSON, .body = reply->body});
     if (work->changes && reply->status == 200)
         change_hub_wake(work->api->hub);
     free(work);
@@ -132,8 +132,8 @@ static bool is_wanted(void *ctx)
     struct api_work *work = ctx;
     if (!board_request_is_left(work->request))
         return true;
-    board_answer_error(work->request, 503, "the client closed its side of the connection before the database was free",
-                       "Nothing was done. Keep the connection open until the response has come.");
+    board_respond_error(work->request, 503, "the client closed its side of the connection before the database was free",
+                        "Nothing was done. Keep the connection open until the response has come.");
     free(work);
     return false;
 }
@@ -204,7 +204,7 @@ static void follow(struct board_api *api, struct board_request *request, const s
 {
     int64_t after = board_after(board_request_header(request, "Last-Event-ID"), evhttp_find_header(query, "after"));
     if (after == INT64_MAX) {
-        board_answer_error(request, 422, "after: is not a change_id", "Expected a number.");
+        board_respond_error(request, 422, "after: is not a change_id", "Expected a number.");
         return;
     }
     struct api_work *work = new_work(api, request);
@@ -218,16 +218,16 @@ static void on_api_request(struct board_api *api, struct board_request *request)
     struct evkeyvalq query;
     struct board_route route = board_route_of(request->path);
     if (!route.call) {
-        board_answer_error(request, 404, "path not found", NULL);
+        board_respond_error(request, 404, "path not found", NULL);
         return;
     }
     if (route.post != request->post) {
-        board_answer_error(request, 405, "method not allowed", route.post ? "Expected POST." : "Expected GET.");
+        board_respond_error(request, 405, "method not allowed", route.post ? "Expected POST." : "Expected GET.");
         return;
     }
     TAILQ_INIT(&query);
     if (request->query && evhttp_parse_query_str(request->query, &query) != 0)
-        board_answer_error(request, 400, "the query string is not valid (expected name=value&...)", NULL);
+        board_respond_error(request, 400, "the query string is not valid (expected name=value&...)", NULL);
     else if (strcmp(route.call, "changes") == 0)
         follow(api, request, &query);
     else
@@ -239,11 +239,11 @@ static void on_page_request(struct board_api *api, struct board_request *request
 {
     const struct web_file *file = web_file_find(request->path);
     if (!file) {
-        board_answer_error(request, 404, "page not found", NULL);
+        board_respond_error(request, 404, "page not found", NULL);
     } else if (request->post) {
-        board_answer_error(request, 405, "method not allowed", "Expected GET.");
+        board_respond_error(request, 405, "method not allowed", "Expected GET.");
     } else if (!web_file_is_page(request->path)) {
-        answer_file(request, file);
+        respond_file(request, file);
     } else {
         struct api_work *work = new_work(api, request);
         work->file = file;
@@ -257,10 +257,10 @@ void board_api_on_request(void *ctx, struct board_request *request)
     log_debug("board", "%s %.*s", request->post ? "POST" : "GET", (int)strcspn(request->path.p, "0123456789"),
               request->path.p);
     if (str_is(request->path, "/healthz"))
-        board_answer(request,
-                     &(struct board_answer){.status = 200, .type = "text/plain; charset=utf-8", .body = STR("ok\n")});
+        board_respond(
+            request, &(struct board_response){.status = 200, .type = "text/plain; charset=utf-8", .body = STR("ok\n")});
     else if (!identity_is_login(request->person))
-        answer_unregistered(request); /* the database would refuse the bytes, as an error of its own */
+        respond_unregistered(request); /* the database would refuse the bytes, as an error of its own */
     else if (str_starts(request->path, "/api/"))
         on_api_request(api, request);
     else

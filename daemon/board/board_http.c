@@ -155,7 +155,7 @@ static void on_complete(struct evhttp_request *evreq, void *arg)
     board_peer_end(arg);
 }
 
-static void begin_answer(struct board_request *request, const char *type, const char *cache)
+static void begin_response(struct board_request *request, const char *type, const char *cache)
 {
     struct evkeyvalq *out = evhttp_request_get_output_headers(request->evreq);
     add_security(request->http, out);
@@ -170,7 +170,7 @@ static void begin_answer(struct board_request *request, const char *type, const 
 static struct evhttp_request *detach(struct board_request *request)
 {
     struct evhttp_request *evreq = request->evreq;
-    board_peer_answered(request->peer);
+    board_peer_responded(request->peer);
     free_request(request);
     return evreq;
 }
@@ -182,26 +182,26 @@ static void add_length(struct evkeyvalq *out, size_t len)
     evhttp_add_header(out, "Content-Length", text);
 }
 
-void board_answer(struct board_request *request, const struct board_answer *answer)
+void board_respond(struct board_request *request, const struct board_response *response)
 {
     struct evbuffer *body = evbuffer_new();
     struct evkeyvalq *out = evhttp_request_get_output_headers(request->evreq);
-    count_status(request->http, answer->status);
-    begin_answer(request, answer->type, answer->cache);
-    if (answer->etag)
-        evhttp_add_header(out, "ETag", answer->etag);
-    if (answer->status == 405)
+    count_status(request->http, response->status);
+    begin_response(request, response->type, response->cache);
+    if (response->etag)
+        evhttp_add_header(out, "ETag", response->etag);
+    if (response->status == 405)
         evhttp_add_header(out, "Allow", request->post ? "GET, HEAD" : "POST");
     /* evhttp would send the body of a HEAD, and no length. */
     if (!request->head)
-        evbuffer_add(body, answer->body.p, answer->body.len);
-    else if (answer->body.len > 0)
-        add_length(out, answer->body.len);
-    evhttp_send_reply(detach(request), answer->status, reason_of(answer->status), body);
+        evbuffer_add(body, response->body.p, response->body.len);
+    else if (response->body.len > 0)
+        add_length(out, response->body.len);
+    evhttp_send_reply(detach(request), response->status, reason_of(response->status), body);
     evbuffer_free(body);
 }
 
-void board_answer_error(struct board_request *request, int status, const char *message, const char *hint)
+void board_respond_error(struct board_request *request, int status, const char *message, const char *hint)
 {
     struct buf body = {0};
     bool json = str_starts(request->path, "/api/");
@@ -210,11 +210,11 @@ void board_answer_error(struct board_request *request, int status, const char *m
                    hint ? "\"" : "");
     else
         buf_printf(&body, "%s\n%s%s", message, hint ? hint : "", hint ? "\n" : "");
-    board_answer(request, &(struct board_answer){
-                              .status = status,
-                              .type = json ? "application/json; charset=utf-8" : "text/plain; charset=utf-8",
-                              .body = buf_str(&body),
-                          });
+    board_respond(request, &(struct board_response){
+                               .status = status,
+                               .type = json ? "application/json; charset=utf-8" : "text/plain; charset=utf-8",
+                               .body = buf_str(&body),
+                           });
     buf_free(&body);
 }
 
@@ -227,7 +227,7 @@ void board_stream_begin(struct board_request *request)
 {
     board_peer_stream(request->peer, SOCKET_BUFFER);
     count_status(request->http, 200);
-    begin_answer(request, BOARD_STREAM_TYPE, NULL);
+    begin_response(request, BOARD_STREAM_TYPE, NULL);
     evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "X-Accel-Buffering", "no");
     evhttp_send_reply_start(request->evreq, 200, "OK");
 }
@@ -311,12 +311,12 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
         http->metrics->unidentified_total++;
         log_limited(&http->unidentified, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "board",
                     "a request was answered 401: %s", why.text);
-        board_answer_error(request, 401, "not signed in",
-                           "Open the address of the board to sign in again. If that does not help, the log of "
-                           "mobeye-board gives the reason.");
+        board_respond_error(request, 401, "not signed in",
+                            "Open the address of the board to sign in again. If that does not help, the log of "
+                            "mobeye-board gives the reason.");
     } else if ((request->post || str_starts(request->path, "/api/")) && !identity_same_origin(conf, headers)) {
         /* A GET too: it may record a look. */
-        board_answer_error(request, 403, "cross-site request refused", "Use the page of the board.");
+        board_respond_error(request, 403, "cross-site request refused", "Use the page of the board.");
     } else {
         http->on_request(http->ctx, request);
     }

@@ -51,7 +51,7 @@ size_t board_http_unread(const struct board_http *http);
 uint16_t board_http_port(const struct board_http *http);
 
 /* A response: its status, Content-Type and other header fields. */
-struct board_answer {
+struct board_response {
     int status;
     const char *type;
     const char *cache; /* Cache-Control; NULL: no-store */
@@ -60,10 +60,10 @@ struct board_answer {
 };
 
 /* Sends the response, and frees the request. */
-void board_answer(struct board_request *request, const struct board_answer *answer);
+void board_respond(struct board_request *request, const struct board_response *response);
 
 /* The same with an error, as JSON below /api/, else as text. Static texts without quotes and backslashes. */
-void board_answer_error(struct board_request *request, int status, const char *message, const char *hint);
+void board_respond_error(struct board_request *request, int status, const char *message, const char *hint);
 
 /* The value of a header that occurs exactly once; NULL: it does not. */
 const char *board_request_header(const struct board_request *request, const char *name);

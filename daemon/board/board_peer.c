@@ -16,9 +16,9 @@
 #include "base/mem.h"
 #include "board/wire_watch.h"
 
-#define REQUEST_US (20 * CLOCK_SECOND)
-#define IDLE_US    (75 * CLOCK_SECOND)
-#define ANSWER_US  (60 * CLOCK_SECOND)
+#define REQUEST_US  (20 * CLOCK_SECOND)
+#define IDLE_US     (75 * CLOCK_SECOND)
+#define RESPONSE_US (60 * CLOCK_SECOND)
 /* After a refusal what still comes is read and discarded: closing with unread data could destroy the response. */
 #define LINGER_US   (2 * CLOCK_SECOND)
 #define DISCARD_MAX ((size_t)1024 * 1024)
@@ -280,10 +280,10 @@ void board_peer_begin(struct board_peer *peer, void *request)
     event_del(&peer->deadline);
 }
 
-void board_peer_answered(struct board_peer *peer)
+void board_peer_responded(struct board_peer *peer)
 {
     peer->request = NULL;
-    loop_arm(&peer->deadline, ANSWER_US);
+    loop_arm(&peer->deadline, RESPONSE_US);
 }
 
 void board_peer_end(struct board_peer *peer)

@@ -44,7 +44,7 @@ struct board_peer *board_peer_of(struct board_peers *peers, struct evhttp_reques
 void board_peer_begin(struct board_peer *peer, void *request);
 
 /* The response is complete, and on its way: on_closed is no longer called. */
-void board_peer_answered(struct board_peer *peer);
+void board_peer_responded(struct board_peer *peer);
 
 /* The response has gone out: the next request may come. */
 void board_peer_end(struct board_peer *peer);

@@ -156,7 +156,7 @@ static void end_head(struct wire_watch *watch)
              !watch->post) /* evhttp does not read the body of HEAD: it would be the next request */
         refuse(watch, 400, "a body is allowed only with POST");
     else
-        watch->state = watch->length > 0 ? WIRE_BODY : WIRE_ANSWER;
+        watch->state = watch->length > 0 ? WIRE_BODY : WIRE_RESPONSE;
     watch->body_left = watch->length;
 }
 
@@ -186,13 +186,13 @@ void wire_watch_feed(struct wire_watch *watch, const char *bytes, size_t len)
 {
     while (len > 0 && watch->state != WIRE_REFUSED) {
         size_t n = 1;
-        if (watch->state == WIRE_ANSWER) {
+        if (watch->state == WIRE_RESPONSE) {
             n = len;
             watch->early += n;
         } else if (watch->state == WIRE_BODY) {
             n = len < watch->body_left ? len : watch->body_left;
             watch->body_left -= n;
-            watch->state = watch->body_left > 0 ? WIRE_BODY : WIRE_ANSWER;
+            watch->state = watch->body_left > 0 ? WIRE_BODY : WIRE_RESPONSE;
         } else {
             read_head(watch, (unsigned char)*bytes);
         }

@@ -26,9 +26,9 @@ enum wire_state {
     WIRE_VERSION,     /* CR -> END_OF_LINE */
     WIRE_NAME,        /* the start of a header line. A colon -> VALUE; CR at its start -> the end of the head */
     WIRE_VALUE,       /* CR -> END_OF_LINE */
-    WIRE_END_OF_LINE, /* LF -> NAME, or after an empty line BODY or ANSWER */
-    WIRE_BODY,        /* body_left bytes -> ANSWER */
-    WIRE_ANSWER,      /* the request is complete; wire_watch_next() -> METHOD. Bytes are counted as `early` */
+    WIRE_END_OF_LINE, /* LF -> NAME, or after an empty line BODY or RESPONSE */
+    WIRE_BODY,        /* body_left bytes -> RESPONSE */
+    WIRE_RESPONSE,    /* the request is complete; wire_watch_next() -> METHOD. Bytes are counted as `early` */
     WIRE_REFUSED,     /* see status and why */
 };
 

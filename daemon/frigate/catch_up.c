@@ -149,18 +149,18 @@ static void on_listed(void *ctx, const struct frigate_event *event)
 }
 
 /* false: the response is not usable, and the cycle has ended. */
-static bool take_list(struct catch_up *c, const char *path, const struct rest_answer *answer, size_t *ret_n)
+static bool take_list(struct catch_up *c, const char *path, const struct rest_response *response, size_t *ret_n)
 {
     c->least_s = INFINITY;
     c->room = true;
-    if (answer->why) {
-        end_failed_cycle(c, path, answer->status, answer->why);
+    if (response->why) {
+        end_failed_cycle(c, path, response->status, response->why);
         return false;
     }
     bool by_frame = c->frame_us > 0 && loop_mono_us(c->parts.loop) - c->frame_us < FRAME_US;
-    if (answer->date_us > 0 && !by_frame)
-        c->offset_s = (double)(answer->date_us - loop_wall_us(c->parts.loop)) / 1e6;
-    if (!frigate_read_list(c->parts.reader, answer->body, on_listed, c, ret_n)) {
+    if (response->date_us > 0 && !by_frame)
+        c->offset_s = (double)(response->date_us - loop_wall_us(c->parts.loop)) / 1e6;
+    if (!frigate_read_list(c->parts.reader, response->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
         end_failed_cycle(c, path, 200, "the response is not a list of events (is api.url the address of Frigate?)");
         return false;
@@ -174,7 +174,7 @@ static bool take_list(struct catch_up *c, const char *path, const struct rest_an
 
 /* ---- slices ---- */
 
-static void on_page(void *ctx, const struct rest_answer *answer);
+static void on_page(void *ctx, const struct rest_response *response);
 
 static void ask_page(struct catch_up *c)
 {
@@ -223,16 +223,17 @@ static void check_answers(struct catch_up *c)
         finish_slice(c);
 }
 
-static void on_version(void *ctx, const struct rest_answer *answer)
+static void on_version(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     struct buf names = {0};
     int len = 0;
-    while (!answer->why && (size_t)len < answer->body.len && answer->body.p[len] > ' ' && answer->body.p[len] <= '~')
+    while (!response->why && (size_t)len < response->body.len && response->body.p[len] > ' ' &&
+           response->body.p[len] <= '~')
         len++;
     frigate_config_cameras(&c->config, &names);
     log_info("frigate", "connected to %s, version %.*s, %zu camera%s%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
-             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras == 1 ? "" : "s",
+             len > 0 ? response->body.p : "unknown", c->config.n_cameras, c->config.n_cameras == 1 ? "" : "s",
              c->config.n_cameras > 0 ? ": " : "", (int)names.len, names.len > 0 ? names.data : "");
     buf_free(&names);
 }
@@ -263,16 +264,16 @@ static void end_listing(struct catch_up *c)
     check_answers(c);
 }
 
-static void on_page(void *ctx, const struct rest_answer *answer)
+static void on_page(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     size_t n;
-    if (answer->too_large && c->page > 1) {
+    if (response->too_large && c->page > 1) {
         c->page = c->page > 10 ? 10 : 1;
         ask_page(c);
         return;
     }
-    if (!take_list(c, "/api/events", answer, &n))
+    if (!take_list(c, "/api/events", response, &n))
         return;
     if (!c->room) {
         announce(c);
@@ -298,7 +299,7 @@ static void start_listing(struct catch_up *c)
 
 /* ---- open events that are not listed as in progress ---- */
 
-static void on_single(void *ctx, const struct rest_answer *answer);
+static void on_single(void *ctx, const struct rest_response *response);
 
 /* The next open event, or rejected one, about which nothing was received in this cycle. */
 static const struct track *next_single(const struct catch_up *c)
@@ -325,16 +326,16 @@ static void ask_single(struct catch_up *c)
     get(c, path, on_single);
 }
 
-static void on_single(void *ctx, const struct rest_answer *answer)
+static void on_single(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     struct track *track = tracks_find(c->parts.mapper->tracks, c->single);
     size_t n;
-    if (answer->status == 404) {
+    if (response->status == 404) {
         if (track && loop_mono_us(c->parts.loop) - track->seen_us >= VANISHED_US)
             event_mapper_map_vanished(c->parts.mapper, track, now(c));
-    } else if ((answer->status == 200 || answer->status == 0 || answer->status == 401) &&
-               !take_list(c, "/api/events/ID", answer, &n)) {
+    } else if ((response->status == 200 || response->status == 0 || response->status == 401) &&
+               !take_list(c, "/api/events/ID", response, &n)) {
         return;
     }
     ask_single(c);
@@ -342,11 +343,11 @@ static void on_single(void *ctx, const struct rest_answer *answer)
 
 /* ---- the beginning of a cycle ---- */
 
-static void on_in_progress(void *ctx, const struct rest_answer *answer)
+static void on_in_progress(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     size_t n;
-    if (!take_list(c, "/api/events", answer, &n))
+    if (!take_list(c, "/api/events", response, &n))
         return;
     c->calls.on_http(c->calls.ctx, true, NULL);
     set_state(c, CATCH_SINGLES, "listed");
@@ -363,11 +364,11 @@ static void ask_in_progress(struct catch_up *c, const char *why)
 }
 
 /* Without it boxes are left out; the lists decide whether Frigate responds. */
-static void on_config(void *ctx, const struct rest_answer *answer)
+static void on_config(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
-    const char *why = answer->why;
-    if (!why && !frigate_read_config(c->parts.reader, answer->body, &c->read))
+    const char *why = response->why;
+    if (!why && !frigate_read_config(c->parts.reader, response->body, &c->read))
         why = "the response is not JSON";
     snprintf(c->config_why, sizeof(c->config_why), "%s", why ? why : "");
     if (!why) {
@@ -376,7 +377,7 @@ static void on_config(void *ctx, const struct rest_answer *answer)
         c->parts.mapper->frigate = &c->config;
         c->calls.on_config(c->calls.ctx, &c->config);
     }
-    ask_in_progress(c, answer->why ? answer->why : "read");
+    ask_in_progress(c, response->why ? response->why : "read");
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -305,20 +305,20 @@ static bool read_token(struct rest_client *client, struct str body)
     return found;
 }
 
-static void on_login(void *ctx, const struct rest_answer *answer)
+static void on_login(void *ctx, const struct rest_response *response)
 {
     struct rest_client *client = ctx;
     client->login = NULL;
     client->logins++;
     client->token[0] = '\0';
-    if (answer->status == 200 && read_token(client, answer->body))
+    if (response->status == 200 && read_token(client, response->body))
         client->login_why[0] = '\0';
-    else if (answer->status == 200)
+    else if (response->status == 200)
         snprintf(client->login_why, sizeof(client->login_why), "the login returned no token");
-    else if (answer->status == 401)
+    else if (response->status == 401)
         snprintf(client->login_why, sizeof(client->login_why), "Frigate refused the login of api.user");
     else
-        snprintf(client->login_why, sizeof(client->login_why), "login: %.200s", answer->why);
+        snprintf(client->login_why, sizeof(client->login_why), "login: %.200s", response->why);
     release_waiting(client);
 }
 
@@ -362,15 +362,15 @@ static void ask_or_wait(struct rest_call *call)
 
 /* ---- responses ---- */
 
-static void call_back(struct rest_call *call, const struct rest_answer *answer)
+static void call_back(struct rest_call *call, const struct rest_response *response)
 {
     rest_done_fn done = call->done;
     void *ctx = call->ctx;
     struct buf body = call->body;
-    struct rest_answer kept = *answer;
+    struct rest_response kept = *response;
     char why[CURL_ERROR_SIZE];
-    snprintf(why, sizeof(why), "%s", answer->why ? answer->why : "");
-    kept.why = answer->why ? why : NULL;
+    snprintf(why, sizeof(why), "%s", response->why ? response->why : "");
+    kept.why = response->why ? why : NULL;
     call->body = (struct buf){0};
     call_free(call);
     done(ctx, &kept);
@@ -380,9 +380,9 @@ static void call_back(struct rest_call *call, const struct rest_answer *answer)
 static void finish_call(struct rest_call *call, CURLcode code)
 {
     struct rest_client *client = call->client;
-    struct rest_answer answer = {.too_large = call->too_large, .date_us = call->date_us};
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-    bool renew = answer.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
+    struct rest_response response = {.too_large = call->too_large, .date_us = call->date_us};
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
+    bool renew = response.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
     if (renew) {
         stop_call(call);
         call->retried = true;
@@ -395,17 +395,17 @@ static void finish_call(struct rest_call *call, CURLcode code)
     }
     char status[64];
     if (call->too_large) {
-        answer.why = "the response is too large";
+        response.why = "the response is too large";
     } else if (code != CURLE_OK) {
-        answer.status = 0;
-        answer.why = call->why[0] ? call->why : curl_easy_strerror(code);
-    } else if (answer.status != 200) {
-        snprintf(status, sizeof(status), "status %ld (expected 200)", answer.status);
-        answer.why = status;
+        response.status = 0;
+        response.why = call->why[0] ? call->why : curl_easy_strerror(code);
+    } else if (response.status != 200) {
+        snprintf(status, sizeof(status), "status %ld (expected 200)", response.status);
+        response.why = status;
     } else {
-        answer.body = buf_str(&call->body);
+        response.body = buf_str(&call->body);
     }
-    call_back(call, &answer);
+    call_back(call, &response);
 }
 
 static void finish_calls(struct rest_client *client)
@@ -431,9 +431,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     struct rest_call *call;
     TAILQ_FOREACH(call, &client->calls, entry)
     if (call->state == CALL_FAILED) {
-        const struct rest_answer answer = {.why = call->why};
+        const struct rest_response response = {.why = call->why};
         loop_arm(&client->wake, 0);
-        call_back(call, &answer);
+        call_back(call, &response);
         return;
     }
 }

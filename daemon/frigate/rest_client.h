@@ -21,7 +21,7 @@
 struct rest_client;
 struct rest_call;
 
-struct rest_answer {
+struct rest_response {
     long status;     /* 0: no response */
     struct str body; /* of a status 200; valid during the call */
     bool too_large;  /* more than max_bytes came */
@@ -29,7 +29,7 @@ struct rest_answer {
     const char *why; /* what is wrong; NULL: status 200, and all of the body came */
 };
 
-typedef void (*rest_done_fn)(void *ctx, const struct rest_answer *answer);
+typedef void (*rest_done_fn)(void *ctx, const struct rest_response *response);
 
 /* NULL with err set. conf must outlive the client. */
 struct rest_client *rest_client_new(struct loop *loop, const struct conf_frigate *conf, struct err *err);

@@ -102,17 +102,17 @@ static void give_up_large(struct snapshot_request *request)
 }
 
 /* Asks again later, or gives up. While Frigate does not respond at all, its time does not count. */
-static void ask_again(struct snapshot_request *request, const struct rest_answer *answer)
+static void ask_again(struct snapshot_request *request, const struct rest_response *response)
 {
     struct snapshot_fetch *fetch = request->fetch;
     int64_t now_us = loop_mono_us(fetch->loop);
-    const char *why = answer->why ? answer->why : "the response is not an image (expected JPEG, PNG or WebP)";
-    if (answer->status == 0 || answer->status == 401)
+    const char *why = response->why ? response->why : "the response is not an image (expected JPEG, PNG or WebP)";
+    if (response->status == 0 || response->status == 401)
         request->until_us = now_us + fetch->conf->images.retry_for_us;
-    if (answer->status != 404 && answer->status != 0)
+    if (response->status != 404 && response->status != 0)
         warn(request, "%s/api/events/ID/snapshot.jpg: %s", fetch->conf->api.url, why);
     if (now_us + request->delay_us > request->until_us) {
-        give_up_missing(request, answer->status, why);
+        give_up_missing(request, response->status, why);
         return;
     }
     request->next_us = now_us + request->delay_us;
@@ -133,21 +133,21 @@ static void hand_on(struct snapshot_request *request, struct str body)
     remove_request(request);
 }
 
-static void on_answer(void *ctx, const struct rest_answer *answer)
+static void on_response(void *ctx, const struct rest_response *response)
 {
     struct snapshot_request *request = ctx;
     struct snapshot_fetch *fetch = request->fetch;
     struct image image;
     request->asked = false;
     fetch->asked--;
-    if (answer->too_large && request->height / 2 >= HEIGHT_MIN)
+    if (response->too_large && request->height / 2 >= HEIGHT_MIN)
         request->height /= 2;
-    else if (answer->too_large)
+    else if (response->too_large)
         give_up_large(request);
-    else if (!answer->why && image_read(answer->body, &image))
-        hand_on(request, answer->body);
+    else if (!response->why && image_read(response->body, &image))
+        hand_on(request, response->body);
     else
-        ask_again(request, answer);
+        ask_again(request, response);
     ask_due(fetch);
 }
 
@@ -159,7 +159,7 @@ static void send_request(struct snapshot_request *request)
     request->asked = true;
     request->fetch->asked++;
     request->fetch->metrics->http_requests_total++;
-    rest_get(request->fetch->rest, path, IMAGE_BYTES_MAX, on_answer, request);
+    rest_get(request->fetch->rest, path, IMAGE_BYTES_MAX, on_response, request);
 }
 
 static void ask_due(struct snapshot_fetch *fetch)

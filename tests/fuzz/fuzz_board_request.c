@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.state != single.state || whole.status != single.status || whole.head_bytes != single.head_bytes ||
         whole.early != single.early || whole.body_left != single.body_left)
         abort();
-    if (whole.state == WIRE_BODY || whole.state == WIRE_ANSWER)
+    if (whole.state == WIRE_BODY || whole.state == WIRE_RESPONSE)
         check_passed(bytes, size, &whole);
     if (whole.state == WIRE_REFUSED && (!whole.why || whole.status < 400))
         abort();

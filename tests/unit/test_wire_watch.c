@@ -19,7 +19,7 @@ Test(wire_watch, a_request_ends_where_its_length_says)
     cr_expect_eq(watch.state, WIRE_BODY);
     cr_expect_eq(watch.body_left, 1);
     wire_watch_feed(&watch, "5GET /", 6);
-    cr_expect_eq(watch.state, WIRE_ANSWER);
+    cr_expect_eq(watch.state, WIRE_RESPONSE);
     cr_expect_eq(watch.early, 5);
     wire_watch_next(&watch);
     cr_expect_eq(watch.state, WIRE_METHOD);
