@@ -56,12 +56,12 @@ enum hub_step {
     HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE */
 };
 
-static const uint32_t transitions[] = {
-    [HUB_DOWN] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_DOWN),
-    [HUB_IDLE] = STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_CATCHING_UP) | STATE_BIT(HUB_DOWN),
-    [HUB_NUMBERING] = STATE_BIT(HUB_READING) | STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
-    [HUB_READING] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
-    [HUB_CATCHING_UP] = STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN),
+static const struct machine_state states[] = {
+    [HUB_DOWN] = {"down", STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_DOWN)},
+    [HUB_IDLE] = {"idle", STATE_BIT(HUB_NUMBERING) | STATE_BIT(HUB_CATCHING_UP) | STATE_BIT(HUB_DOWN)},
+    [HUB_NUMBERING] = {"numbering", STATE_BIT(HUB_READING) | STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN)},
+    [HUB_READING] = {"reading", STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN)},
+    [HUB_CATCHING_UP] = {"catching up", STATE_BIT(HUB_IDLE) | STATE_BIT(HUB_DOWN)},
 };
 
 struct change_hub {
@@ -136,9 +136,7 @@ static void end_stream(struct change_stream *stream)
 
 static void set_step(struct change_hub *hub, enum hub_step step, const char *reason)
 {
-    static const char *const names[] = {"down", "idle", "numbering", "reading", "catching up"};
-    log_debug("database", "changes: %s -> %s: %s", names[hub->step], names[step], reason);
-    transition_check(transitions, hub->step, step, "change_hub");
+    transition_check(states, hub->step, step, "database", "changes", reason);
     hub->step = step;
 }
 

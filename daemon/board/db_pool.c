@@ -1,5 +1,6 @@
 #include "board/db_pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -43,11 +44,11 @@ enum slot_state {
     SLOT_READY,     /* calls are sent. -> DOWN */
 };
 
-static const uint32_t transitions[] = {
-    [SLOT_DOWN] = STATE_BIT(SLOT_DOWN) | STATE_BIT(SLOT_CHECKING),
-    [SLOT_CHECKING] = STATE_BIT(SLOT_READY) | STATE_BIT(SLOT_NO_SCHEMA) | STATE_BIT(SLOT_DOWN),
-    [SLOT_NO_SCHEMA] = STATE_BIT(SLOT_CHECKING) | STATE_BIT(SLOT_DOWN),
-    [SLOT_READY] = STATE_BIT(SLOT_DOWN),
+static const struct machine_state states[] = {
+    [SLOT_DOWN] = {"down", STATE_BIT(SLOT_DOWN) | STATE_BIT(SLOT_CHECKING)},
+    [SLOT_CHECKING] = {"checking", STATE_BIT(SLOT_READY) | STATE_BIT(SLOT_NO_SCHEMA) | STATE_BIT(SLOT_DOWN)},
+    [SLOT_NO_SCHEMA] = {"no schema", STATE_BIT(SLOT_CHECKING) | STATE_BIT(SLOT_DOWN)},
+    [SLOT_READY] = {"ready", STATE_BIT(SLOT_DOWN)},
 };
 
 struct db_slot {
@@ -104,10 +105,9 @@ static void add_text(struct db_call *call, const char *text, size_t len)
 
 static void set_state(struct db_slot *slot, enum slot_state state, const char *reason)
 {
-    static const char *const names[] = {"down", "checking", "no schema", "ready"};
-    log_debug("database", "connection %d: %s -> %s: %s", (int)(slot - slot->pool->slots), names[slot->state],
-              names[state], reason);
-    transition_check(transitions, slot->state, state, "db_pool");
+    char machine[32];
+    snprintf(machine, sizeof(machine), "connection %d", (int)(slot - slot->pool->slots));
+    transition_check(states, slot->state, state, "database", machine, reason);
     slot->state = state;
 }
 

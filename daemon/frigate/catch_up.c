@@ -33,15 +33,13 @@ enum catch_up_state {
     CATCH_ANSWERS,     /* until all that was listed is answered. -> LISTING, IDLE */
 };
 
-static const char *const state_words[] = {"idle", "config", "in progress", "singles", "listing", "answers"};
-
-static const uint32_t transitions[] = {
-    [CATCH_IDLE] = STATE_BIT(CATCH_CONFIG),
-    [CATCH_CONFIG] = STATE_BIT(CATCH_IN_PROGRESS),
-    [CATCH_IN_PROGRESS] = STATE_BIT(CATCH_SINGLES) | STATE_BIT(CATCH_IDLE),
-    [CATCH_SINGLES] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE),
-    [CATCH_LISTING] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_ANSWERS) | STATE_BIT(CATCH_IDLE),
-    [CATCH_ANSWERS] = STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE),
+static const struct machine_state states[] = {
+    [CATCH_IDLE] = {"idle", STATE_BIT(CATCH_CONFIG)},
+    [CATCH_CONFIG] = {"config", STATE_BIT(CATCH_IN_PROGRESS)},
+    [CATCH_IN_PROGRESS] = {"in progress", STATE_BIT(CATCH_SINGLES) | STATE_BIT(CATCH_IDLE)},
+    [CATCH_SINGLES] = {"singles", STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE)},
+    [CATCH_LISTING] = {"listing", STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_ANSWERS) | STATE_BIT(CATCH_IDLE)},
+    [CATCH_ANSWERS] = {"answers", STATE_BIT(CATCH_LISTING) | STATE_BIT(CATCH_IDLE)},
 };
 
 struct catch_up {
@@ -71,8 +69,7 @@ struct catch_up {
 
 static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
 {
-    log_debug("catch-up", "%s -> %s: %s", state_words[c->state], state_words[state], why);
-    transition_check(transitions, c->state, state, "catch_up");
+    transition_check(states, c->state, state, "catch-up", "", why);
     c->state = state;
 }
 

@@ -39,14 +39,12 @@ enum mqtt_state {
     MQTT_FOLLOWING,   /* until the connection is lost. -> WAITING */
 };
 
-static const char *const state_words[] = {"waiting", "resolving", "connecting", "subscribing", "following"};
-
-static const uint32_t transitions[] = {
-    [MQTT_WAITING] = STATE_BIT(MQTT_RESOLVING),
-    [MQTT_RESOLVING] = STATE_BIT(MQTT_CONNECTING) | STATE_BIT(MQTT_WAITING),
-    [MQTT_CONNECTING] = STATE_BIT(MQTT_SUBSCRIBING) | STATE_BIT(MQTT_WAITING),
-    [MQTT_SUBSCRIBING] = STATE_BIT(MQTT_FOLLOWING) | STATE_BIT(MQTT_WAITING),
-    [MQTT_FOLLOWING] = STATE_BIT(MQTT_WAITING),
+static const struct machine_state states[] = {
+    [MQTT_WAITING] = {"waiting", STATE_BIT(MQTT_RESOLVING)},
+    [MQTT_RESOLVING] = {"resolving", STATE_BIT(MQTT_CONNECTING) | STATE_BIT(MQTT_WAITING)},
+    [MQTT_CONNECTING] = {"connecting", STATE_BIT(MQTT_SUBSCRIBING) | STATE_BIT(MQTT_WAITING)},
+    [MQTT_SUBSCRIBING] = {"subscribing", STATE_BIT(MQTT_FOLLOWING) | STATE_BIT(MQTT_WAITING)},
+    [MQTT_FOLLOWING] = {"following", STATE_BIT(MQTT_WAITING)},
 };
 
 struct mqtt_client {
@@ -73,8 +71,7 @@ struct mqtt_client {
 
 static void set_state(struct mqtt_client *client, enum mqtt_state state, const char *why)
 {
-    log_debug("mqtt", "%s -> %s: %s", state_words[client->state], state_words[state], why);
-    transition_check(transitions, client->state, state, "mqtt_client");
+    transition_check(states, client->state, state, "mqtt", "", why);
     client->state = state;
     client->since_us = loop_mono_us(client->loop);
     client->metrics->mqtt_connected = state == MQTT_FOLLOWING;

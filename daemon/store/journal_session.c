@@ -49,40 +49,32 @@ struct journal_session {
 #define TO(state) STATE_BIT(JOURNAL_SESSION_##state)
 
 /* The exits of enum journal_session_state. */
-static const uint32_t transitions[] = {
-    [JOURNAL_SESSION_STOPPED] = TO(STOPPED) | TO(CONNECTING),
-    [JOURNAL_SESSION_CONNECTING] = TO(CONNECTING) | TO(CHECKING),
-    [JOURNAL_SESSION_CHECKING] = TO(PREMAKING) | TO(WAITING) | TO(CONNECTING),
-    [JOURNAL_SESSION_WAITING] = TO(CHECKING) | TO(CONNECTING),
-    [JOURNAL_SESSION_PREMAKING] = TO(READING) | TO(CONNECTING),
-    [JOURNAL_SESSION_READING] = TO(READING) | TO(READY) | TO(WAITING) | TO(CONNECTING),
-    [JOURNAL_SESSION_READY] = TO(RECHECKING) | TO(READING) | TO(CONNECTING),
-    [JOURNAL_SESSION_RECHECKING] = TO(REPREMAKING) | TO(WAITING) | TO(CONNECTING),
-    [JOURNAL_SESSION_REPREMAKING] = TO(READY) | TO(CONNECTING),
+static const struct machine_state states[] = {
+    [JOURNAL_SESSION_STOPPED] = {"stopped", TO(STOPPED) | TO(CONNECTING)},
+    [JOURNAL_SESSION_CONNECTING] = {"connecting", TO(CONNECTING) | TO(CHECKING)},
+    [JOURNAL_SESSION_CHECKING] = {"checking", TO(PREMAKING) | TO(WAITING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_WAITING] = {"waiting", TO(CHECKING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_PREMAKING] = {"premaking", TO(READING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_READING] = {"reading", TO(READING) | TO(READY) | TO(WAITING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_READY] = {"ready", TO(RECHECKING) | TO(READING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_RECHECKING] = {"rechecking", TO(REPREMAKING) | TO(WAITING) | TO(CONNECTING)},
+    [JOURNAL_SESSION_REPREMAKING] = {"repremaking", TO(READY) | TO(CONNECTING)},
 };
 
-static const struct {
-    const char *name, *word; /* for the log, and for people */
-} words[] = {
-    [JOURNAL_SESSION_STOPPED] = {"stopped", "stopped"},
-    [JOURNAL_SESSION_CONNECTING] = {"connecting", "waiting"},
-    [JOURNAL_SESSION_CHECKING] = {"checking", "checking"},
-    [JOURNAL_SESSION_WAITING] = {"waiting", "waiting"},
-    [JOURNAL_SESSION_PREMAKING] = {"premaking", "checking"},
-    [JOURNAL_SESSION_READING] = {"reading", "checking"},
-    [JOURNAL_SESSION_READY] = {"ready", NULL},
-    [JOURNAL_SESSION_RECHECKING] = {"rechecking", NULL},
-    [JOURNAL_SESSION_REPREMAKING] = {"repremaking", NULL},
+/* For people; NULL: connected. */
+static const char *const words[JOURNAL_SESSION_REPREMAKING + 1] = {
+    [JOURNAL_SESSION_STOPPED] = "stopped",    [JOURNAL_SESSION_CONNECTING] = "waiting",
+    [JOURNAL_SESSION_CHECKING] = "checking",  [JOURNAL_SESSION_WAITING] = "waiting",
+    [JOURNAL_SESSION_PREMAKING] = "checking", [JOURNAL_SESSION_READING] = "checking",
 };
 
 /* The one place where the state changes. The reason goes to the log (debug), and to people while not connected. */
 static void set_state(struct journal_session *j, enum journal_session_state state, const char *reason)
 {
-    log_debug(SUBJECT, "journal session: %s -> %s: %s", words[j->state].name, words[state].name, reason);
-    transition_check(transitions, j->state, state, "journal_session");
+    transition_check(states, j->state, state, SUBJECT, "journal session", reason);
     j->state = state;
-    if (words[state].word)
-        snprintf(j->text, sizeof(j->text), "%s: %s", words[state].word, reason);
+    if (words[state])
+        snprintf(j->text, sizeof(j->text), "%s: %s", words[state], reason);
     else
         snprintf(j->text, sizeof(j->text), "connected");
 }
@@ -245,7 +237,7 @@ static void on_position_end(struct journal_session *j, const struct fault *fault
 static const struct {
     void (*on_result)(struct journal_session *j, PGresult *result);
     void (*on_end)(struct journal_session *j, const struct fault *fault);
-} states[] = {
+} handlers[] = {
     [JOURNAL_SESSION_CHECKING] = {on_schema_result, on_schema_end},
     [JOURNAL_SESSION_PREMAKING] = {on_premade_result, on_premade_end},
     [JOURNAL_SESSION_READING] = {on_position_result, on_position_end},
@@ -281,7 +273,7 @@ static void on_session_result(void *ctx, PGresult *result)
     if (j->state == JOURNAL_SESSION_READY)
         j->calls.on_result(j->ctx, result);
     else if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        states[j->state].on_result(j, result);
+        handlers[j->state].on_result(j, result);
 }
 
 static void on_session_end(void *ctx, const struct fault *fault)
@@ -292,7 +284,7 @@ static void on_session_end(void *ctx, const struct fault *fault)
     else if (fault && fault->class == SQLSTATE_RECONNECT)
         session_drop(j->session, fault->text);
     else
-        states[j->state].on_end(j, fault);
+        handlers[j->state].on_end(j, fault);
 }
 
 static bool on_session_chunk(void *ctx, struct str *ret)

@@ -41,15 +41,15 @@ enum maintenance_state {
 
 #define TO(state) STATE_BIT(MAINTENANCE_##state)
 
-static const uint32_t transitions[] = {
-    [MAINTENANCE_DOWN] = TO(DOWN) | TO(REPORTING),
-    [MAINTENANCE_WAITING] = TO(REPORTING) | TO(DOWN),
-    [MAINTENANCE_REPORTING] = TO(READING) | TO(WAITING) | TO(DOWN),
-    [MAINTENANCE_READING] = TO(LEADING) | TO(DOWN),
-    [MAINTENANCE_LEADING] = TO(CHOSEN) | TO(WAITING) | TO(DOWN),
-    [MAINTENANCE_CHOSEN] = TO(WORKING) | TO(NOTING) | TO(DOWN),
-    [MAINTENANCE_WORKING] = TO(WORKING) | TO(NOTING) | TO(DOWN),
-    [MAINTENANCE_NOTING] = TO(WAITING) | TO(DOWN),
+static const struct machine_state states[] = {
+    [MAINTENANCE_DOWN] = {"down", TO(DOWN) | TO(REPORTING)},
+    [MAINTENANCE_WAITING] = {"waiting", TO(REPORTING) | TO(DOWN)},
+    [MAINTENANCE_REPORTING] = {"reporting", TO(READING) | TO(WAITING) | TO(DOWN)},
+    [MAINTENANCE_READING] = {"reading", TO(LEADING) | TO(DOWN)},
+    [MAINTENANCE_LEADING] = {"leading", TO(CHOSEN) | TO(WAITING) | TO(DOWN)},
+    [MAINTENANCE_CHOSEN] = {"chosen", TO(WORKING) | TO(NOTING) | TO(DOWN)},
+    [MAINTENANCE_WORKING] = {"working", TO(WORKING) | TO(NOTING) | TO(DOWN)},
+    [MAINTENANCE_NOTING] = {"noting", TO(WAITING) | TO(DOWN)},
 };
 
 struct maintenance_run {
@@ -84,10 +84,7 @@ struct maintenance {
 /* The one place where the state changes. */
 static void set_state(struct maintenance *m, enum maintenance_state state, const char *reason)
 {
-    static const char *const names[] = {"down",    "waiting", "reporting", "reading",
-                                        "leading", "chosen",  "working",   "noting"};
-    log_debug(SUBJECT, "%s -> %s: %s", names[m->state], names[state], reason);
-    transition_check(transitions, m->state, state, "maintenance");
+    transition_check(states, m->state, state, SUBJECT, "", reason);
     m->state = state;
 }
 

@@ -33,13 +33,13 @@ enum pgconn_stage {
 };
 
 /* pgconn_configure() leads from each to PAUSE and STOPPED. */
-static const uint32_t transitions[] = {
-    [STAGE_STOPPED] = STATE_BIT(STAGE_STOPPED) | STATE_BIT(STAGE_PAUSE),
-    [STAGE_PAUSE] =
-        STATE_BIT(STAGE_PAUSE) | STATE_BIT(STAGE_RESOLVING) | STATE_BIT(STAGE_POLLING) | STATE_BIT(STAGE_STOPPED),
-    [STAGE_RESOLVING] = STATE_BIT(STAGE_POLLING) | STATE_BIT(STAGE_PAUSE),
-    [STAGE_POLLING] = STATE_BIT(STAGE_OPEN) | STATE_BIT(STAGE_PAUSE),
-    [STAGE_OPEN] = STATE_BIT(STAGE_PAUSE),
+static const struct machine_state states[] = {
+    [STAGE_STOPPED] = {"stopped", STATE_BIT(STAGE_STOPPED) | STATE_BIT(STAGE_PAUSE)},
+    [STAGE_PAUSE] = {"pause", STATE_BIT(STAGE_PAUSE) | STATE_BIT(STAGE_RESOLVING) | STATE_BIT(STAGE_POLLING) |
+                                  STATE_BIT(STAGE_STOPPED)},
+    [STAGE_RESOLVING] = {"resolving", STATE_BIT(STAGE_POLLING) | STATE_BIT(STAGE_PAUSE)},
+    [STAGE_POLLING] = {"polling", STATE_BIT(STAGE_OPEN) | STATE_BIT(STAGE_PAUSE)},
+    [STAGE_OPEN] = {"open", STATE_BIT(STAGE_PAUSE)},
 };
 
 struct pgconn {
@@ -76,9 +76,7 @@ int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
 /* The one place where the stage changes. */
 static void set_stage(struct pgconn *c, enum pgconn_stage stage, const char *reason)
 {
-    static const char *const names[] = {"stopped", "pause", "resolving", "polling", "open"};
-    log_debug(c->subject, "connection: %s -> %s: %s", names[c->stage], names[stage], reason);
-    transition_check(transitions, c->stage, stage, "pgconn");
+    transition_check(states, c->stage, stage, c->subject, "connection", reason);
     c->stage = stage;
 }
 

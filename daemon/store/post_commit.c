@@ -47,10 +47,12 @@ enum post_commit_state {
     POST_COMMIT_BUSY, /* with `task`. Also after an error -> BUSY, IDLE */
 };
 
-static const uint32_t transitions[] = {
-    [POST_COMMIT_DOWN] = STATE_BIT(POST_COMMIT_DOWN) | STATE_BIT(POST_COMMIT_IDLE),
-    [POST_COMMIT_IDLE] = STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN),
-    [POST_COMMIT_BUSY] = STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN),
+static const struct machine_state states[] = {
+    [POST_COMMIT_DOWN] = {"down", STATE_BIT(POST_COMMIT_DOWN) | STATE_BIT(POST_COMMIT_IDLE)},
+    [POST_COMMIT_IDLE] = {"idle",
+                          STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN)},
+    [POST_COMMIT_BUSY] = {"busy",
+                          STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN)},
 };
 
 struct post_commit {
@@ -83,9 +85,7 @@ struct post_commit {
 /* The one place where the state changes. */
 static void set_state(struct post_commit *p, enum post_commit_state state, const char *reason)
 {
-    static const char *const names[] = {"down", "idle", "busy"};
-    log_debug(SUBJECT, "%s -> %s: %s", names[p->state], names[state], reason);
-    transition_check(transitions, p->state, state, "post_commit");
+    transition_check(states, p->state, state, SUBJECT, "", reason);
     p->state = state;
 }
 

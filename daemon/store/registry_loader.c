@@ -43,22 +43,20 @@ struct registry_loader {
 #define TO(state) STATE_BIT(REGISTRY_##state)
 
 /* The exits of enum registry_loader_state. */
-static const uint32_t transitions[] = {
-    [REGISTRY_STOPPED] = TO(STOPPED) | TO(CONNECTING),
-    [REGISTRY_CONNECTING] = TO(CONNECTING) | TO(DEVICES),
-    [REGISTRY_DEVICES] = TO(VERSION) | TO(WAITING) | TO(CONNECTING),
-    [REGISTRY_VERSION] = TO(AREAS) | TO(IDLE) | TO(WAITING) | TO(CONNECTING),
-    [REGISTRY_AREAS] = TO(IDLE) | TO(WAITING) | TO(CONNECTING),
-    [REGISTRY_IDLE] = TO(DEVICES) | TO(CONNECTING),
-    [REGISTRY_WAITING] = TO(DEVICES) | TO(CONNECTING),
+static const struct machine_state states[] = {
+    [REGISTRY_STOPPED] = {"stopped", TO(STOPPED) | TO(CONNECTING)},
+    [REGISTRY_CONNECTING] = {"connecting", TO(CONNECTING) | TO(DEVICES)},
+    [REGISTRY_DEVICES] = {"devices", TO(VERSION) | TO(WAITING) | TO(CONNECTING)},
+    [REGISTRY_VERSION] = {"version", TO(AREAS) | TO(IDLE) | TO(WAITING) | TO(CONNECTING)},
+    [REGISTRY_AREAS] = {"areas", TO(IDLE) | TO(WAITING) | TO(CONNECTING)},
+    [REGISTRY_IDLE] = {"idle", TO(DEVICES) | TO(CONNECTING)},
+    [REGISTRY_WAITING] = {"waiting", TO(DEVICES) | TO(CONNECTING)},
 };
 
 /* The one place where the state changes. */
 static void set_state(struct registry_loader *l, enum registry_loader_state state, const char *reason)
 {
-    static const char *const names[] = {"stopped", "connecting", "devices", "version", "areas", "idle", "waiting"};
-    log_debug(SUBJECT, "%s -> %s: %s", names[l->state], names[state], reason);
-    transition_check(transitions, l->state, state, "registry_loader");
+    transition_check(states, l->state, state, SUBJECT, "", reason);
     l->state = state;
     snprintf(l->text, sizeof(l->text), "%s", state == REGISTRY_IDLE ? "loaded" : reason);
 }
@@ -181,7 +179,7 @@ static void on_failed(struct registry_loader *l, const struct fault *fault)
 static const struct {
     void (*on_result)(struct registry_loader *l, PGresult *result);
     void (*on_end)(struct registry_loader *l);
-} states[] = {
+} handlers[] = {
     [REGISTRY_DEVICES] = {on_devices_result, on_devices_end},
     [REGISTRY_VERSION] = {on_version_result, read_areas},
     [REGISTRY_AREAS] = {on_areas_result, on_areas_end},
@@ -205,7 +203,7 @@ static void on_waiting(void *ctx, const char *text)
 static void on_result(void *ctx, PGresult *result)
 {
     struct registry_loader *l = ctx;
-    states[l->state].on_result(l, result);
+    handlers[l->state].on_result(l, result);
 }
 
 static void on_end(void *ctx, const struct fault *fault)
@@ -214,7 +212,7 @@ static void on_end(void *ctx, const struct fault *fault)
     if (fault)
         on_failed(l, fault);
     else
-        states[l->state].on_end(l);
+        handlers[l->state].on_end(l);
 }
 
 /* The payload is only a hint: what changed is asked for. */

@@ -25,10 +25,10 @@ enum session_state {
     SESSION_READY,    /* results are the owner's. -> DOWN */
 };
 
-static const uint32_t transitions[] = {
-    [SESSION_DOWN] = STATE_BIT(SESSION_SETTINGS) | STATE_BIT(SESSION_DOWN),
-    [SESSION_SETTINGS] = STATE_BIT(SESSION_READY) | STATE_BIT(SESSION_DOWN),
-    [SESSION_READY] = STATE_BIT(SESSION_DOWN),
+static const struct machine_state states[] = {
+    [SESSION_DOWN] = {"down", STATE_BIT(SESSION_SETTINGS) | STATE_BIT(SESSION_DOWN)},
+    [SESSION_SETTINGS] = {"settings", STATE_BIT(SESSION_READY) | STATE_BIT(SESSION_DOWN)},
+    [SESSION_READY] = {"ready", STATE_BIT(SESSION_DOWN)},
 };
 
 struct session {
@@ -48,9 +48,7 @@ struct session {
 
 static void set_state(struct session *s, enum session_state state, const char *reason)
 {
-    static const char *const names[] = {"down", "settings", "ready"};
-    log_debug(s->kind->subject, "session: %s -> %s: %s", names[s->state], names[state], reason);
-    transition_check(transitions, s->state, state, "session");
+    transition_check(states, s->state, state, s->kind->subject, "session", reason);
     s->state = state;
 }
 

@@ -37,12 +37,12 @@ enum writer_state {
 
 #define TO(state) STATE_BIT(WRITER_##state)
 
-static const uint32_t transitions[] = {
-    [WRITER_STOPPED] = TO(STOPPED) | TO(OFFLINE),
-    [WRITER_OFFLINE] = TO(OFFLINE) | TO(IDLE) | TO(STOPPED),
-    [WRITER_IDLE] = TO(IDLE) | TO(STORING) | TO(OFFLINE) | TO(STOPPED),
-    [WRITER_STORING] = TO(IDLE) | TO(PAUSED) | TO(OFFLINE) | TO(STOPPED),
-    [WRITER_PAUSED] = TO(IDLE) | TO(OFFLINE) | TO(STOPPED),
+static const struct machine_state states[] = {
+    [WRITER_STOPPED] = {"stopped", TO(STOPPED) | TO(OFFLINE)},
+    [WRITER_OFFLINE] = {"offline", TO(OFFLINE) | TO(IDLE) | TO(STOPPED)},
+    [WRITER_IDLE] = {"idle", TO(IDLE) | TO(STORING) | TO(OFFLINE) | TO(STOPPED)},
+    [WRITER_STORING] = {"storing", TO(IDLE) | TO(PAUSED) | TO(OFFLINE) | TO(STOPPED)},
+    [WRITER_PAUSED] = {"paused", TO(IDLE) | TO(OFFLINE) | TO(STOPPED)},
 };
 
 struct writer {
@@ -77,9 +77,7 @@ struct writer {
 /* The one place where the state changes. */
 static void set_state(struct writer *w, enum writer_state state, const char *reason)
 {
-    static const char *const names[] = {"stopped", "offline", "idle", "storing", "paused"};
-    log_debug(SUBJECT, "writer: %s -> %s: %s", names[w->state], names[state], reason);
-    transition_check(transitions, w->state, state, "writer");
+    transition_check(states, w->state, state, SUBJECT, "writer", reason);
     w->state = state;
     snprintf(w->text, sizeof(w->text), "waiting: %s", reason);
 }
