@@ -146,7 +146,8 @@ def test_what_the_unit_keeps_out_is_a_problem(asleep, database, tmp_path):
     fake = tmp_path / "systemctl"
     path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for allowed, wrong in (("10.0.0.0/8", True), ("10.0.0.0/8 203.0.112.0/23", False)):
-        fake.write_text(f"#!/bin/sh\nset -e\necho 'IPAddressAllow={allowed}'\necho 'IPAddressDeny=::/0 0.0.0.0/0'\n")
+        fake.write_text("#!/bin/sh\nset -e\ncase \"$*\" in\n"
+                        f"*' IPAddressAllow '*) echo '{allowed}' ;;\n*' IPAddressDeny '*) echo '::/0 0.0.0.0/0' ;;\nesac\n")
         fake.chmod(0o755)
         assert ("unit" in examine(asleep, database.ingest, env=path).at("problem")) == wrong
 

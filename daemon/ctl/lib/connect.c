@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "ctl/lib/ctl.h"
 #include "store/conninfo.h"
 
 #define SOCKETS "/run/postgresql" /* Debian's */
@@ -123,16 +124,10 @@ static void take_variable(const PQconninfoOption *options, char *word)
 /* Sets the variables of libpq that the unit sets. */
 static void take_variables_of_unit(const struct variables *hidden, const char *unit)
 {
-    char command[CONNECT_UNIT_SIZE + 80], *line = NULL, *state = NULL;
-    size_t size = 0;
-    snprintf(command, sizeof(command), "systemctl show --value -p Environment %s 2> /dev/null", unit);
-    FILE *pipe = popen(command, "re");
-    bool got = pipe && getline(&line, &size, pipe) > 0;
-    for (char *word = got ? strtok_r(line, " \n", &state) : NULL; word; word = strtok_r(NULL, " \n", &state))
+    char *value = ctl_unit_property(unit, "Environment"), *state = NULL;
+    for (char *word = value ? strtok_r(value, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state))
         take_variable(hidden->options, word);
-    if (pipe)
-        pclose(pipe);
-    free(line);
+    free(value);
 }
 
 /* NULL: they could not be made, so that nothing may run on this connection. */

@@ -311,6 +311,18 @@ int ctl_systemctl(const char *const *words)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+char *ctl_unit_property(const char *unit, const char *property)
+{
+    char command[512], *line = NULL;
+    size_t size = 0;
+    snprintf(command, sizeof(command), "systemctl show --value -p %s %s 2> /dev/null", property, unit);
+    FILE *pipe = popen(command, "re");
+    bool got = pipe && getline(&line, &size, pipe) > 0;
+    char *value = pipe && pclose(pipe) == 0 ? strndup(got ? line : "", got ? strcspn(line, "\n") : 0) : NULL;
+    free(line);
+    return value;
+}
+
 pid_t ctl_daemon(const struct conf *conf)
 {
     int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

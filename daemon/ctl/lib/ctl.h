@@ -74,6 +74,10 @@ int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
  */
 int ctl_systemctl(const char *const *words);
 
+/* A property of the unit as systemctl show prints it, "" if it is empty. NULL: systemd is not running, or not
+ * accessible. The caller frees it. */
+char *ctl_unit_property(const char *unit, const char *property);
+
 /* The process that has the journal open. 0: none, or, if errno is set, the directory cannot be read. */
 pid_t ctl_daemon(const struct conf *conf);
 

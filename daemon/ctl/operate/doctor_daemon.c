@@ -1,9 +1,10 @@
 /* mobeyectl doctor: whether the daemon runs, as it says itself and as systemd says. */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl/lib/connect.h"
+#include "ctl/lib/ctl.h"
 #include "ctl/operate/doctor.h"
 
 #define CHECK "daemon"
@@ -16,20 +17,15 @@ enum unit_state {
 
 static enum unit_state state_of(const char *unit)
 {
-    char line[128], command[CONNECT_UNIT_SIZE + 80];
-    bool enabled = false, active = false, inactive = true;
-    snprintf(command, sizeof(command), "systemctl show %s -p UnitFileState -p ActiveState 2> /dev/null", unit);
-    FILE *pipe = popen(command, "re");
-    while (pipe && fgets(line, sizeof(line), pipe)) {
-        enabled |= strcmp(line, "UnitFileState=enabled\n") == 0;
-        active |= strcmp(line, "ActiveState=active\n") == 0;
-        inactive &= strncmp(line, "ActiveState=", 12) != 0 || strcmp(line, "ActiveState=inactive\n") == 0;
-    }
-    if (!pipe || pclose(pipe) != 0)
-        return UNIT_OFF;
-    if (active)
-        return UNIT_RUNS;
-    return enabled || !inactive ? UNIT_DOWN : UNIT_OFF;
+    char *file = ctl_unit_property(unit, "UnitFileState"), *active = ctl_unit_property(unit, "ActiveState");
+    enum unit_state state = UNIT_OFF;
+    if (active && strcmp(active, "active") == 0)
+        state = UNIT_RUNS;
+    else if (active && file && (strcmp(file, "enabled") == 0 || strcmp(active, "inactive") != 0))
+        state = UNIT_DOWN;
+    free(file);
+    free(active);
+    return state;
 }
 
 static void say_answering(struct doctor *d)

@@ -413,7 +413,7 @@ void doctor_ports(struct doctor *d)
 static bool unit_allows(char *allowed, const struct network *network)
 {
     char *save = NULL;
-    for (char *word = strtok_r(allowed, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+    for (char *word = strtok_r(allowed, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
         struct network one;
         struct err err;
         if (address_network(word, &one, &err) == 0 && address_within(network, &one))
@@ -438,26 +438,18 @@ static void say_networks(struct doctor *d, const char *allowed)
 
 void doctor_unit(struct doctor *d)
 {
-    char line[4096], allowed[4096] = "", denied[4096] = "";
+    char unit[CONNECT_UNIT_SIZE];
     unsigned problems = d->printed[DOCTOR_PROBLEM];
-    char unit[CONNECT_UNIT_SIZE], command[CONNECT_UNIT_SIZE + 80];
     connect_unit_of(USER, d->conf->file, unit);
-    snprintf(command, sizeof(command), "systemctl show %s -p IPAddressAllow -p IPAddressDeny 2> /dev/null", unit);
-    FILE *pipe = popen(command, "re");
-    while (pipe && fgets(line, sizeof(line), pipe)) {
-        if (strncmp(line, "IPAddressAllow=", 15) == 0)
-            snprintf(allowed, sizeof(allowed), "%s", line + 15);
-        if (strncmp(line, "IPAddressDeny=", 14) == 0)
-            snprintf(denied, sizeof(denied), "%s", line + 14);
-    }
-    if (!pipe || pclose(pipe) != 0) {
-        doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");
-        return;
-    }
-    if (strspn(denied, " \n") != strlen(denied))
+    char *allowed = ctl_unit_property(unit, "IPAddressAllow"), *denied = ctl_unit_property(unit, "IPAddressDeny");
+    if (allowed && denied && *denied)
         say_networks(d, allowed);
-    if (d->printed[DOCTOR_PROBLEM] == problems)
+    if (!allowed || !denied)
+        doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");
+    else if (d->printed[DOCTOR_PROBLEM] == problems)
         doctor_say(d, DOCTOR_OK, "unit", NULL, "it blocks no network of an allow_from");
+    free(allowed);
+    free(denied);
 }
 
 void doctor_supervision(struct doctor *d)

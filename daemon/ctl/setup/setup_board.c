@@ -1,5 +1,4 @@
 /* mobeyectl setup --board: the login, the configuration and the service of mobeye-board on this machine. */
-#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,17 +37,14 @@ static struct conf_board *load_board(const char *file)
  * monotonic clock. */
 static double started_at(void)
 {
-    uint64_t us = 0;
     struct timespec wall, mono;
-    FILE *pipe = popen("systemctl show -p ExecMainStartTimestampMonotonic --value " BOARD_UNIT " 2> /dev/null", "re");
-    if (!pipe || fscanf(pipe, "%" SCNu64, &us) != 1)
-        us = 0;
-    if (pipe)
-        pclose(pipe);
+    char *text = ctl_unit_property(BOARD_UNIT, "ExecMainStartTimestampMonotonic");
+    double us = text ? strtod(text, NULL) : 0;
+    free(text);
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_MONOTONIC, &mono);
     double booted = (double)(wall.tv_sec - mono.tv_sec) + (double)(wall.tv_nsec - mono.tv_nsec) / 1e9;
-    return us > 0 ? booted + (double)us / 1e6 : 0;
+    return us > 0 ? booted + us / 1e6 : 0;
 }
 
 static bool is_newer_than(const char *path, double at)

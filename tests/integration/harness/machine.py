@@ -70,7 +70,12 @@ restart) stop; start ;;
 status) pid ;;
 is-active) pid > /dev/null ;;
 # An instance is enabled and never runs.
-show) echo UnitFileState=enabled && { [[ "$*" != *@* ]] && pid > /dev/null && echo ActiveState=active || echo ActiveState=inactive; } ;;
+show)
+    case " $* " in
+    *' UnitFileState '*) echo enabled ;;
+    *' ActiveState '*) [[ "$*" != *@* ]] && pid > /dev/null && echo active || echo inactive ;;
+    esac
+    ;;
 reload)
     MAINPID=$(pid)
     export MAINPID PATH
