@@ -88,6 +88,14 @@ def test_a_port_that_somebody_has_is_a_problem(asleep, database):
     assert "ports" not in examine(asleep, database.ingest).at("problem")
 
 
+def test_an_address_that_binds_both_families_is_tried_in_both(asleep, database):
+    """The daemon binds * over IPv6 and IPv4 at once."""
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as other:  # IPv6 alone
+        asleep.conf.set(endpoints=[asleep.conf.endpoint("door", bind=f"tcp://*:{other.getsockname()[1]}", plaintext="allow")])
+        seen = examine(asleep, database.ingest)
+    assert "door cannot bind *" in seen.text("ports", "problem")
+
+
 def test_a_daemon_that_has_its_journal_and_not_its_ports_is_a_problem(daemon, database):
     """As it is while another program has the port and the daemon tries again and again."""
     daemon.stop()

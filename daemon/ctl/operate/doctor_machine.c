@@ -1,14 +1,13 @@
 /* mobeyectl doctor: clock, files, descriptors, ports, the unit, and supervision as configured in the file. */
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
 #include <unistd.h>
@@ -283,23 +282,19 @@ void doctor_descriptors(struct doctor *d)
                    needed);
 }
 
-/* 0: free. Otherwise an errno, or EAI_NONAME if the host is not numeric. */
+/* 0: free, or unknown, since the host is an interface. Otherwise an errno. */
 static int try_bind(const struct address *address)
 {
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    char port[16];
-    snprintf(port, sizeof(port), "%d", address->port);
-    const char *host = strcmp(address->host, "*") == 0 ? NULL : address->host;
-    if (getaddrinfo(host, port, &hints, &found) != 0)
-        return EAI_NONAME;
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    struct sockaddr_storage at;
+    socklen_t len = address_to_socket(address, &at);
+    if (len == 0)
+        return 0;
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    if (fd < 0) /* libzmq binds * over IPv4 where the kernel has no IPv6 */
+        return strcmp(address->host, "*") == 0 && errno == EAFNOSUPPORT ? 0 : errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* ignores old connections of the daemon */
-    int result = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
-    if (result == 0 && listen(fd, 1) < 0)
-        result = errno;
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(found);
+    int result = bind(fd, (const struct sockaddr *)&at, len) < 0 || listen(fd, 1) < 0 ? errno : 0;
+    close(fd);
     return result;
 }
 
@@ -342,7 +337,7 @@ static bool listens(pid_t process, const char *protocol, int port)
 static bool say_port(struct doctor *d, const char *what, const struct address *address)
 {
     int why = try_bind(address);
-    if (why == 0 || why == EAI_NONAME)
+    if (why == 0)
         return false;
     if (d->daemon > 0 && (listens(d->daemon, "tcp", address->port) || listens(d->daemon, "tcp6", address->port)))
         return true;
