@@ -12,7 +12,8 @@
 
 #include "base/buf.h"
 
-#define CONNECT_DAEMON_USER "mobeyed" /* the user that runs the daemon */
+#define CONNECT_DAEMON_USER "mobeyed"      /* the user that runs the daemon */
+#define CONNECT_BOARD_USER  "mobeye-board" /* the one that runs the board */
 
 /* Connects with the conninfo. Over a Unix socket root acts as the operating system user with the name of the role, if
  * there is one. database: overrides that of the conninfo; NULL: does not. */

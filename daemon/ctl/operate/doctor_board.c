@@ -18,7 +18,6 @@
 #include "ctl/operate/doctor.h"
 
 #define CHECK      "board"
-#define BOARD_USER "mobeye-board"
 #define BUILD_INFO "\nmobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n"
 
 /* What a login can do besides acting for people, as a text; null: nothing. Functions of PostGIS and of PostgreSQL,
@@ -86,7 +85,7 @@ static void say_logins(struct doctor *d)
 /* Connects as the board does. level: if it cannot. */
 static void say_connection(struct doctor *d, const struct conf_board *conf, enum doctor_level level)
 {
-    PGconn *conn = connect_as_user(BOARD_USER, d->board_file, "doctor", conf->database.conninfo);
+    PGconn *conn = connect_as_user(CONNECT_BOARD_USER, d->board_file, "doctor", conf->database.conninfo);
     const char *user = PQuser(conn);
     if (PQstatus(conn) != CONNECTION_OK)
         doctor_say(d, level, CHECK, d->conn ? "run mobeyectl setup --board" : "the daemon cannot either: see database",

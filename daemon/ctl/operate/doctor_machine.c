@@ -21,8 +21,6 @@
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
 
-#define USER "mobeyed"
-
 void doctor_clock(struct doctor *d)
 {
     struct timex now = {0};
@@ -80,8 +78,8 @@ static bool can_enter_directories(struct doctor *d, const struct passwd *user, c
         if (strcmp(d->closed_directory, directory) == 0)
             return false;
         snprintf(d->closed_directory, sizeof(d->closed_directory), "%s", directory);
-        snprintf(advice, sizeof(advice), "chgrp " USER " %s && chmod 0750 %s", directory, directory);
-        doctor_say(d, DOCTOR_PROBLEM, "files", advice, "the user " USER " cannot enter %s", directory);
+        snprintf(advice, sizeof(advice), "chgrp " CONNECT_DAEMON_USER " %s && chmod 0750 %s", directory, directory);
+        doctor_say(d, DOCTOR_PROBLEM, "files", advice, "the user " CONNECT_DAEMON_USER " cannot enter %s", directory);
         return false;
     }
     return true;
@@ -114,8 +112,8 @@ static void say_secret(struct doctor *d, const struct passwd *user, const char *
             doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
                        strerror(errno));
     } else if (user && st.st_uid != user->pw_uid)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown " USER ": it, and chmod 0600 it",
-                   "%s %s belongs to %s, the daemon runs as " USER, what, path, owner_of(&st, owner));
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown " CONNECT_DAEMON_USER ": it, and chmod 0600 it",
+                   "%s %s belongs to %s, the daemon runs as " CONNECT_DAEMON_USER, what, path, owner_of(&st, owner));
     else if (st.st_mode & 077)
         doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0600 it; only its owner may have access", "%s %s has mode %04o",
                    what, path, st.st_mode & 07777);
@@ -150,14 +148,15 @@ static void say_file(struct doctor *d, const struct passwd *user)
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
     else if (user && !may(&st, user, S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
-                   "the user " USER " cannot read %s", path);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
+                   "the user " CONNECT_DAEMON_USER " cannot read %s", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it; passwords belong in a passfile",
+        doctor_say(d, DOCTOR_PROBLEM, "files",
+                   "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it; passwords belong in a passfile",
                    "%s has mode %04o%s", path, st.st_mode & 07777, secret ? " and a password in it" : "");
     else if (st.st_mode & S_IROTH)
-        doctor_say(d, DOCTOR_WARNING, "files", "chown root:" USER " and chmod 0640 it", "%s is readable by everybody",
-                   path);
+        doctor_say(d, DOCTOR_WARNING, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
+                   "%s is readable by everybody", path);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
@@ -168,8 +167,8 @@ static void say_clients(struct doctor *d, const struct passwd *user)
     struct stat st;
     const char *path = d->conf->security.clients;
     if (path && user && can_enter_directories(d, user, path) && stat(path, &st) == 0 && !may(&st, user, S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
-                   "the user " USER " cannot read %s", path);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
+                   "the user " CONNECT_DAEMON_USER " cannot read %s", path);
 }
 
 /* Finds a file in the journal's directory, or the directory, that does not belong to the user. */
@@ -194,10 +193,10 @@ static bool find_foreign(const char *directory, const struct passwd *user, char 
 static void say_foreign(struct doctor *d, const char *path, const struct stat *st)
 {
     char advice[PATH_MAX + 64], owner[OWNER_SIZE];
-    snprintf(advice, sizeof(advice), "chown -R " USER ": %s", d->conf->journal.directory);
+    snprintf(advice, sizeof(advice), "chown -R " CONNECT_DAEMON_USER ": %s", d->conf->journal.directory);
     /* A daemon that runs with it is that of another user, as in a trial. */
     doctor_say(d, d->daemon != 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files", advice,
-               "%s belongs to %s, the daemon runs as " USER, path, owner_of(st, owner));
+               "%s belongs to %s, the daemon runs as " CONNECT_DAEMON_USER, path, owner_of(st, owner));
 }
 
 static void say_journal(struct doctor *d, const struct passwd *user)
@@ -219,18 +218,18 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     else if (user && find_foreign(path, user, foreign, &st_foreign))
         say_foreign(d, foreign, &st_foreign);
     else if (user && !runs_as_another(d, user) && !may_use(&st, user))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0700 it", "the user " USER " cannot use %s, which has mode %04o",
-                   path, st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0700 it",
+                   "the user " CONNECT_DAEMON_USER " cannot use %s, which has mode %04o", path, st.st_mode & 07777);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
 
 void doctor_files(struct doctor *d)
 {
-    const struct passwd *user = getpwnam(USER);
+    const struct passwd *user = getpwnam(CONNECT_DAEMON_USER);
     if (!user)
         doctor_say(d, DOCTOR_WARNING, "files", "run systemd-sysusers, which creates it from the package's mobeyed.conf",
-                   "the user " USER " does not exist");
+                   "the user " CONNECT_DAEMON_USER " does not exist");
     say_file(d, user);
     say_journal(d, user);
     say_clients(d, user);
@@ -424,7 +423,7 @@ static void say_networks(struct doctor *d, const char *allowed)
             char *copy = mem_strdup(allowed);
             if (copy && !unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
-                           "systemctl edit " USER ", and add it to IPAddressAllow= in [Service]",
+                           "systemctl edit " CONNECT_DAEMON_USER ", and add it to IPAddressAllow= in [Service]",
                            "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",
                            d->conf->endpoints[i].name, j + 1);
             free(copy);
@@ -435,7 +434,7 @@ void doctor_unit(struct doctor *d)
 {
     char unit[CONNECT_UNIT_SIZE];
     unsigned problems = d->printed[DOCTOR_PROBLEM];
-    connect_unit_of(USER, d->conf->file, unit);
+    connect_unit_of(CONNECT_DAEMON_USER, d->conf->file, unit);
     char *allowed = ctl_unit_property(unit, "IPAddressAllow"), *denied = ctl_unit_property(unit, "IPAddressDeny");
     if (allowed && denied && *denied)
         say_networks(d, allowed);

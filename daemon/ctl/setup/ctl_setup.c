@@ -187,7 +187,7 @@ static int parse_setup(int argc, char **argv, struct setup *s)
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     s->daemon = (struct setup_program){.name = "the daemon",
-                                       .user = SETUP_USER,
+                                       .user = CONNECT_DAEMON_USER,
                                        .role = "mobeye_ingest",
                                        .file = call.file ? call.file : CTL_DEFAULT_FILE};
     s->yes = call.yes;

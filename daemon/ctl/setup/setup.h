@@ -16,7 +16,6 @@
 #include "ctl/lib/connect.h"
 
 #define SETUP_VERB "setup"
-#define SETUP_USER CONNECT_DAEMON_USER
 
 /* A program that connects to the database, and its configuration. */
 struct setup_program {

@@ -12,16 +12,16 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
 
-#define BOARD_USER "mobeye-board"
 #define BOARD_UNIT "mobeye-board.service"
 #define BOARD_FILE "/etc/mobeye-board/mobeye-board.yaml"
 
 int setup_board_user(void)
 {
-    if (geteuid() != 0 || getpwnam(BOARD_USER))
+    if (geteuid() != 0 || getpwnam(CONNECT_BOARD_USER))
         return CTL_OK;
-    return ctl_fail(SETUP_VERB, "--board: the user " BOARD_USER " does not exist (install the package mobeyed-board "
-                                "first)");
+    return ctl_fail(SETUP_VERB,
+                    "--board: the user " CONNECT_BOARD_USER " does not exist (install the package mobeyed-board "
+                    "first)");
 }
 
 /* NULL: the file does not exist, or has errors, which the part that writes it prints. */
@@ -107,7 +107,8 @@ static void print_what_is_left(struct setup *s)
 
 int setup_board(struct setup *s)
 {
-    struct setup_program board = {.name = "the board", .user = BOARD_USER, .role = "mobeye_board", .file = BOARD_FILE};
+    struct setup_program board = {
+        .name = "the board", .user = CONNECT_BOARD_USER, .role = "mobeye_board", .file = BOARD_FILE};
     struct conf_board *conf = load_board(board.file);
     unsigned long changes_before = s->changes;
     board.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;

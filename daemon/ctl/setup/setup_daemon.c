@@ -18,7 +18,8 @@ enum { PATIENCE_S = 15 };
 /* The unit that uses this file. false: none does, systemd does not run, or we are not root. */
 static bool unit_of(const char *file, char unit[CONNECT_UNIT_SIZE])
 {
-    return access("/run/systemd/system", F_OK) == 0 && geteuid() == 0 && connect_unit_of(SETUP_USER, file, unit);
+    return access("/run/systemd/system", F_OK) == 0 && geteuid() == 0 &&
+           connect_unit_of(CONNECT_DAEMON_USER, file, unit);
 }
 
 /* When the file was last changed or replaced; 0: it does not exist. */

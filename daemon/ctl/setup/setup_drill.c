@@ -149,14 +149,12 @@ static int send_drill(struct setup *s, const char *to, const char *server_key, c
     snprintf(id, sizeof(id), "drill-%lld-%d", (long long)clock_wall_us(), getpid());
     int64_t start = clock_mono_us();
     if (send_alert(to, server_key, curve, id) != CTL_OK)
-        return ctl_fail(
-            SETUP_VERB,
-            "no drill alert was stored; is the daemon running with this configuration? (systemctl restart " SETUP_USER
-            ", then run mobeyectl setup again)");
+        return ctl_fail(SETUP_VERB, "no drill alert was stored; is the daemon running with this configuration? "
+                                    "(systemctl restart " CONNECT_DAEMON_USER ", then run mobeyectl setup again)");
     if (!wait_stored(s->conn, id))
         return ctl_fail(SETUP_VERB,
                         "the daemon accepted the drill alert, but it is not in the database after %d s (see mobeyectl "
-                        "status and journalctl -u " SETUP_USER ")",
+                        "status and journalctl -u " CONNECT_DAEMON_USER ")",
                         PATIENCE_S);
     setup_did(s, "send a drill alert to %s; stored in the database after %lld ms", to,
               (long long)(clock_mono_us() - start) / 1000);
@@ -174,7 +172,7 @@ static int run_drill(struct setup *s, const struct conf *conf)
     errno = 0;
     if (ctl_daemon(conf) == 0 && (errno == 0 || errno == ENOENT))
         return ctl_fail(SETUP_VERB, "setup is complete, but the daemon does not run, so no drill alert was sent "
-                                    "(systemctl restart " SETUP_USER ", then run mobeyectl setup again)");
+                                    "(systemctl restart " CONNECT_DAEMON_USER ", then run mobeyectl setup again)");
     reachable_address(e, to);
     if (!e->curve)
         return send_drill(s, to, NULL, NULL);
