@@ -118,6 +118,9 @@ bool setup_is_sample(struct str text);
 /* Sets the time zone of the database to that of the configuration. */
 int setup_timezone(struct setup *s);
 
+/* When the file was last changed or replaced, by the wall clock in seconds; 0: it does not exist, or path is NULL. */
+double setup_changed_at(const char *path);
+
 /* Has systemd start the daemon, or reload it if it has not read the present files. Does nothing if systemd does not run
  * or no unit uses the file. */
 int setup_daemon(struct setup *s);

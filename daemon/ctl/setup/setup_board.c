@@ -1,9 +1,6 @@
 /* mobeyectl setup --board: the login, the configuration and the service of mobeye-board on this machine. */
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,12 +44,6 @@ static double started_at(void)
     return us > 0 ? booted + us / 1e6 : 0;
 }
 
-static bool is_newer_than(const char *path, double at)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 > at;
-}
-
 static bool is_enabled_and_active(void)
 {
     const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", BOARD_UNIT, NULL};
@@ -67,7 +58,7 @@ static int run_board_unit(struct setup *s, unsigned long changes_before)
     const char *const restart[] = {"systemctl", "restart", BOARD_UNIT, NULL};
     if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
         return CTL_OK;
-    if (is_enabled_and_active() && !is_newer_than(BOARD_FILE, started_at()) && s->changes == changes_before) {
+    if (is_enabled_and_active() && setup_changed_at(BOARD_FILE) <= started_at() && s->changes == changes_before) {
         setup_is(s, BOARD_UNIT " uses the present file");
         return CTL_OK;
     }
@@ -77,11 +68,6 @@ static int run_board_unit(struct setup *s, unsigned long changes_before)
     return CTL_OK;
 }
 
-static void print_left(const char *what)
-{
-    printf("%-14s %s\n", "left to do:", what);
-}
-
 /* What only the administrator can do. */
 static void print_what_is_left(struct setup *s)
 {
@@ -89,18 +75,21 @@ static void print_what_is_left(struct setup *s)
     char *nobody =
         s->dry_run ? NULL : setup_query(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
     if (conf && conf->identity.fixed)
-        printf("%-14s open http://%s in a browser on this machine; everybody there is %s, so this is a trial only\n",
-               "left to do:", conf->listen, conf->identity.fixed);
+        setup_left(s, "open http://%s in a browser on this machine; everybody there is %s, so this is a trial only",
+                   conf->listen, conf->identity.fixed);
     else if (conf)
-        printf("%-14s a reverse proxy that authenticates people and passes their login to %s in the header %s:\n"
-               "%-14s /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
-               "%-14s /usr/share/doc/mobeyed/GUIDE.md.gz\n",
-               "left to do:", conf->listen, conf->identity.header, "", "");
+        setup_left(
+            s,
+            "a reverse proxy that authenticates people and passes their login to %s in the header %s:\n"
+            "               /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
+            "               /usr/share/doc/mobeyed/GUIDE.md.gz",
+            conf->listen, conf->identity.header);
     if (conf && !connect_is_local(conf->database.conninfo))
-        print_left("let the unit reach the database: systemctl edit mobeye-board, [Service], IPAddressAllow=ADDRESS");
+        setup_left(s,
+                   "let the unit reach the database: systemctl edit mobeye-board, [Service], IPAddressAllow=ADDRESS");
     if (nobody)
-        print_left("register the people who may use the board: mobeyectl teams import, mobeyectl people import");
-    print_left("mobeyectl doctor checks all of it");
+        setup_left(s, "register the people who may use the board: mobeyectl teams import, mobeyectl people import");
+    setup_left(s, "mobeyectl doctor checks all of it");
     free(nobody);
     conf_board_free(&conf);
 }

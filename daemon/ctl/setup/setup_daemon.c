@@ -22,8 +22,7 @@ static bool unit_of(const char *file, char unit[CONNECT_UNIT_SIZE])
            connect_unit_of(CONNECT_DAEMON_USER, file, unit);
 }
 
-/* When the file was last changed or replaced; 0: it does not exist. */
-static double changed_at(const char *path)
+double setup_changed_at(const char *path)
 {
     struct stat st;
     return path && stat(path, &st) == 0 ? (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 : 0;
@@ -37,8 +36,8 @@ static bool answers(const struct conf *conf)
 static bool is_up_to_date(const struct setup *s, const struct conf *conf)
 {
     double taken_up = scrape_applied_at(conf->http_listen, NULL);
-    return taken_up > changed_at(s->daemon.file) && taken_up > changed_at(conf->security.clients) &&
-           taken_up > changed_at(conf->security.server_key);
+    return taken_up > setup_changed_at(s->daemon.file) && taken_up > setup_changed_at(conf->security.clients) &&
+           taken_up > setup_changed_at(conf->security.server_key);
 }
 
 /* A reload is a signal and gives no reply, so this polls. false: timed out. */
