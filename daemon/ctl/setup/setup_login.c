@@ -14,11 +14,14 @@
 
 enum { PASSWORD_BYTES = 24 };
 
-/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_kind:
- * what the server refused, if it did. */
+/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_kind
+ * (NULL: not wanted): what the server refused, if it did. */
 static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo,
                      enum connect_refusal *ret_kind)
 {
+    enum connect_refusal unused;
+    if (!ret_kind)
+        ret_kind = &unused;
     *ret_kind = CONNECT_REFUSED;
     char *why = NULL, *in = NULL;
     struct err err;
@@ -193,12 +196,11 @@ static bool may_set_password(const struct setup *s, const struct setup_program *
 static bool correct_owner(struct setup *s, const struct setup_program *program, const struct login_password *login,
                           const struct buf *old)
 {
-    enum connect_refusal kind;
     if (setup_is_secret(login->passfile, program->user) ||
         (!s->dry_run && setup_write(login->passfile, buf_str(old), program->user, true) != CTL_OK))
         return false;
     setup_did(s, "give %s to %s alone", login->passfile, program->name);
-    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, &kind);
+    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, NULL);
     bool can = why == NULL;
     free(why);
     return can;
@@ -208,7 +210,6 @@ static bool correct_owner(struct setup *s, const struct setup_program *program, 
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
 {
-    enum connect_refusal kind;
     if (old && correct_owner(s, program, login, old))
         return CTL_OK;
     if (is_used(s, program, login))
@@ -217,7 +218,7 @@ static int change_password(struct setup *s, const struct setup_program *program,
     if (status == CTL_OK)
         setup_did(s, "set the password of %s %s %s", program->role, old ? "to the one in" : "and write it to",
                   login->passfile);
-    char *why = status == CTL_OK && !s->dry_run ? refusal(s, program, program->conninfo, &kind) : NULL;
+    char *why = status == CTL_OK && !s->dry_run ? refusal(s, program, program->conninfo, NULL) : NULL;
     if (why)
         status = fail_refused(s, program, login, why);
     free(why);
@@ -250,13 +251,13 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
 /* Leaves the conninfo of the file, where the password was all that it lacked. */
 static void keep_working(const struct setup *s, struct setup_program *program, bool lacked_password)
 {
-    enum connect_refusal kind;
-    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, &kind) : mem_strdup("");
-    if (!why || (s->dry_run && lacked_password)) {
+    char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, NULL) : NULL;
+    bool works = program->file_conninfo && !why;
+    free(why);
+    if (works || (s->dry_run && lacked_password)) {
         free(program->conninfo);
         program->conninfo = NULL;
     }
-    free(why);
 }
 
 int setup_login(struct setup *s, struct setup_program *program)
