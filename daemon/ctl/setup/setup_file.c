@@ -25,41 +25,41 @@ struct config_edit {
 };
 
 /* The edit for the line; NULL: none. */
-static struct config_edit *edit_of_line(struct config_edit *settings, size_t n, struct str line)
+static struct config_edit *edit_of_line(struct config_edit *edits, size_t n, struct str line)
 {
     size_t indent = 0;
     while (indent < line.len && line.p[indent] == ' ')
         indent++;
     for (size_t i = 0; i < n; i++) {
-        size_t len = strlen(settings[i].key);
-        if (indent >= settings[i].indent && indent <= settings[i].indent_max && line.len >= indent + len &&
-            memcmp(line.p + indent, settings[i].key, len) == 0)
-            return &settings[i];
+        size_t len = strlen(edits[i].key);
+        if (indent >= edits[i].indent && indent <= edits[i].indent_max && line.len >= indent + len &&
+            memcmp(line.p + indent, edits[i].key, len) == 0)
+            return &edits[i];
     }
     return NULL;
 }
 
-static void append_edit(struct buf *out, struct str line, const struct config_edit *setting)
+static void append_edit(struct buf *out, struct str line, const struct config_edit *edit)
 {
     buf_append(out, line.p, strspn(line.p, " "));
-    buf_append_str(out, str_from(setting->key + (setting->key[0] == '#')));
-    if (setting->value) {
+    buf_append_str(out, str_from(edit->key + (edit->key[0] == '#')));
+    if (edit->value) {
         buf_append_str(out, STR(" "));
-        ctl_json_string(out, str_from(setting->value)); /* a JSON string is one of YAML */
+        ctl_json_string(out, str_from(edit->value)); /* a JSON string is one of YAML */
     }
 }
 
 /* Appends the text with the edits applied. false: a wanted edit found no line. */
-static bool apply_edits(struct config_edit *settings, size_t n, struct str text, struct buf *out)
+static bool apply_edits(struct config_edit *edits, size_t n, struct str text, struct buf *out)
 {
     bool all = true;
     for (size_t at = 0; at < text.len;) {
         const char *end = memchr(text.p + at, '\n', text.len - at);
         struct str line = {text.p + at, (end ? (size_t)(end - text.p) : text.len) - at};
-        struct config_edit *setting = edit_of_line(settings, n, line);
-        if (setting && setting->wanted) {
-            append_edit(out, line, setting);
-            setting->found = true;
+        struct config_edit *edit = edit_of_line(edits, n, line);
+        if (edit && edit->wanted) {
+            append_edit(out, line, edit);
+            edit->found = true;
         } else {
             buf_append_str(out, line);
         }
@@ -68,7 +68,7 @@ static bool apply_edits(struct config_edit *settings, size_t n, struct str text,
         at += line.len + 1;
     }
     for (size_t i = 0; i < n; i++)
-        all &= settings[i].found || !settings[i].wanted;
+        all &= edits[i].found || !edits[i].wanted;
     return all;
 }
 
@@ -82,40 +82,40 @@ static struct str take_line(struct str *text)
 }
 
 /* Whether the edit leaves the line as it is, or replaces a value that setup may have written. */
-static bool may_change(const struct config_edit *setting, struct str line, struct str value)
+static bool may_change(const struct config_edit *edit, struct str line, struct str value)
 {
-    if (!setting->wanted || !setting->passfile)
+    if (!edit->wanted || !edit->passfile)
         return true;
     struct buf edited = {0};
-    append_edit(&edited, line, setting);
+    append_edit(&edited, line, edit);
     char *old = strndup(value.p, value.len);
-    bool may = old && (str_eq(buf_str(&edited), line) || password_server_wrote(old, setting->passfile));
+    bool may = old && (str_eq(buf_str(&edited), line) || password_server_wrote(old, edit->passfile));
     buf_free(&edited);
     free(old);
     return may;
 }
 
 /* Whether the line is what an edit makes of the sample's. */
-static bool is_edited(const struct config_edit *setting, struct str sample, struct str line)
+static bool is_edited(const struct config_edit *edit, struct str sample, struct str line)
 {
     struct buf start = {0};
-    append_edit(&start, sample, &(struct config_edit){.key = setting->key});
+    append_edit(&start, sample, &(struct config_edit){.key = edit->key});
     bool is = start.len > 0 && line.len >= start.len && memcmp(line.p, start.data, start.len) == 0;
     struct str value = {line.p + start.len, is ? line.len - start.len : 0};
     buf_free(&start);
     if (!is || value.len == 0)
         return is;
     return value.len > 2 && memcmp(value.p, " \"", 2) == 0 && value.p[value.len - 1] == '"' &&
-           may_change(setting, line, (struct str){value.p + 2, value.len - 3});
+           may_change(edit, line, (struct str){value.p + 2, value.len - 3});
 }
 
 /* Whether the text is the sample with nothing but such edits. */
-static bool is_only_edited(struct config_edit *settings, size_t n, struct str text, struct str sample)
+static bool is_only_edited(struct config_edit *edits, size_t n, struct str text, struct str sample)
 {
     while (text.len > 0 && sample.len > 0) {
         struct str line = take_line(&text), before = take_line(&sample);
-        const struct config_edit *setting = edit_of_line(settings, n, before);
-        if (!str_eq(line, before) && !(setting && is_edited(setting, before, line)))
+        const struct config_edit *edit = edit_of_line(edits, n, before);
+        if (!str_eq(line, before) && !(edit && is_edited(edit, before, line)))
             return false;
     }
     return text.len == 0 && sample.len == 0;
