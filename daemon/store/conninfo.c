@@ -69,6 +69,11 @@ void conninfo_mask(struct buf *out, const char *conninfo)
     PQconninfoFree(options);
 }
 
+bool conninfo_is_socket(const char *host)
+{
+    return !host || !*host || host[0] == '/' || host[0] == '@';
+}
+
 char *conninfo_value(const char *conninfo, const char *keyword)
 {
     char *value = NULL;

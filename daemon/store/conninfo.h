@@ -4,6 +4,8 @@
 #ifndef MOBEYE_STORE_CONNINFO_H
 #define MOBEYE_STORE_CONNINFO_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -14,6 +16,9 @@ int conninfo_check(const char *conninfo, struct err *err);
 /* Appends the conninfo as keyword=value, with asterisks for every password; "(unreadable)" where libpq cannot read it.
  */
 void conninfo_mask(struct buf *out, const char *conninfo);
+
+/* Whether libpq connects to the host over a Unix socket, as it does by default (NULL, ""). */
+bool conninfo_is_socket(const char *host);
 
 /* The value of the keyword; NULL: not set, or libpq cannot parse the conninfo. The caller frees it. */
 char *conninfo_value(const char *conninfo, const char *keyword);

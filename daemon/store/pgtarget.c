@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/conninfo.h"
 
 #define TIMEOUT_US (10 * CLOCK_SECOND)
 
@@ -101,7 +102,7 @@ const char *pgtarget_name(const struct pgtarget *target)
 {
     unsigned char address[sizeof(struct in6_addr)];
     const char *host = target->host;
-    if (target->hostaddr || !host || host[0] == '/' || host[0] == '@')
+    if (target->hostaddr || conninfo_is_socket(host))
         return NULL;
     /* An IPv6 address may carry a zone (fe80::1%eth0), which inet_pton() does not know. */
     return strchr(host, ':') || inet_pton(AF_INET, host, address) == 1 ? NULL : host;

@@ -84,6 +84,16 @@ Test(conninfo, another_database_of_the_same_server)
     buf_free(&out);
 }
 
+Test(conninfo, a_directory_and_no_host_are_a_socket)
+{
+    const char *const sockets[] = {NULL, "", "/run/postgresql", "@abstract"}, *const others[] = {"db", "127.0.0.1",
+                                                                                                 "::1"};
+    for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
+        cr_expect(conninfo_is_socket(sockets[i]), "%s", sockets[i] ? sockets[i] : "no host");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        cr_expect_not(conninfo_is_socket(others[i]), "%s", others[i]);
+}
+
 Test(conninfo, one_value_of_it)
 {
     char *host = conninfo_value("postgresql://u@db:5433/mobeye", "host");

@@ -172,17 +172,19 @@ static char *host_of(const char *conninfo)
     return host ? host : copy_variable("PGHOST");
 }
 
-static bool is_socket(const char *host)
+bool connect_is_local_host(const char *host)
 {
-    return !host || !*host || host[0] == '/' || host[0] == '@';
+    struct address address = {.kind = ADDRESS_TCP};
+    if (conninfo_is_socket(host) || strcmp(host, "localhost") == 0)
+        return true;
+    snprintf(address.host, sizeof(address.host), "%s", host);
+    return address_is_loopback(&address);
 }
 
 bool connect_is_local(const char *conninfo)
 {
-    struct address address = {.kind = ADDRESS_TCP};
     char *host = host_of(conninfo);
-    snprintf(address.host, sizeof(address.host), "%s", host ? host : "");
-    bool local = is_socket(host) || strcmp(host, "localhost") == 0 || address_is_loopback(&address);
+    bool local = connect_is_local_host(host);
     free(host);
     return local;
 }
@@ -192,7 +194,7 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
     char *host = host_of(conninfo), *role = conninfo_value(conninfo, "user");
     if (!role)
         role = copy_variable("PGUSER");
-    PGconn *conn = open_as(is_socket(host) ? role : NULL, verb, conninfo, database);
+    PGconn *conn = open_as(conninfo_is_socket(host) ? role : NULL, verb, conninfo, database);
     free(host);
     free(role);
     return conn;
@@ -244,7 +246,7 @@ static void append_local(struct buf *out, const char *conninfo)
             conninfo_append(out, kept[i], value);
         free(value);
     }
-    conninfo_append(out, "host", host && *host && is_socket(host) ? host : SOCKETS);
+    conninfo_append(out, "host", host && *host && conninfo_is_socket(host) ? host : SOCKETS);
     if (geteuid() == 0)
         conninfo_append(out, "user", "postgres");
     free(host);

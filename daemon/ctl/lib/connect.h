@@ -49,5 +49,6 @@ bool connect_own(struct buf *out, const char *conninfo);
 
 /* Whether the server of the conninfo is on this machine. */
 bool connect_is_local(const char *conninfo);
+bool connect_is_local_host(const char *host); /* as PQhost() returns it */
 
 #endif

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/address.h"
 #include "base/clock.h"
+#include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/schema_state.h"
 #include "ctl/operate/doctor.h"
@@ -175,15 +175,6 @@ static void run_check(struct doctor *d, size_t i)
         doctor_ask(d, questions[i].check, questions[i].sql);
 }
 
-static bool is_local(const char *host)
-{
-    struct address address = {.kind = ADDRESS_TCP};
-    if (!host || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0)
-        return true;
-    snprintf(address.host, sizeof(address.host), "%s", host);
-    return address_is_loopback(&address);
-}
-
 static bool verifies_server(const PGconn *conn)
 {
     bool verifies = false;
@@ -198,7 +189,7 @@ static bool verifies_server(const PGconn *conn)
 static void say_tls(struct doctor *d)
 {
     const char *host = PQhost(d->conn);
-    if (is_local(host))
+    if (connect_is_local_host(host))
         doctor_say(d, DOCTOR_OK, "tls", NULL, "the database is on this machine");
     else if (!PQsslInUse(d->conn))
         doctor_say(d, DOCTOR_PROBLEM, "tls", "set sslmode=verify-full sslrootcert=..., and hostssl in pg_hba.conf",

@@ -19,7 +19,7 @@ static char *value_of(const char *admin, const char *keyword, const char *variab
 void password_server_find(struct password_server *ret, const PGconn *conn, const char *admin)
 {
     const char *host = PQhost(conn);
-    bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
+    bool over_socket = conninfo_is_socket(host);
     *ret = (struct password_server){
         .host = over_socket ? "127.0.0.1" : host,
         .port = PQport(conn),
