@@ -56,6 +56,7 @@ Test(csv_decode, the_separator_is_the_most_frequent_one_of_the_header)
     assert_decoded(STR("\r\n\nid;text\n"), "\r\n\nid;text\n", ';', "separated by semicolons", 0);
     assert_decoded(STR("id\ttext\n"), "id\ttext\n", '\t', "separated by tabs", 0);
     assert_decoded(STR("\"a;b;c\",text\n"), "\"a;b;c\",text\n", ',', NULL, 0);
+    assert_decoded(STR("team;layer;code\ra,b,c,d\r"), "team;layer;code\ra,b,c,d\r", ';', "separated by semicolons", 0);
     assert_decoded(STR("sep=;\r\nid\r\n"), "     \r\nid\r\n", ';', NULL, 0);
     assert_decoded(STR("sep=x\r\nid\r\n"), "sep=x\r\nid\r\n", ',', NULL, 0);
 }
@@ -64,6 +65,7 @@ Test(csv_decode, the_text_is_utf8)
 {
     assert_decoded(STR("\xEF\xBB\xBFid\nCaf\xC3\xA9\n"), "id\nCaf\xC3\xA9\n", ',', NULL, 0);
     assert_decoded(STR("id\nx\nCaf\xE9 \x80\n"), "id\nx\nCaf\xC3\xA9 \xE2\x82\xAC\n", ',', "read as Windows-1252", 3);
+    assert_decoded(STR("id\rx\r\r\ny\r\nCaf\xE9\r"), "id\rx\r\r\ny\r\nCaf\xC3\xA9\r", ',', "read as Windows-1252", 5);
     assert_decoded(STR("\xFF\xFEi\0d\0\n\0\xE9\0"), "id\n\xC3\xA9", ',', NULL, 0);
     assert_decoded(STR("\xFE\xFF\0i\0d"), "id", ',', NULL, 0);
 }

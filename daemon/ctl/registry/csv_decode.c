@@ -18,11 +18,12 @@ static const char *workbook(struct str bytes)
     return begins_with(bytes, "\xD0\xCF\x11\xE0", 4) ? "a workbook (.xls)" : NULL;
 }
 
+/* at: of a byte that ends no line. */
 static uint64_t line_of(struct str bytes, size_t at)
 {
     uint64_t line = 1;
     for (size_t i = 0; i < at; i++)
-        line += bytes.p[i] == '\n';
+        line += bytes.p[i] == '\n' || (bytes.p[i] == '\r' && bytes.p[i + 1] != '\n');
     return line;
 }
 
@@ -93,11 +94,12 @@ static bool decode_text(struct str bytes, struct buf *out, struct line_diagnosti
 /* The first line that is not blank. */
 static struct str header_of(struct str text)
 {
-    size_t from = 0;
+    size_t from = 0, end;
     while (from < text.len && strchr(" \t\r\n", text.p[from]) && text.p[from] != '\0')
         from++;
-    const char *feed = from < text.len ? memchr(text.p + from, '\n', text.len - from) : NULL;
-    return (struct str){text.p + from, (feed ? (size_t)(feed - text.p) : text.len) - from};
+    for (end = from; end < text.len && text.p[end] != '\r' && text.p[end] != '\n';)
+        end++;
+    return (struct str){text.p + from, end - from};
 }
 
 static size_t count_unquoted(struct str line, char c)
