@@ -75,6 +75,8 @@ Test(csv_decode, what_is_not_csv_is_named)
     assert_refused(STR("PK\3\4xyz"), 0, "is a workbook (.xlsx or .ods), not CSV");
     assert_refused(STR("\xD0\xCF\x11\xE0xyz"), 0, "is a workbook (.xls), not CSV");
     assert_refused(STR("id\na\n\xE9\x81\n"), 3, "byte 0x81 is neither UTF-8 nor Windows-1252");
+    assert_refused(STR("\xEF\xBB\xBFid\nCaf\xC3\xA9\nCaf\xE9\n"), 3,
+                   "byte 0xe9 is not UTF-8, although the file begins with its mark");
     assert_refused(STR("\xFF\xFEi"), 0, "is not valid UTF-16 at byte 2");
 }
 

@@ -85,7 +85,15 @@ static bool decode_text(struct str bytes, struct buf *out, struct line_diagnosti
     if (begins_with(bytes, "\xFF\xFE", 2) || begins_with(bytes, "\xFE\xFF", 2))
         return decode_utf16(bytes, out, line_diagnostics);
     size_t mark = begins_with(bytes, "\xEF\xBB\xBF", 3) ? 3 : 0;
-    if (bytes.len > 0 && u8_check((const uint8_t *)bytes.p, bytes.len))
+    const uint8_t *bad = bytes.len > 0 ? u8_check((const uint8_t *)bytes.p, bytes.len) : NULL;
+    if (bad && mark) {
+        line_diagnostics_add(
+            line_diagnostics, line_of(bytes, (size_t)(bad - (const uint8_t *)bytes.p)), false,
+            "byte 0x%02x is not UTF-8, although the file begins with its mark (in a spreadsheet, save as CSV UTF-8)",
+            *bad);
+        return false;
+    }
+    if (bad)
         return decode_windows(bytes, out, line_diagnostics);
     buf_append(out, bytes.p + mark, bytes.len - mark);
     return true;

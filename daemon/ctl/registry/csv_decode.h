@@ -2,7 +2,8 @@
  * A CSV file as a spreadsheet saved it, turned into UTF-8 text and its separator. Pure.
  *
  * Separator: that of a first line "sep=;", else whichever of ; , and tab is most frequent in the header (none: comma).
- * Encoding: UTF-8, or UTF-16 by its byte order mark, or else Windows-1252. What had to be assumed becomes a note.
+ * Encoding: UTF-8 or UTF-16 by the byte order mark; without one UTF-8, or else Windows-1252. What had to be assumed
+ * becomes a note.
  */
 #ifndef MOBEYE_CTL_REGISTRY_CSV_DECODE_H
 #define MOBEYE_CTL_REGISTRY_CSV_DECODE_H
