@@ -52,12 +52,14 @@ def watch(database):
 
 @pytest.fixture
 def hook():
-    """An HTTP server that keeps what it is sent, answers 503 to ids in `hook.refused`, and else what `hook.answers`
-    says next (then 204)."""
+    """An HTTP server that keeps what it is sent, answers 503 to ids in `hook.refused`, nothing to those in `hook.silent`,
+    and else what `hook.answers` says next (then 204)."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.seen.append((body, dict(self.headers)))
+            if json.loads(body)["id"] in self.server.silent:
+                return
             refused = json.loads(body)["id"] in self.server.refused
             self.send_response(503 if refused else self.server.answers.pop(0) if self.server.answers else 204)
             self.end_headers()
@@ -66,7 +68,7 @@ def hook():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen, server.answers, server.refused = [], [], set()
+    server.seen, server.answers, server.refused, server.silent = [], [], set(), set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -282,6 +284,17 @@ def test_one_that_is_refused_holds_the_others_up_for_its_time_only(database, wat
     assert letters(dead) == ["2"]
     taken = [json.loads(body)["id"] for body, _ in hook.seen if json.loads(body)["id"] != "2"]
     assert taken == ["1", "3", "4", "5"]
+
+
+def test_a_receiver_that_refuses_an_event_has_answered_it(database, watch, hook, tmp_path):
+    """It takes two events without an answer before one is given up untried."""
+    dead = tmp_path / "dead"
+    for _ in range(3):
+        happen(database, "new")
+    hook.refused, hook.silent = {"1"}, {"2"}
+    status, _, _ = watch("--after", 0, "--once", "--webhook", hook.url, "--dead-letter", dead, "--give-up", "1s")
+    assert status == 0
+    assert letters(dead) == ["1", "2"]
 
 
 def test_a_try_that_was_interrupted_is_taken_up(watch, hook, tmp_path):

@@ -115,7 +115,7 @@ static void write_metrics(struct watch *w, int64_t waiting_us)
 }
 
 /* One attempt to deliver an event that will be given up in left_us. */
-static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, struct err *err)
+static enum delivery_result try_to_deliver(struct watch *w, struct str event, int64_t left_us, struct err *err)
 {
     int64_t timeout_s = DELIVERY_TIMEOUT_S;
     if (w->dead_letter && left_us < DELIVERY_TIMEOUT_S * CLOCK_SECOND)
@@ -129,7 +129,7 @@ static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, s
         w->metrics.taken_wall_us = clock_wall_us();
     else if (result == DELIVERY_UNANSWERED && left_us <= 0)
         w->probe_due_us = clock_mono_us() + DOWN_PROBE_US;
-    return result == DELIVERY_TAKEN;
+    return result;
 }
 
 /* Makes the event a dead letter. false: it could not be written, so the event must wait. */
@@ -141,7 +141,6 @@ static bool give_up(struct watch *w, struct str event, const char *why)
         return false;
     }
     w->metrics.dead++;
-    w->unanswered++;
     ctl_fail(VERB, "%s; event given up (see %s)", why, w->dead_letter);
     return true;
 }
@@ -161,16 +160,21 @@ static void wait_alive(int64_t us)
 static bool deliver(struct watch *w, struct str event, int64_t due_us)
 {
     struct err err = {"no response"};
+    enum delivery_result result = DELIVERY_UNANSWERED;
     for (unsigned attempt = 0; !stop_signal_arrived(); attempt++) {
         int64_t left_us = due_us + w->give_up_us - clock_mono_us();
         bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;
-        if (!down && try_to_deliver(w, event, left_us, &err))
+        if (!down)
+            result = try_to_deliver(w, event, left_us, &err);
+        if (result == DELIVERY_TAKEN)
             return true;
         int64_t now_us = clock_mono_us();
         left_us = due_us + w->give_up_us - now_us;
         write_metrics(w, now_us - due_us);
-        if (w->dead_letter && left_us <= 0 && give_up(w, event, err.text))
+        if (w->dead_letter && left_us <= 0 && give_up(w, event, err.text)) {
+            w->unanswered += result == DELIVERY_UNANSWERED;
             return true;
+        }
         int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, attempt);
         if (w->dead_letter && left_us > 0 && left_us < pause_us)
             pause_us = left_us;
