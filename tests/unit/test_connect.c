@@ -1,7 +1,11 @@
 /* How mobeyectl connects to the database. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/address.h"
 #include "ctl/lib/connect.h"
 
 static void expect(PGconn *conn, const char *keyword, const char *value)
@@ -32,4 +36,37 @@ Test(connect, the_conninfo_may_give_other_timeouts)
     PGconn *conn = connect_open("watch", "host=127.0.0.1 port=1 tcp_user_timeout=5000", NULL);
     expect(conn, "tcp_user_timeout", "5000");
     PQfinish(conn);
+}
+
+/* Lets one client in and refuses its first statement, as a pooler does that knows no settings. */
+static void *refuse_settings(void *listener)
+{
+    static const char ready[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I",
+                      refused[] = "E\0\0\0\31SERROR\0Mno settings\0\0Z\0\0\0\5I";
+    char in[4096];
+    int fd = accept(*(int *)listener, NULL, NULL);
+    if (read(fd, in, sizeof(in)) > 0 && write(fd, ready, sizeof(ready) - 1) > 0 && read(fd, in, sizeof(in)) > 0 &&
+        write(fd, refused, sizeof(refused) - 1) > 0)
+        while (read(fd, in, sizeof(in)) > 0)
+            ;
+    close(fd);
+    return NULL;
+}
+
+/* Without them a superuser might run what somebody else has created under the name of a function of PostgreSQL. */
+Test(connect, a_session_that_refuses_our_settings_is_not_connected_and_says_why)
+{
+    char conninfo[128];
+    pthread_t server;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    cr_assert_eq(pthread_create(&server, NULL, refuse_settings, &listener), 0);
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=u sslmode=disable gssencmode=disable",
+             address_bound_port(listener));
+    PGconn *conn = connect_open("watch", conninfo, NULL);
+    cr_expect_neq(PQstatus(conn), CONNECTION_OK);
+    cr_expect(strstr(PQerrorMessage(conn), "no settings"), "%s", PQerrorMessage(conn));
+    PQfinish(conn);
+    pthread_join(server, NULL);
+    close(listener);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -130,18 +131,19 @@ static void take_variables_of_unit(const struct variables *hidden, const char *u
     free(value);
 }
 
-/* NULL: they could not be made, so that nothing may run on this connection. */
+/* Where they are refused, nothing may run on this connection: it is cut, and PQerrorMessage() begins with the reason.
+ */
 static PGconn *with_settings(PGconn *conn)
 {
     if (PQstatus(conn) != CONNECTION_OK)
         return conn; /* PQerrorMessage() says why */
     PGresult *result = PQexec(conn, SETTINGS);
-    bool made = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQstatus(conn) == CONNECTION_OK) {
+        shutdown(PQsocket(conn), SHUT_RDWR);
+        PQconsumeInput(conn);
+    }
     PQclear(result);
-    if (made || PQstatus(conn) != CONNECTION_OK)
-        return conn;
-    PQfinish(conn);
-    return NULL;
+    return conn;
 }
 
 static PGconn *open_as(const char *user, const char *verb, const char *conninfo, const char *database)
