@@ -137,11 +137,17 @@ static const char *skip_space(const char *p)
     return p;
 }
 
+/* As libpq tells it from a list of keyword=value. */
+static bool is_conninfo_url(const char *text)
+{
+    return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+}
+
 int text_check_conninfo(const char *text, struct err *err)
 {
     if (check_no_control(text, err) != 0)
         return -1;
-    if (strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0)
+    if (is_conninfo_url(text))
         return 0;
     const char *p = skip_space(text);
     if (!*p)
@@ -170,7 +176,7 @@ static bool url_has_password(const char *text)
 bool text_conninfo_has_password(const char *text)
 {
     static const char name[] = "password";
-    if (strstr(text, "://"))
+    if (is_conninfo_url(text))
         return url_has_password(text);
     for (const char *p = skip_space(text); p && *p;) {
         size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
