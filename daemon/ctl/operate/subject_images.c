@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "ctl/lib/ctl.h"
 
 #define IMAGES_OF_REQUEST                                                                                              \
@@ -19,18 +20,6 @@ static const char read_images[] =
     " where (i.image_id, i.occurred_at) in (select m.image_id, m.occurred_at" IMAGES_OF_REQUEST ")";
 
 enum { IMAGE_ID, MEDIA_TYPE, PIXELS };
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        bytes += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
 
 /* The file name ending of "image/jpeg" and the like. */
 static const char *ending_of(const char *media_type)
@@ -45,13 +34,13 @@ static int write_image(int dir, const char *verb, const char *directory, const P
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(errno));
-    int rc = write_all(fd, PQgetvalue(row, 0, PIXELS), (size_t)PQgetlength(row, 0, PIXELS));
-    if (close(fd) != 0 || rc != 0) {
-        int why = errno;
-        unlinkat(dir, name, 0);
-        return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(why));
-    }
-    return CTL_OK;
+    struct str image = {PQgetvalue(row, 0, PIXELS), (size_t)PQgetlength(row, 0, PIXELS)};
+    int rc = file_write(fd, image), why = errno;
+    close(fd);
+    if (rc == 0)
+        return CTL_OK;
+    unlinkat(dir, name, 0);
+    return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(why));
 }
 
 /* Reads to the end whatever happens: the connection is of no use before that. */
