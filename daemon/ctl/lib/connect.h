@@ -42,9 +42,9 @@ enum connect_refusal {
  * changes. */
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
-/* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database in
- * his own right: root as user postgres, others under their own name; over the Unix socket if the server is on this
- * machine. false: root, and the server is remote, so that the role is unknown (PGUSER sets it). */
+/* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database
+ * under their own role: root as user postgres, others as the role of their name; over the Unix socket if the server is
+ * on this machine. false: root, and the server is remote, so that the role is unknown (PGUSER sets it). */
 bool connect_own(struct buf *out, const char *conninfo);
 
 /* Whether the server of the conninfo is on this machine. */
