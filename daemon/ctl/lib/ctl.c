@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "conf/load.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
@@ -275,25 +276,11 @@ bool ctl_confirm(const char *verb, const char *fmt, ...)
     return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* Returns -1 with errno set. */
-static int read_whole(int fd, size_t max, struct buf *text)
-{
-    enum { CHUNK = 65536 };
-    ssize_t got;
-    do {
-        got = read(fd, buf_reserve(text, CHUNK), CHUNK);
-        text->len += got > 0 ? (size_t)got : 0;
-    } while (text->len <= max && (got > 0 || (got < 0 && errno == EINTR)));
-    if (text->len > max)
-        errno = EFBIG;
-    return got < 0 || text->len > max ? -1 : 0;
-}
-
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
 {
     bool is_stdin = strcmp(file, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? -1 : read_whole(fd, max, text), why = errno;
+    int rc = fd < 0 ? -1 : file_read(fd, max, text), why = errno;
     if (fd >= 0 && !is_stdin)
         close(fd);
     return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "conf/text.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
@@ -354,17 +355,15 @@ static int send_or_check(struct send *send, struct err *err)
 /* What the daemon would drop is sent nevertheless, and flagged there. */
 static int read_image(const char *path, struct buf *ret)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return ctl_fail(VERB, "%s: %s", path, strerror(errno));
-    ret->len = fread(buf_reserve(ret, ENDPOINT_FRAME_MAX + 1), 1, ENDPOINT_FRAME_MAX + 1, file);
-    int failed = ferror(file) ? errno : 0;
-    fclose(file);
-    if (failed)
-        return ctl_fail(VERB, "%s: %s", path, strerror(failed));
-    if (ret->len > ENDPOINT_FRAME_MAX)
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : file_read(fd, ENDPOINT_FRAME_MAX, ret), why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0)
+        return CTL_GO;
+    if (why == EFBIG)
         return ctl_fail(VERB, "%s: too large for an image (expected at most %d bytes)", path, IMAGE_BYTES_MAX);
-    return CTL_GO;
+    return ctl_fail(VERB, "%s: %s", path, strerror(why));
 }
 
 static int read_images(struct send *send)
