@@ -218,7 +218,7 @@ static uint64_t count_lines(int fd)
     return count;
 }
 
-/* "FILE:LINE: accepted; WHAT", unless the summary alone is wanted as JSON. */
+/* "FILE:LINE: accepted; WHAT", with --json too. */
 static void print_note(const struct send *send, uint64_t number, struct str what)
 {
     clear_progress();
