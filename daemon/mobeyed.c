@@ -42,7 +42,7 @@ struct daemon {
 
 static const char usage[] =
     "Usage: mobeyed [OPTION]...\n"
-    "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each "
+    "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each\n"
     "exactly once.\n\n"
     "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
     "      --check        check the configuration, print every error in it, and exit\n"

@@ -24,14 +24,12 @@ static const char help[] =
     "export prints all people as CSV, which import accepts.\n"
     "remove removes a person, the database login with its rights, and its live sessions; what is assigned to them is\n"
     "released.\n" CSV_HELP "\n" CSV_DRY_RUN_HELP
-    "      --make-logins      import: create the missing database logins, as members of "
-    "mobeye_patrol, and print their\n"
-    "                         passwords\n" CTL_COMMON_HELP "\nExamples:\n"
+    "      --make-logins      import: create the missing database logins, as members of mobeye_patrol, and print\n"
+    "                         their passwords\n" CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
     "  $ mobeyectl people remove jansen\n\n"
-    "Requires a member of mobeye_owner; remove and --make-logins require a role that may create and drop roles, such "
-    "as that of root or "
-    "postgres.\n" CTL_EXIT_HELP;
+    "Requires a member of mobeye_owner; remove and --make-logins require a role that may create and drop roles,\n"
+    "such as that of root or postgres.\n" CTL_EXIT_HELP;
 
 static const char *const people_columns[] = {"login", "name", "team"};
 
