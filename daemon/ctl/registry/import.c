@@ -230,7 +230,6 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
     bool good = PQresultStatus(row) == PGRES_TUPLES_OK &&
                 query_more(import, import->call->json ? NULL : import->notes, &notes) &&
                 query_more(import, import->dry_run ? import->first : NULL, &first);
-    import->merged = row;
     good = good && (import->dry_run || !import->before_commit || import->before_commit(import));
     good = good && run_sql(import, "commit", import->dry_run ? "rollback" : "commit");
     if (good) {
