@@ -171,14 +171,13 @@ static const char layers_sql[] =
     " to_char(max(upper(valid)) at time zone 'Europe/Amsterdam', 'YYYY-MM-DD') as valid_until,"
     " bool_or(valid @> now()) as now from mobeye.area where" CHOSEN " group by 1, 2 order by 1, 2 nulls first";
 
-#define AREA_COLUMNS                                                                                                   \
-    "select layer, code, name, vintage, valid @> now() as now,"                                                        \
-    " round((public.st_area(geom::public.geography) / 1e6)::numeric, 2) as km2"
-
-static const char areas_sql[] = AREA_COLUMNS " from mobeye.area where" CHOSEN " order by layer, code, vintage";
+static const char areas_sql[] = "select layer, code, name, vintage, valid @> now() as now,"
+                                " round((public.st_area(geom::public.geography) / 1e6)::numeric, 2) as km2"
+                                " from mobeye.area where" CHOSEN " order by layer, code, vintage";
 
 static const struct registry_section sections[] = {
-    {"areas", true, AREA_COLUMNS " from mobeye.area where" CHOSEN " order by layer, code, vintage"},
+    {"areas", true, areas_sql},
+    /* Teams have areas of all vintages, but each query must mention each parameter. */
     {"teams", true,
      "select distinct team from mobeye.team_area where layer = $1 and code = $3 and ($2::int is null or true) order by "
      "1"},
