@@ -224,7 +224,7 @@ static int remove_areas(PGconn *conn, const struct ctl_call *call, const struct 
                                    choice->code ? choice->code : "", choice->layer, choice->vintage ? ", vintage " : "",
                                    choice->vintage ? choice->vintage : ""))
         return CTL_FAILED;
-    return registry_change(VERB, conn, call->json, "remove", &query);
+    return registry_print(VERB, conn, call->json, "remove", &query);
 }
 
 static bool choice_exists(PGconn *conn, const struct area_choice *choice)

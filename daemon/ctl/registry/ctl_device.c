@@ -72,7 +72,7 @@ static int change_device(const struct device_request *request, const char *what,
                          const char *const *values)
 {
     const struct registry_query query = {sql, n, values};
-    return registry_change(VERB, request->conn, request->call.json, what, &query);
+    return registry_print(VERB, request->conn, request->call.json, what, &query);
 }
 
 /* CTL_OK if the option is not given (ret_text is then NULL) or is a valid time. What was assumed is printed. */

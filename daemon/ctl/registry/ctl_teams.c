@@ -116,7 +116,7 @@ static int list_teams(const struct ctl_call *call)
     static const struct registry_query fewer = {TEAM("") " order by 1", 0, NULL};
     PGconn *conn = ctl_connect(VERB, call->file, call->db);
     int status =
-        conn ? registry_change(VERB, conn, call->json, "query", reads_people(conn) ? &all : &fewer) : CTL_FAILED;
+        conn ? registry_print(VERB, conn, call->json, "query", reads_people(conn) ? &all : &fewer) : CTL_FAILED;
     PQfinish(conn);
     return status;
 }
@@ -132,7 +132,7 @@ static int remove_team(PGconn *conn, const struct ctl_call *call)
         1, &team};
     if (!call->yes && !ctl_confirm(VERB, "Remove team %s? Its people will see no incidents.", team))
         return CTL_FAILED;
-    return registry_change(VERB, conn, call->json, "remove", &query);
+    return registry_print(VERB, conn, call->json, "remove", &query);
 }
 
 enum { IMPORT, LIST, SHOW, EXPORT, REMOVE };

@@ -82,7 +82,7 @@ int registry_show(const char *verb, PGconn *conn, bool json, const struct regist
                 : show_tables(verb, conn, sections, n_values, values);
 }
 
-int registry_change(const char *verb, PGconn *conn, bool json, const char *what, const struct registry_query *query)
+int registry_print(const char *verb, PGconn *conn, bool json, const char *what, const struct registry_query *query)
 {
     PGresult *row = ctl_query(conn, verb, what, query->sql, query->n_values, query->values);
     int status = row ? CTL_OK : CTL_FAILED;

@@ -33,8 +33,8 @@ int registry_export(const char *verb, const struct ctl_call *call, const struct 
 int registry_show(const char *verb, PGconn *conn, bool json, const struct registry_section *sections, int n_values,
                   const char *const *values);
 
-/* Runs a statement that returns a row for what it changed, and prints it. */
-int registry_change(const char *verb, PGconn *conn, bool json, const char *what, const struct registry_query *query);
+/* Runs a query, or a statement that returns a row for what it changed, and prints the rows. */
+int registry_print(const char *verb, PGconn *conn, bool json, const char *what, const struct registry_query *query);
 
 /* Whether the query has a row for the name, its parameter. Otherwise prints "KIND "NAME" does not exist (did you mean
  * X?)", where X is one of the names that names_sql returns. */
