@@ -7,21 +7,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-
-/* Type oids of PostgreSQL's pg_type, which never change. */
-enum {
-    OID_BOOL = 16,
-    OID_BYTEA = 17,
-    OID_INT8 = 20,
-    OID_INT2 = 21,
-    OID_INT4 = 23,
-    OID_JSON = 114,
-    OID_FLOAT4 = 700,
-    OID_FLOAT8 = 701,
-    OID_TIMESTAMPTZ = 1184,
-    OID_NUMERIC = 1700,
-    OID_JSONB = 3802
-};
+#include "store/pgtype.h"
 
 /* C0, DEL and C1, which a terminal would interpret. */
 static bool is_control(ucs4_t c)
@@ -75,8 +61,8 @@ void ctl_json_string(struct buf *out, struct str text)
 
 static bool is_number(Oid type)
 {
-    return type == OID_INT2 || type == OID_INT4 || type == OID_INT8 || type == OID_FLOAT4 || type == OID_FLOAT8 ||
-           type == OID_NUMERIC;
+    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8 || type == TYPE_REAL || type == TYPE_DOUBLE ||
+           type == TYPE_NUMERIC;
 }
 
 /* A timestamptz as the server writes it, local with an offset: for a table to the second, for programs as RFC 3339 in
@@ -109,12 +95,12 @@ static void value_of(struct buf *ret, const PGresult *rows, int row, int column,
 {
     const char *text = PQgetvalue(rows, row, column);
     ret->len = 0;
-    if (PQftype(rows, column) == OID_TIMESTAMPTZ) {
+    if (PQftype(rows, column) == TYPE_TIMESTAMPTZ) {
         if (!PQgetisnull(rows, row, column))
             append_time(ret, text, json);
         return;
     }
-    if (PQftype(rows, column) != OID_BYTEA) {
+    if (PQftype(rows, column) != TYPE_BYTEA) {
         buf_append(ret, text, (size_t)PQgetlength(rows, row, column));
         return;
     }
@@ -132,9 +118,9 @@ static void json_value(struct buf *out, const PGresult *rows, int row, int colum
     const char *text = PQgetvalue(rows, row, column);
     if (PQgetisnull(rows, row, column))
         buf_append_str(out, STR("null"));
-    else if (type == OID_BOOL)
+    else if (type == TYPE_BOOL)
         buf_append_str(out, *text == 't' ? STR("true") : STR("false"));
-    else if (type == OID_JSON || type == OID_JSONB || (is_number(type) && !strpbrk(text, "NI")))
+    else if (type == TYPE_JSON || type == TYPE_JSONB || (is_number(type) && !strpbrk(text, "NI")))
         buf_append_str(out, str_from(text)); /* NaN and Infinity are not JSON numbers */
     else {
         value_of(value, rows, row, column, true);

@@ -15,6 +15,7 @@
 #include "journal/reader.h"
 #include "journal/salvage.h"
 #include "model/record.h"
+#include "store/pgtype.h"
 
 #define VERB "journal"
 
@@ -40,13 +41,11 @@ static const char help[] =
 
 /* ---- list ---- */
 
-enum { OID_BOOL = 16, OID_INT8 = 20, OID_TEXT = 25 };
-
 static const struct {
     const char *name;
     Oid type;
-} columns[] = {{"segment", OID_TEXT}, {"first", OID_INT8}, {"last", OID_INT8},  {"records", OID_INT8},
-               {"bytes", OID_INT8},   {"from", OID_TEXT},  {"until", OID_TEXT}, {"stored", OID_BOOL}};
+} columns[] = {{"segment", TYPE_TEXT}, {"first", TYPE_INT8}, {"last", TYPE_INT8},  {"records", TYPE_INT8},
+               {"bytes", TYPE_INT8},   {"from", TYPE_TEXT},  {"until", TYPE_TEXT}, {"stored", TYPE_BOOL}};
 
 enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
