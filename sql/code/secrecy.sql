@@ -141,15 +141,19 @@ create or replace trigger hide_update after update on mobeye.device_address refe
 
 -- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, also
 -- that of an account that went from one to another, the daemon knows no placement, however long ago that was: a sender may keep the
--- name, or a journal be late, by a month as its alerts.
+-- name, or a journal be late, by a month as its alerts. What was stored while no daemon led maintenance is looked for when one does
+-- again.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+    with late as materialized (
+        select least(now() - interval '10 minutes', (select m.succeeded_at - interval '1 minute'
+                                                       from mobeye.maintenance m where m.job = 'secrecy')) as since)
     select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'), also_revealed => false)
       from mobeye.placement p
      where p.secret and lower(p.during) < now()
-       and (p.device_id in (select l.device_id from mobeye.registry_log l where l.at > now() - interval '10 minutes')
+       and (p.device_id in (select l.device_id from mobeye.registry_log l where l.at > (select late.since from late))
             or exists (select from (select r.earlier_id from mobeye.device_renamed r where r.device_id = p.device_id
                                     union all
                                     select mobeye.address_names(p.device_id)
@@ -162,12 +166,12 @@ as $$
                                              where a.device_id = n.name and a.occurred_at >= lower(p.during)
                                                and a.occurred_at > now() - interval '62 days'
                                                and (a.occurred_at < upper(p.during) + interval '25 hours' or upper_inf(p.during))
-                                               and a.stored_at > now() - interval '10 minutes' and not a.secret
-                                               and mobeye.is_of(p.device_id, n.name, a.placement_id, a.occurred_at) limit 1) late))
+                                               and a.stored_at > (select late.since from late) and not a.secret
+                                               and mobeye.is_of(p.device_id, n.name, a.placement_id, a.occurred_at) limit 1) one))
 $$;
 comment on function mobeye.hide_late() is
-    'Hides again what changes of placements within the last ten minutes made secret, including batches that were being '
-    'stored at the time, and what was stored since then under earlier names of devices.';
+    'Hides again what changes of placements within the last ten minutes, or since this job last succeeded, made secret, including '
+    'batches that were being stored at the time, and what was stored since then under earlier names of devices.';
 
 -- By its placement, not by the names of devices: it keeps the name that its device had then, and its place may be that of another
 -- device. Other placements at that address are the business of mobeyectl, as for a place given in any other way.

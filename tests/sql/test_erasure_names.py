@@ -232,6 +232,20 @@ class LateFrame(ErasureTest):
         self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 1)
         self.assertEqual(self.superuser.execute("select event_id, team from mobeye.alert where secret").fetchall(), [("late", "zuid")])
 
+    def test_becomes_secret_however_long_maintenance_did_not_run(self):
+        """In a batch that was being stored while the placement became secret, and by an earlier address."""
+        for late in (lambda: self.superuser.execute("update mobeye.registry_log set at = now() - interval '2 hours'"),
+                     lambda: self.superuser.execute("delete from mobeye.registry_log")):
+            late()
+            self.superuser.execute("update mobeye.alert set secret = false, stored_at = now() - interval '2 hours'")
+            self.superuser.execute("delete from mobeye.maintenance")
+            self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 0)
+            self.superuser.execute("insert into mobeye.maintenance (job, every, succeeded_at)"
+                                   " values ('secrecy', '1 minute', now() - interval '2 hours')")
+            self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 1)
+            self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 0)
+        self.superuser.execute("delete from mobeye.maintenance")
+
     def test_so_does_what_comes_under_an_earlier_name(self):
         self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
         self.superuser.execute("delete from mobeye.registry_log; delete from mobeye.alert")
