@@ -45,13 +45,13 @@ begin
           from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
                  where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
-                   and not (a.device_id = any (s.names) and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
+                   and not (a.device_id = any (s.names) and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at))
                 union all
                 select c.device_id, i.kind, coalesce(c.since, i.first_seen), null
                   from mobeye.incident_condition c
                  where c.incident_id = i.incident_id
                    and not (c.device_id = any (s.names)
-                            and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen)))) o
+                            and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen)))) o
          order by o.at limit 1;
         if found then
             update mobeye.incident t
@@ -63,7 +63,7 @@ begin
         delete from mobeye.incident_condition c
          where c.incident_id = i.incident_id and c.device_id = any (s.names)
            and (c.since is null or s.during @> c.since)
-           and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen))
+           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
         returning c.active)
     select count(*) into n from gone where active;
     update mobeye.incident t set active = greatest(t.active - n, 0) where t.incident_id = i.incident_id and n > 0;
@@ -89,7 +89,7 @@ begin
          where a.device_id = any (s.names) and a.location_source = 3 -- last_known
            and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
            and mobeye.is_held(a.incident_id) is not true
-           and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at)
+           and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at)
            and not exists (select from mobeye.alert later
                             where later.device_id = any (s.names) and later.location_source = 1 -- message
                               and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -101,7 +101,7 @@ begin
        set geom = null, accuracy_m = null, location_source = 'none', areas = '{}'
      where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)
+       and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen)
        and not exists (select from mobeye.alert later
                         where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -111,13 +111,13 @@ begin
      where i.incident_id = any (joined) and not i.legal_hold
         or i.device_id = any (s.names) and not i.legal_hold
            and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-           and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
+           and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen);
     update mobeye.change c set areas_before = null
       from mobeye.incident i
      where c.incident_id = i.incident_id and c.areas_before is not null
        and i.device_id = any (s.names) and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen);
+       and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen);
     return total + n;
 end
 $$;
@@ -243,8 +243,54 @@ as $$
 $$;
 comment on function mobeye.erase_labels(text) is 'Erases the labels and the note of a device; returns how many there were.';
 
+-- For the log, so that after a restore exactly this is erased again, whatever the registry of the backup says. Where the account of a
+-- panel is not registered yet by then, its alerts are stored under the name of that.
+create or replace function mobeye.subject_named(s mobeye.subject_scope) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with alerts as (
+        select a.device_id, a.source, a.input, a.occurred_at from mobeye.subject_alerts(s) a
+        union all
+        select a.device_id, a.source, a.input, a.occurred_at from mobeye.alert a -- as mobeye.erase_last_known()
+         where a.device_id = any (s.names) and a.location_source = 3
+           and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
+           and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at)
+    ), named (name, at) as (
+        select a.device_id, a.occurred_at from alerts a
+        union all
+        select a.source || coalesce('/' || a.input, ''), a.occurred_at from alerts a where starts_with(a.source, 'dc09:')
+        union all
+        select m.device_id, m.occurred_at from mobeye.subject_images(s) m
+        union all
+        select i.device_id, i.first_seen from mobeye.incident i
+         where i.incident_id = any (s.own || s.joined) and i.device_id = any (s.names)
+           and mobeye.is_subject(s, i.device_id, mobeye.stood_at(i), i.first_seen)
+        union all
+        select c.device_id, coalesce(c.since, i.first_seen)
+          from mobeye.incident_condition c join mobeye.incident i on i.incident_id = c.incident_id
+         where c.incident_id = any (s.own || s.joined) and c.device_id = any (s.names)
+           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
+        union all
+        select m.device_id, m.at from mobeye.subject_mutes(s) m
+        union all
+        select q.device_id, coalesce(q.received_at, q.quarantined_at) from mobeye.quarantine q
+         where q.id = any (mobeye.subject_quarantine(s)) and q.device_id is not null
+        union all
+        select t.device_id, r.at
+          from mobeye.device_status t cross join lateral (values (t.fix_at), (t.last_occurred_at)) as r (at)
+         where t.device_id = any (s.names) and s.during @> r.at and mobeye.is_its(s, t.device_id, null, r.at)
+    )
+    select coalesce(jsonb_object_agg(n.name, n.span), '{}')
+      from (select named.name, tstzrange(min(named.at), max(named.at), '[]') as span from named
+             where named.name is not null and isfinite(named.at) group by 1) n
+$$;
+comment on function mobeye.subject_named(mobeye.subject_scope) is
+    'The names under which anything about a request is stored, or would be without the registry, each with the time of the first and '
+    'the last of it.';
+
 -- At most until five minutes from now: the clock of a sender may be that far ahead; what comes later is about another home.
-create or replace function mobeye.erase_device(device text, during tstzrange, known text[], out n bigint, out remaining text[])
+create or replace function mobeye.erase_device(device text, during tstzrange, known jsonb, out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -253,6 +299,7 @@ declare
     s mobeye.subject_scope := mobeye.subject_scope(device, until, known);
     locked bigint[] := s.own || s.joined;
     held bigint[];
+    named jsonb;
     one bigint;
     rows bigint;
 begin
@@ -263,6 +310,7 @@ begin
     s.own := array(select t.id from unnest(s.own) as t(id) where t.id = any (locked));
     s.joined := array(select t.id from unnest(s.joined) as t(id) where t.id = any (locked));
     held := mobeye.subject_held(s);
+    named := mobeye.subject_named(s);
     n := 0;
     for one in select t.id from unnest(s.joined) as t(id) where t.id <> all (held) order by t.id loop
         perform mobeye.remove_from_incident(s, one);
@@ -291,21 +339,41 @@ begin
     -- What its last alert was, which is not counted beside the alert; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
      where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at)
-       and mobeye.is_of(s.device_id, d.device_id, null, d.last_occurred_at);
+       and mobeye.is_its(s, d.device_id, null, d.last_occurred_at);
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);
         insert into mobeye.erasure (what, device_id, device_uuid, during, names, n)
-        values ('subject', s.device_id, (select d.device_uuid from mobeye.device d where d.device_id = s.device_id), s.during, s.names,
+        values ('subject', s.device_id, (select d.device_uuid from mobeye.device d where d.device_id = s.device_id), s.during, named,
                 erase_device.n);
     end if;
 end
 $$;
-comment on function mobeye.erase_device(text, tstzrange, text[]) is
-    'Erases what was stored about a device in a period, under all its names and the known ones, when the erasure began, and logs '
+comment on function mobeye.erase_device(text, tstzrange, jsonb) is
+    'Erases what was stored about a device in a period, under all its names or the known ones, when the erasure began, and logs '
     'it. Returns how many rows, and what remains and why.';
 
--- names: an array of each, or null.
+-- Where the registry of a backup gives the account of a panel to another device, its alerts are stored as that one's.
+create or replace function mobeye.stored_elsewhere(device text, known jsonb) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select format('%s, which was erased with device %s, is stored as device %s; if it is not about that one, erase it with '
+                  '--device %3$s --from %s --until %s', k.name, device, a.device_id,
+                  to_char(min(a.occurred_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                  to_char((max(a.occurred_at) + interval '1 second') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      from jsonb_each_text(known) as k (name, span)
+      join mobeye.address_holder h on h.account = ltrim(substr(split_part(k.name, '/', 1), 6), '0') and h.device_id <> device
+      join mobeye.alert a on a.device_id = h.device_id and k.span::tstzrange @> a.occurred_at
+                             and a.source || coalesce('/' || a.input, '') = k.name
+     where starts_with(k.name, 'dc09:')
+     group by k.name, a.device_id
+     order by k.name, a.device_id
+$$;
+comment on function mobeye.stored_elsewhere(text, jsonb) is
+    'What is stored as another device''s though it came by an account, and at a time, that the log of an erasure lists: one line each.';
+
+-- names: an object of each, as mobeye.subject_named(), or null.
 create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], names jsonb[],
                                                 out n bigint, out remaining text[])
 language plpgsql
@@ -318,8 +386,7 @@ begin
     remaining := '{}';
     for erased in
         select e.* from unnest(devices, periods, names) as d (device_id, during, names)
-         cross join lateral (select array(select jsonb_array_elements_text(d.names)) as known) k
-         cross join lateral mobeye.erase_device(d.device_id, d.during, k.known) e
+         cross join lateral mobeye.erase_device(d.device_id, d.during, d.names) e
     loop
         n := n + erased.n;
         remaining := remaining || erased.remaining;
@@ -329,15 +396,17 @@ begin
         select format('%s, which was erased with device %s, is another device''s by the registry; if that is older than the erasure, '
                       'correct it and erase again', k.name, d.device_id)
           from unnest(devices, periods, names) as d (device_id, during, names)
-         cross join lateral jsonb_array_elements_text(d.names) as k (name)
+         cross join lateral jsonb_each_text(d.names) as k (name, span)
          where exists (select from mobeye.alert a
-                        where a.device_id = k.name and d.during @> a.occurred_at
+                        where a.device_id = k.name and k.span::tstzrange @> a.occurred_at
                           and (a.placement_id is null or starts_with(k.name, 'dc09:'))
                           and not mobeye.is_of(d.device_id, k.name, a.placement_id, a.occurred_at))
             or exists (select from mobeye.incident i
-                        where i.device_id = k.name and d.during @> i.first_seen
+                        where i.device_id = k.name and k.span::tstzrange @> i.first_seen
                           and (mobeye.stood_at(i) is null or starts_with(k.name, 'dc09:'))
-                          and not mobeye.is_of(d.device_id, k.name, mobeye.stood_at(i), i.first_seen)));
+                          and not mobeye.is_of(d.device_id, k.name, mobeye.stood_at(i), i.first_seen)))
+        || array(select t.line from unnest(devices, names) as d (device_id, names)
+                  cross join lateral mobeye.stored_elsewhere(d.device_id, d.names) as t (line));
 end
 $$;
 comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
@@ -366,7 +435,7 @@ as $$
     select e.n + b.n, scope.unknown || e.remaining || b.remaining
       from (select array_agg(d.device_id) filter (where d.device_id is not null) as devices,
                    array_agg((l ->> 'during')::tstzrange) filter (where d.device_id is not null) as periods,
-                   array_agg(l -> 'names') filter (where d.device_id is not null) as names,
+                   array_agg(nullif(l -> 'names', 'null')) filter (where d.device_id is not null) as names,
                    array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries,
                    coalesce(array_agg(format('device %s: its name is that of another device, or of this one registered anew; '
                                              'erase by the address what is stored of the home', l ->> 'device_id'))

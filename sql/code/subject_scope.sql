@@ -48,6 +48,18 @@ $$;
 comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
     'The devices and periods that a request is about: by the address where they were placed, or by the device.';
 
+-- After a restore the registry does not know who had a name since the backup; the log of an erasure does.
+create or replace function mobeye.is_its(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
+language sql stable cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select (s.known is null or name = s.device_id or (s.known ->> name)::tstzrange @> at)
+           and mobeye.is_of(s.device_id, name, is_its.placement_id, at)
+$$;
+comment on function mobeye.is_its(mobeye.subject_scope, text, bigint, timestamptz) is
+    'Whether what was stored under one of the names of a request is about its device: by the registry and, if the names are those of '
+    'the log of an erasure, by the time of what was erased under that name.';
+
 -- Under the name of an account the placement decides nothing: while the account was mistyped for that of a secret home, what
 -- somebody else sent was hidden with that home's.
 create or replace function mobeye.is_subject(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
@@ -56,7 +68,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select is_subject.placement_id = any (s.placements)
            and (not starts_with(name, 'dc09:') or name = s.device_id or mobeye.account_holder(name, is_subject.at) is null)
-        or s.during @> at and mobeye.is_of(s.device_id, name, is_subject.placement_id, at)
+        or s.during @> at and mobeye.is_its(s, name, is_subject.placement_id, at)
 $$;
 comment on function mobeye.is_subject(mobeye.subject_scope, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a device is about the home or device of a request.';
@@ -86,7 +98,7 @@ $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
     'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
 
-create or replace function mobeye.subject_scope(device text, during tstzrange, known text[] default '{}',
+create or replace function mobeye.subject_scope(device text, during tstzrange, known jsonb default null,
                                                 others mobeye.subject_scope[] default '{}')
 returns mobeye.subject_scope
 language plpgsql stable
@@ -98,7 +110,9 @@ declare
 begin
     s.device_id := device;
     s.during := subject_scope.during;
-    s.names := array(select mobeye.names_of(device) union select unnest(known));
+    s.known := subject_scope.known;
+    s.names := case when s.known is null then array(select mobeye.names_of(device))
+                    else array(select device union select jsonb_object_keys(s.known)) end;
     s.placements := array(select p.placement_id from mobeye.placement p
                            where p.device_id = s.device_id and p.during <@ s.during);
     s.own := array(select i.incident_id from mobeye.incident i
@@ -114,11 +128,11 @@ begin
           join mobeye.incident i on i.incident_id = c.incident_id
          where c.device_id = any (s.names)
            and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
-           and mobeye.is_of(s.device_id, c.device_id, null, coalesce(c.since, i.first_seen))
+           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
         union
         select i.incident_id from mobeye.incident i
          where i.placement_id = any (s.placements)
-           and (not starts_with(i.device_id, 'dc09:') or mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen))
+           and (not starts_with(i.device_id, 'dc09:') or mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen))
         except
         select unnest(s.own));
     shared := array(
@@ -130,7 +144,7 @@ begin
                                select from unnest(others || s) o
                                 where c.device_id = any (o.names)
                                   and (o.device_id = s.device_id or o.during @> coalesce(c.since, i.first_seen))
-                                  and mobeye.is_of(o.device_id, c.device_id, null, coalesce(c.since, i.first_seen))))
+                                  and mobeye.is_its(o, c.device_id, null, coalesce(c.since, i.first_seen))))
                 or exists (select from mobeye.alert a
                             where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
                               and not exists (
@@ -138,14 +152,14 @@ begin
                                    where a.device_id = any (o.names)
                                      and (coalesce(a.placement_id = any (o.placements), false)
                                           or (o.device_id = s.device_id or o.during @> a.occurred_at)
-                                             and mobeye.is_of(o.device_id, a.device_id, a.placement_id, a.occurred_at))))));
+                                             and mobeye.is_its(o, a.device_id, a.placement_id, a.occurred_at))))));
     s.own := array(select unnest(s.own) except select unnest(shared));
     s.joined := s.joined || shared;
     return s;
 end
 $$;
-comment on function mobeye.subject_scope(text, tstzrange, text[], mobeye.subject_scope[]) is
-    'The scope of a request about a device in a period; known: names of it besides those that the registry knows; others: those of '
+comment on function mobeye.subject_scope(text, tstzrange, jsonb, mobeye.subject_scope[]) is
+    'The scope of a request about a device in a period; known: its names by the log of an erasure; others: those of '
     'the devices of the same request, whose incidents are not shared with anybody.';
 
 create or replace function mobeye.subject_held(s mobeye.subject_scope) returns bigint[]
@@ -168,7 +182,7 @@ as $$
         select q.id
           from mobeye.quarantine q
          cross join lateral (select coalesce(q.received_at, q.quarantined_at) as at) r
-         where (q.device_id is null or q.device_id = any (s.names) and mobeye.is_of(s.device_id, q.device_id, null, r.at))
+         where (q.device_id is null or q.device_id = any (s.names) and mobeye.is_its(s, q.device_id, null, r.at))
            and (s.during @> r.at
                 or r.at >= upper(s.during) and r.at < upper(s.during) + interval '31 days'
                    and case when q.device_id is null
@@ -186,7 +200,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select m.* from mobeye.mute m
      where m.placement_id = any (s.placements)
-        or m.device_id = any (s.names) and s.during @> m.at and mobeye.is_of(s.device_id, m.device_id, m.placement_id, m.at)
+        or m.device_id = any (s.names) and s.during @> m.at and mobeye.is_its(s, m.device_id, m.placement_id, m.at)
 $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 
@@ -228,7 +242,7 @@ as $$
                           where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')
       from wanted w
-     cross join lateral mobeye.subject_scope(w.device_id, w.during, '{}', array(select o.scope from wanted o)) s
+     cross join lateral mobeye.subject_scope(w.device_id, w.during, null, array(select o.scope from wanted o)) s
      cross join lateral (select array(select p.placement_id from mobeye.placement p where p.device_id = s.device_id) as placements) own
      -- What an erasure leaves of a placement is not a reason: nothing is known of the home.
      where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0

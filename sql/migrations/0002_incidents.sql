@@ -259,6 +259,7 @@ begin
             device_id text,
             during tstzrange,
             names text[],          -- of the device, earlier ones included
+            known jsonb,           -- names in the log of an erasure, each with its time; null: those that the registry knows
             placements bigint[],   -- within the period
             own bigint[],          -- incidents that are of the device alone
             joined bigint[]);      -- incidents that others began, or joined
@@ -320,7 +321,7 @@ create table if not exists mobeye.erasure (
     device_id text, -- for a person's request, with the period
     device_uuid uuid, -- of that device; null if it was not registered
     during tstzrange,
-    names text[], -- all under which the device was stored
+    names jsonb, -- under which anything was erased, each with the time of the first and the last of it
     n bigint not null
 );
 

@@ -5,14 +5,18 @@ import json
 from test_erasure import ErasureTest
 
 
-class AfterARestore(ErasureTest):
-    """The log names the device as it was called when it was erased; a backup may know it by another name."""
+class RestoreTest(ErasureTest):
 
     def setUp(self):
         super().setUp()
+        self.now = self.value(self.superuser, "select now()")
         self.place("d", 60, 40)
         self.during = self.value(self.superuser, "select during::text from mobeye.placement")
         self.alert("motion", "50 days", "as d", device_id="d")
+
+    def ago(self, interval):
+        """What a backup or journal brings back has the times that it had."""
+        return self.value(self.superuser, "select %s - %s::interval", self.now, interval)
 
     def rename(self, earlier, later):
         self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
@@ -22,6 +26,10 @@ class AfterARestore(ErasureTest):
 
     def again(self, log):
         return self.superuser.execute("select n, remaining from mobeye.erase_again(%s)", [log]).fetchone()
+
+
+class AfterARestore(RestoreTest):
+    """The log names the device as it was called when it was erased; a backup may know it by another name."""
 
     def restore(self):
         """A backup from before the device was renamed."""
@@ -141,3 +149,73 @@ class AfterARestore(ErasureTest):
         self.alert("motion", "50 days", "from the backup", device_id="stranger")
         self.assertEqual(self.again(log), (1, []))
         self.assertEqual(self.events(), ["as d"])
+
+
+class NameOfAnother(RestoreTest):
+    """d was renamed to d-old; then the set of another home got its name, which the backup does not know yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.rename("d", "d-old")
+        self.superuser.execute("update mobeye.device_renamed set at = %s", [self.ago("48 days")])
+        self.alert("motion", "46 days", "as d-old", device_id="d-old")
+        self.superuser.execute("insert into mobeye.device (device_id, registered_at) values ('d', %s)", [self.ago("45 days")])
+        self.alert("motion", "44 days", "another's", device_id="d", placement_id=self.place("d", 45, -10, "Elders 5"))
+
+    def erase_and_restore(self):
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["another's"])
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'; delete from mobeye.alert")
+        self.alert("motion", "44 days", "another's", device_id="d")
+        self.alert("motion", "46 days", "as d-old", device_id="d-old")
+
+    def test_what_the_other_sent_is_left(self):
+        self.superuser.execute("delete from mobeye.alert where event_id = 'as d'")
+        self.erase_and_restore()
+        self.assertEqual(self.again(self.log()), (1, []))
+        self.assertEqual(self.events(), ["another's"])
+
+    def test_though_something_of_its_own_was_erased_under_that_name(self):
+        self.erase_and_restore()
+        self.alert("motion", "50 days", "as d", device_id="d")
+        self.assertEqual(self.again(self.log()), (2, []))
+        self.assertEqual(self.events(), ["another's"])
+
+
+class Panel(RestoreTest):
+    """d reports by an account, an input of which is neighbour's, that the backup does not know yet."""
+    BY_ACCOUNT = {"source": "dc09:012AB", "input": 1}
+
+    def setUp(self):
+        super().setUp()
+        self.alert("panic", "50 days", "by the account", device_id="d", **self.BY_ACCOUNT)
+        self.erase("Kerkstraat 1")
+        self.line = self.log()
+
+    def test_that_is_not_registered_yet(self):
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        incident = self.incident(ended="50 days", device_id="dc09:012AB/1")
+        self.alert("panic", "50 days", "by the account", device_id="dc09:012AB/1", incident_id=incident, **self.BY_ACCOUNT)
+        self.alert("panic", "50 days", "by another input", device_id="dc09:012AB/2", source="dc09:012AB", input=2)
+        self.alert("panic", "49 days", "of another time", device_id="dc09:012AB/1", **self.BY_ACCOUNT)
+        self.assertEqual(self.again(self.line), (2, []))
+        self.assertEqual((self.events(), self.incidents()), (["by another input", "of another time"], []))
+
+    def test_that_is_registered_without_it(self):
+        self.alert("panic", "50 days", "by the account", device_id="dc09:012AB/1", **self.BY_ACCOUNT)
+        self.assertEqual(self.again(self.line), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_whose_account_another_device_has_is_told_of(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id, since) values ('12AB', 'neighbour', %s)",
+                               [self.ago("90 days")])
+        home = self.place("neighbour", 60, -10, "Dorpsweg 2")
+        self.alert("panic", "50 days", "by the account", device_id="neighbour", placement_id=home, **self.BY_ACCOUNT)
+        (n, (told,)) = self.again(self.line)
+        self.assertEqual(n, 0)
+        self.assertRegex(told, "^dc09:012AB/1, which was erased with device d, is stored as device neighbour; if it is not about that "
+                               "one, erase it with --device neighbour --from .*Z --until .*Z$")
+        start, end = told.split()[-3], told.split()[-1]
+        self.superuser.execute("select mobeye.subject_erase(null, 'neighbour', %s, %s)", [start, end])
+        self.assertEqual(self.events(), [])
+        self.assertEqual(self.again(self.line), (0, []))
