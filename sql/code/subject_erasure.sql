@@ -413,26 +413,45 @@ comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
     'Erases what is stored about devices, each in a period and under names that it had. Returns how many rows, and what remains '
     'and why.';
 
-create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz,
-                                                out n bigint, out remaining text[])
-language sql
+-- By their numbers, which stay: one that is being renamed is waited for, and its new name is read afterwards.
+create or replace function mobeye.lock_devices(devices text[]) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-    select e.n + b.n, e.remaining || b.remaining
+declare
+    uuids uuid[] := array(select d.device_uuid from mobeye.device d where d.device_id = any (devices));
+begin
+    perform from mobeye.device d where d.device_uuid = any (uuids) order by d.device_uuid for update;
+end
+$$;
+comment on function mobeye.lock_devices(text[]) is
+    'Until the transaction ends nobody renames these devices, places them, or gives them accounts.';
+
+create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz,
+                                                out n bigint, out remaining text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.lock_devices(array(select s.device_id from mobeye.subject(address, device, from_at, until_at) s));
+    select e.n + b.n, e.remaining || b.remaining into n, remaining
       from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
               from mobeye.subject(address, device, from_at, until_at) s) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods, null) e
-     cross join lateral mobeye.erase_burglaries_at(case when device is null then address end, from_at, until_at) b
+     cross join lateral mobeye.erase_burglaries_at(case when device is null then address end, from_at, until_at) b;
+end
 $$;
 comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
     'Erases everything that is stored about an address, or about a device in a period (with both: of that device at the '
     'address, and no burglaries). Returns how many rows, and what remains and why.';
 
 create or replace function mobeye.erase_again(log jsonb, out n bigint, out remaining text[])
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-    select e.n + b.n, scope.unknown || e.remaining || b.remaining
+begin
+    perform mobeye.lock_devices(array(select mobeye.logged_device(l) from jsonb_array_elements(log) as l));
+    select e.n + b.n, scope.unknown || e.remaining || b.remaining into n, remaining
       from (select array_agg(d.device_id) filter (where d.device_id is not null) as devices,
                    array_agg((l ->> 'during')::tstzrange) filter (where d.device_id is not null) as periods,
                    array_agg(nullif(l -> 'names', 'null')) filter (where d.device_id is not null) as names,
@@ -443,7 +462,8 @@ as $$
               from jsonb_array_elements(log) as l
              cross join lateral (select mobeye.logged_device(l)) as d (device_id)) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods, scope.names) e
-     cross join lateral mobeye.erase_burglaries_again(scope.burglaries) b
+     cross join lateral mobeye.erase_burglaries_again(scope.burglaries) b;
+end
 $$;
 comment on function mobeye.erase_again(jsonb) is
     'Erases again what a log of erasures (device_id, device_uuid, during, names and at, or burglary) lists, after a backup from before '

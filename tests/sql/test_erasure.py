@@ -252,6 +252,28 @@ class Meanwhile(ErasureTest):
         self.assertEqual(self.events(), [])
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident"), 0)
 
+    def test_a_device_that_is_renamed_during_the_erasure_is_erased_under_all_its_names(self):
+        now = self.value(self.superuser, "select now()")
+        self.ago = lambda interval: self.value(self.superuser, "select %s - %s::interval", now, interval)
+        for request in ([ERASE, ["Kerkstraat 1", None, None, None]], [ERASE, [None, "d", self.ago("60 days"), self.ago("1 day")]], None):
+            self.superuser.execute("update mobeye.device set device_id = 'd' where device_id = 'd2'")
+            self.superuser.execute("delete from mobeye.device_renamed")
+            self.place("d", 60, 40)
+            self.alert("motion", "50 days", "as d", device_id="d")
+            if not request:
+                request = ["select n from mobeye.erase_again(%s)", [self.log]]
+            eraser, other = self.connect(), self.connect()
+            thread = threading.Thread(target=eraser.execute, args=request)
+            with other.transaction():
+                other.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
+                self.alert("motion", "50 days", "as d2", device_id="d2")
+                thread.start()
+                self.waits(eraser)
+            thread.join(PATIENCE_S)
+            self.assertEqual(self.events(), [])
+            self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
+            self.log = json.dumps(self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e"))
+
 
 class Everything(ErasureTest):
     """One home, with all that can be kept of it."""
