@@ -218,8 +218,10 @@ as $$
         'registered', (select to_jsonb(d) from mobeye.device d where d.device_id = s.device_id),
         'inputs', (select coalesce(jsonb_agg(to_jsonb(n) order by n.input), '[]') from mobeye.device_input n
                     where n.device_id = s.device_id),
-        'last_fix', (select to_jsonb(t) from mobeye.device_status t
-                      where t.device_id = s.device_id and s.during @> t.fix_at),
+        -- What it reported last, and since when and how often it reports, may be about another home.
+        'last_fix', (select jsonb_build_object('fix', t.fix, 'fix_accuracy_m', t.fix_accuracy_m, 'fix_at', t.fix_at)
+                            || case when s.during @> t.last_occurred_at then to_jsonb(t) - '{first_received_at,alerts}'::text[] else '{}' end
+                       from mobeye.device_status t where t.device_id = s.device_id and s.during @> t.fix_at),
         'placements', (select coalesce(jsonb_agg(to_jsonb(p) order by p.during), '[]') from mobeye.placement p
                         where p.device_id = s.device_id and p.during && s.during),
         -- Of what was hidden under the name of an account, not whose home that was for: it may have been mistyped there.

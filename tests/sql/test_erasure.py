@@ -83,6 +83,16 @@ class TwoHomes(ErasureTest):
         self.assertEqual([p["address"] for p in found["placements"]], ["Kerkstraat 1"])
         self.assertNotIn("Dorpsweg", json.dumps(found))
 
+    def test_the_last_fix_is_exported_without_what_was_reported_since_from_another_home(self):
+        self.status("d", 50)
+        self.superuser.execute("update mobeye.device_status set kind = 'panic', battery_pct = 55, last_occurred_at = %s", [self.ago("30 days")])
+        export = "select mobeye.subject_export('Kerkstraat 1', null, null, null)"
+        (found,) = self.value(self.superuser, export)
+        self.assertEqual(set(found["last_fix"]), {"fix", "fix_accuracy_m", "fix_at"})
+        self.superuser.execute("update mobeye.device_status set last_occurred_at = %s", [self.ago("49 days")])
+        (found,) = self.value(self.superuser, export)
+        self.assertEqual((found["last_fix"]["kind"], found["last_fix"]["battery_pct"]), ("panic", 55))
+
     def test_the_erasure_takes_one_home_and_its_log_does_not_name_it(self):
         self.assertEqual(self.erase("Kerkstraat 1"), (3, []))
         self.assertEqual(self.events(), ["second home"])
