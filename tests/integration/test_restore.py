@@ -6,6 +6,7 @@ import subprocess
 from harness.alerts import alerts, padded
 from harness.daemon import mobeyectl
 from harness.peers import Dealer
+from harness.portal import Portal, endpoint, event
 from harness.wait import wait_until
 
 RULES = """
@@ -117,3 +118,39 @@ def test_a_gap_of_a_database_that_knows_nothing_of_the_journal_is_told_too(datab
     daemon.wait_drained()
     daemon.stop()
     fresh.drop()
+
+
+def test_what_a_panel_sent_that_the_backup_does_not_know_is_erased_again(database, daemons, context, tmp_path):
+    """The journal brings it back under the name of its account."""
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint()], more=RULES)
+    daemon.start()
+    Dealer(context, daemon.address()).deliver(alerts(5, "before"))
+    daemon.wait_drained()
+    backup = dump(database)
+    database.execute("insert into mobeye.device (device_id) values ('NL-7')")
+    database.execute("insert into mobeye.device_address (account, device_id) values ('12AB', 'NL-7')")
+    database.execute("select mobeye.device_place('NL-7', 5.4, 52.16, now() - interval '1 hour', address => 'Zonnehof 271')")
+    version = database.value("select value from mobeye.counter where name = 'registry'")
+    daemon.wait_metric("registry_version", lambda known: known >= version)
+    with Portal(daemon.address("portal")) as portal:
+        portal.ask(event(1, account="012AB", zone=1))
+        database.wait_stored(6)
+        assert database.value("select count(*) from mobeye.alert where device_id = 'NL-7'") == 1
+    daemon.wait_drained()
+    database.execute("select mobeye.device_retrieve('NL-7')")
+    erased = mobeyectl("subject", "erase", "--yes", "--address", "Zonnehof 271", "--db", database.conninfo)
+    assert erased.returncode == 0 and database.stored() == 5, erased.stderr
+    log = tmp_path / "erased.log"
+    log.write_text(erased.stdout)
+    daemon.stop()
+
+    restore(database, backup)
+    daemon.start()
+    wait_until(lambda: database.stored() == 6, "it is caught up")
+    daemon.wait_drained()
+    about = "select count(*) from mobeye.incident where device_id = 'dc09:012AB/1'"
+    assert database.value(about) == 1
+    again = mobeyectl("subject", "again", "--db", database.conninfo, log)
+    assert again.returncode == 0 and again.stdout == "2 rows erased again\n", again.stderr
+    assert database.stored() == 5 and database.value(about) == 0
