@@ -23,11 +23,18 @@ as $$
         team text,
         secret boolean,
         instructions text,
-        geom public.geometry(point, 4326), -- set by locate_devices(), as is during
-        during tstzrange
+        geom public.geometry(point, 4326), -- set by locate_devices(), as are during and home
+        during tstzrange,
+        home text -- the address as addresses are compared; null: not known
     ) on commit drop
 $$;
 comment on function mobeye.stage_devices() is 'Creates the temporary table device_import for one transaction.';
+
+create or replace function mobeye.plain_address(address text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$ select nullif(btrim(regexp_replace(lower(address), '[\s\u00a0,]+', ' ', 'g')), '') $$;
+comment on function mobeye.plain_address(text) is 'An address without case, commas and repeated spaces, as addresses are compared.';
 
 create or replace function mobeye.locate_devices(columns text[]) returns void
 language plpgsql
@@ -38,7 +45,8 @@ begin
     create index on pg_temp.device_import (ltrim(account, '0')); -- as check_devices() compares them
     update pg_temp.device_import
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
-                       else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end
+                       else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end,
+           home = mobeye.plain_address(address)
      where lon is not null or rd_x is not null;
     -- Without a start: the start of the current placement if that is the same place, else now. Without a column of ends: the end
     -- of the stored placement.
@@ -87,6 +95,94 @@ end
 $$;
 comment on function mobeye.overlapping_rows(text[]) is 'Complaints of check_devices() about placements of device_import that overlap.';
 
+-- A home stays secret until a file says no: what it does not say decides nothing. A stored placement keeps its secrecy, and then its team
+-- too. One that is new takes both over from the secret placement of the device that it ends or continues, or that is at most 50 m away;
+-- and so does one that is new, or comes to another place, from a secret placement at its address, or at its point (within 1 m: metres in
+-- RD New) unless another placement has the address: flats may have the same point. Rows can follow from each other.
+create or replace function mobeye.keep_secrecy(columns text[])
+returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.placement p where p.secret union all select from pg_temp.device_import i where i.secret)
+       or not exists (select from pg_temp.device_import i where i.during is not null and (i.secret and i.team is not null) is not true
+                         and i.secret is distinct from false) then
+        return;
+    end if;
+    create index on pg_temp.device_import using gist ((geom::geography));
+    return query
+    select i.line, true, case when 'secret' = any (columns) then 'secret' else 'team' end,
+           format('is empty, but the placement stays secret%s (secret: no makes it plain)', ', of team ' || coalesce(i.team, p.team))
+      from pg_temp.device_import i join mobeye.placement p on p.device_id = i.device_id and lower(p.during) = lower(i.during)
+     where p.secret and i.secret is null
+       and ('secret' = any (columns) or 'team' = any (columns) and i.team is null and p.team is not null);
+    update pg_temp.device_import i
+       set secret = true, team = coalesce(i.team, p.team)
+      from mobeye.placement p
+     where p.device_id = i.device_id and lower(p.during) = lower(i.during) and p.secret and i.secret is null;
+
+    loop
+        return query
+        with hidden as (
+            select p.device_id, coalesce(f.during, p.during) as during, p.geom, mobeye.plain_address(p.address) as home, p.team,
+                   true as stored
+              from mobeye.placement p
+              left join pg_temp.device_import f on f.device_id = p.device_id and lower(f.during) = lower(p.during)
+             where p.secret and f.secret is distinct from false
+            union all
+            select f.device_id, f.during, f.geom, f.home, f.team, false from pg_temp.device_import f where f.secret
+        ), known as (
+            select p.device_id, lower(p.during) as since, mobeye.plain_address(p.address) as home
+              from mobeye.placement p where p.address is not null
+        ), undecided as (
+            select i.*, p.geom as stored_geom, mobeye.plain_address(p.address) as stored_home, p.placement_id is null as new
+              from pg_temp.device_import i
+              left join mobeye.placement p on p.device_id = i.device_id and lower(p.during) = lower(i.during)
+             where i.during is not null
+               and (i.secret is null or i.secret and i.team is null and p.placement_id is null and not 'team' = any (columns))
+        ), same as (
+            select u.line, 1 as rank, h.team, h.during
+              from undecided u join hidden h on h.device_id = u.device_id
+             where u.new
+               and (st_dwithin(u.geom::geography, h.geom::geography, 50)
+                    or lower(h.during) < lower(u.during) and coalesce(upper(h.during), 'infinity') >= lower(u.during)
+                       and not exists (select from pg_temp.device_import b
+                                        where b.device_id = u.device_id and lower(b.during) > lower(h.during)
+                                          and lower(b.during) < lower(u.during)))
+            union all
+            select u.line, 2, h.team, h.during
+              from undecided u join hidden h on h.home = u.home
+             where u.new or u.stored_home is distinct from h.home and not st_dwithin(u.stored_geom::geography, h.geom::geography, 1)
+            union all
+            select i.line, 3, h.team, h.during
+              from hidden h
+              join pg_temp.device_import i on st_dwithin(i.geom::geography, h.geom::geography, 1)
+              join undecided u on u.line = i.line
+             where (h.stored or u.home is null)
+               and not exists (select from known k
+                                where k.home = u.home and (k.device_id <> u.device_id or k.since <> lower(u.during)))
+               and (u.new or u.stored_home is distinct from h.home and not st_dwithin(u.stored_geom::geography, h.geom::geography, 1))
+        ), taken as (
+            select distinct on (s.line) s.*, i.secret as said
+              from same s join pg_temp.device_import i on i.line = s.line
+             where i.secret is null or s.team is not null
+             order by s.line, s.rank, lower(s.during) desc, s.team
+        )
+        update pg_temp.device_import i
+           set secret = true, team = coalesce(i.team, t.team)
+          from taken t where t.line = i.line
+        returning i.line, true, case when t.said then 'team' else 'secret' end,
+                  format('%s is secret%s; this one is too (expected no if it is not)',
+                         case when t.rank = 1 then 'the placement of the device before' else 'the placement there' end,
+                         ', of team ' || t.team);
+        exit when not found;
+    end loop;
+end
+$$;
+comment on function mobeye.keep_secrecy(text[]) is
+    'Makes the placements of device_import secret that the file does not say are not, and that are at a secret home; returns warnings.';
+
 create or replace function mobeye.check_devices(bounds float8[], columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
@@ -95,6 +191,7 @@ as $$
 begin
     perform mobeye.lock_imports();
     perform mobeye.locate_devices(columns);
+    return query select k.* from mobeye.keep_secrecy(columns) k;
 
     return query -- the rows of a device agree
     select r.line, false, r.name, format('device %s has "%s" on line %s and "%s" here (expected the same in all rows of a device)',
@@ -249,15 +346,15 @@ begin
     update mobeye.placement p
        set during = i.during, geom = i.geom,
            address = case when 'address' = any (columns) then i.address else p.address end,
-           team = case when 'team' = any (columns) then i.team else p.team end,
-           secret = case when 'secret' = any (columns) then coalesce(i.secret, false) else p.secret end,
+           team = case when 'team' = any (columns) then i.team else coalesce(i.team, p.team) end,
+           secret = coalesce(i.secret, p.secret),
            instructions = case when 'instructions' = any (columns) then i.instructions else p.instructions end
       from pg_temp.device_import i
      where p.device_id = i.device_id and lower(p.during) = lower(i.during)
        and (p.during <> i.during or p.geom is distinct from i.geom
             or 'address' = any (columns) and p.address is distinct from i.address
-            or 'team' = any (columns) and p.team is distinct from i.team
-            or 'secret' = any (columns) and p.secret <> coalesce(i.secret, false)
+            or ('team' = any (columns) or i.team is not null) and p.team is distinct from i.team
+            or p.secret <> i.secret
             or 'instructions' = any (columns) and p.instructions is distinct from i.instructions);
     get diagnostics n = row_count;
     placements_changed := placements_changed + n;

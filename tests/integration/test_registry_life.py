@@ -173,9 +173,9 @@ def test_coordinates_of_a_secret_home_stay_secret(filled, place, secret):
         ("noord", True) if secret else (None, False)]
 
 
-def test_an_address_is_secret_though_a_later_row_of_a_file_did_not_say_so(filled):
-    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,placed_from\n"
-                                                "NL-3,5.38421,52.19634,\"Straat 1, achter\",zuid,2026-05-01T00:00:00Z\n")
+def test_an_address_is_secret_though_a_later_row_of_a_file_said_no(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,placed_from,secret\n"
+                                                "NL-3,5.38421,52.19634,\"Straat 1, achter\",zuid,2026-05-01T00:00:00Z,no\n")
     _, said = filled.done("device", "place", "NL-2", "--at", "straat 1 achter")
     assert "where NL-3 was placed on 2026-05-01" in said and "secret, of team noord; this one is too" in said
     assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2'") == [("noord", True)]

@@ -29,8 +29,9 @@ static const char help[] =
     "configuration (with --db alone: of the database). heartbeat and grace are durations such as 26h or 7d; secret\n"
     "is yes or no. Columns in the file replace the stored values, also with empty cells; columns that are missing\n"
     "change nothing. A later placement ends a stored one without an end. Importing the same file twice changes\n"
-    "nothing. The wijk and the RD New coordinates of each place are printed; a place outside the bounds of the\n"
-    "configuration is refused.\n" CSV_HELP "\n"
+    "nothing. Where secret is empty or missing, a placement of a secret home is secret too, with a warning; only no\n"
+    "makes it plain. The wijk and the RD New coordinates of each place are printed; a place outside the bounds of\n"
+    "the configuration is refused.\n" CSV_HELP "\n"
     "list prints each device with its state, its place and its last message. export prints all devices and\n"
     "placements as CSV, which import accepts. unknown lists senders that have reported but are not registered; the\n"
     "column near names a registered device with a similar account or id.\n\n" BOUNDS_HELP CSV_DRY_RUN_HELP
