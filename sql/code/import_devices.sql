@@ -48,6 +48,13 @@ begin
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end,
            home = mobeye.plain_address(address)
      where lon is not null or rd_x is not null;
+    -- Without a column of inputs: the stored input, if there are several the first as exported, and of that account.
+    if not 'input' = any (columns) then
+        update pg_temp.device_import i
+           set input = (select a.input from mobeye.device_address a where a.device_id = i.device_id
+                         order by ltrim(a.account, '0') <> ltrim(i.account, '0'), a.account, a.input nulls first limit 1)
+         where i.account is not null;
+    end if;
     -- Without a start: the start of the current placement if that is the same place, else now. Without a column of ends: the end
     -- of the stored placement.
     update pg_temp.device_import i
@@ -67,7 +74,7 @@ begin
 end
 $$;
 comment on function mobeye.locate_devices(text[]) is
-    'Sets the place and the period of the placements in device_import, if the file has these columns.';
+    'Sets the input of the accounts, and the place and the period of the placements in device_import, if the file has these columns.';
 
 -- A device is in one place at a time.
 create or replace function mobeye.overlapping_rows(columns text[])
@@ -217,7 +224,10 @@ begin
              union all
             select a.device_id, null from mobeye.device_address a
              where ltrim(a.account, '0') = ltrim(i.account, '0') and a.input is not distinct from i.input
-               and not exists (select from pg_temp.device_import f where f.device_id = a.device_id)
+               and a.device_id <> i.device_id
+               and not exists (select from pg_temp.device_import f
+                                where f.device_id = a.device_id
+                                  and ('input' = any (columns) or ltrim(f.account, '0') is distinct from ltrim(a.account, '0')))
              limit 1) o
      where i.account is not null;
 
@@ -316,7 +326,9 @@ begin
     addresses_changed := 0;
     if 'account' = any (columns) then
         delete from mobeye.device_address a using pg_temp.device_merge m
-         where a.device_id = m.device_id and (ltrim(a.account, '0'), a.input) is distinct from (ltrim(m.account, '0'), m.input);
+         where a.device_id = m.device_id
+           and (ltrim(a.account, '0') is distinct from ltrim(m.account, '0')
+                or 'input' = any (columns) and a.input is distinct from m.input);
         get diagnostics addresses_changed = row_count;
         insert into mobeye.device_address (account, input, device_id)
         select m.account, m.input, m.device_id from pg_temp.device_merge m

@@ -1,0 +1,25 @@
+"""Imports of devices and their DC-09 addresses; what an import holds while it says what it thinks of a file."""
+ADDRESSES = "select device_id, account, input from mobeye.device_address order by device_id, account, input"
+
+
+def test_without_a_column_of_inputs_a_device_keeps_its_own(registry):
+    registry.done("devices", "import", "-", stdin="device_id,account,input\nF1,AB77,1\nF2,AB77,2\nF3,CD88,3\nF4,EF99,\n")
+    counts, _ = registry.done("devices", "import", "-", stdin="device_id,account,model\nF1,0AB77,CM4000\n")
+    stored = [("F1", "AB77", 1), ("F2", "AB77", 2), ("F3", "CD88", 3), ("F4", "EF99", None)]
+    assert registry.query(ADDRESSES) == stored and counts[0]["addresses_changed"] == 0
+    registry.done("devices", "import", "-", stdin="device_id,account\nF1,AB77\nF2,AB77\nF3,DE99\n")  # its panel was replaced
+    stored[2] = ("F3", "DE99", 3)
+    assert registry.query(ADDRESSES) == stored
+    registry.done("devices", "import", "-", stdin="device_id,account,input\nF1,AB77,\n")  # an empty cell is a value
+    assert registry.query(ADDRESSES)[0] == ("F1", "AB77", None)
+
+
+def test_without_a_column_of_inputs_a_device_keeps_all_of_the_account(registry):
+    registry.done("devices", "import", "-", stdin="device_id,account,input\nF1,AB77,1\nF2,CD88,2\n")
+    registry.query("insert into mobeye.device_address (account, input, device_id) values ('AB77', 2, 'F1') returning 1")
+    registry.done("devices", "import", "-", stdin="device_id,account\nF1,AB77\n")
+    stored = [("F1", "AB77", 1), ("F1", "AB77", 2), ("F2", "CD88", 2)]
+    assert registry.query(ADDRESSES) == stored
+    said = registry.refused("devices", "import", "-", stdin="device_id,account\nF1,AB77\nF2,AB77\n")
+    assert said[0] == "-:3: account: account AB77 input 2 belongs to device F1"
+    assert registry.query(ADDRESSES) == stored
