@@ -1,4 +1,10 @@
 """Imports of devices and their DC-09 addresses; what an import holds while it says what it thinks of a file."""
+import subprocess
+
+import pytest
+
+from harness.paths import MOBEYECTL
+
 ADDRESSES = "select device_id, account, input from mobeye.device_address order by device_id, account, input"
 
 
@@ -23,3 +29,16 @@ def test_without_a_column_of_inputs_a_device_keeps_all_of_the_account(registry):
     said = registry.refused("devices", "import", "-", stdin="device_id,account\nF1,AB77\nF2,AB77\n")
     assert said[0] == "-:3: account: account AB77 input 2 belongs to device F1"
     assert registry.query(ADDRESSES) == stored
+
+
+@pytest.mark.parametrize("bad", [False, True], ids=["warnings", "errors"])
+def test_nobody_waits_for_who_reads_what_is_said_of_a_file(registry, database, bad):
+    file = registry.file("device_id,heartbeat,address\n" + "".join(f"D{n},{'x' if bad else ''},Straat {n}\n" for n in range(3000)))
+    with subprocess.Popen([MOBEYECTL, "devices", "import", file, "--json", "--db", database.conninfo],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as importing:
+        first = importing.stderr.readline()  # the rest does not fit into the pipe
+        database.execute("select from mobeye.mutex where name = 'imports' for update nowait")
+        assert registry.query("select count(*) from mobeye.device") == [(0 if bad else 3000,)]
+        said, out = first + importing.stderr.read(), importing.stdout.read()
+    assert said.count("has no meaning without a place") == 3000
+    assert (importing.returncode, bool(out)) == ((1, False) if bad else (0, True))

@@ -205,6 +205,26 @@ static void print_first(const struct import *import, const PGresult *first)
     printf("\nNothing was stored; this would be the result:\n");
 }
 
+/* Whoever reads them may be a pager, and wait for a person: nothing may be locked then. */
+static void print_diagnostics(struct import *import)
+{
+    line_diagnostics_print(&import->line_diagnostics, import->file);
+    line_diagnostics_free(&import->line_diagnostics);
+}
+
+static void roll_back(const struct import *import)
+{
+    PQclear(PQexec(import->conn, "rollback"));
+}
+
+static bool ask_to_confirm(struct import *import)
+{
+    if (!run_sql(import, "import", "rollback to savepoint before_merge"))
+        return false;
+    print_diagnostics(import);
+    return import->confirm(import);
+}
+
 /* While a person thinks, nothing is locked. */
 static PGresult *merge_confirmed(struct import *import, const char *merge, int n_values, const char *const *values)
 {
@@ -216,7 +236,7 @@ static PGresult *merge_confirmed(struct import *import, const char *merge, int n
         if (!check_result(import, "import", row) || import->dry_run || !import->unconfirmed ||
             !import->unconfirmed(import))
             return row;
-        bool confirmed = run_sql(import, "import", "rollback to savepoint before_merge") && import->confirm(import);
+        bool confirmed = ask_to_confirm(import);
         PQclear(row);
         if (!confirmed)
             return NULL;
@@ -232,6 +252,9 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
                 query_more(import, import->dry_run ? import->first : NULL, &first);
     good = good && (import->dry_run || !import->before_commit || import->before_commit(import));
     good = good && run_sql(import, "commit", import->dry_run ? "rollback" : "commit");
+    if (!good)
+        roll_back(import);
+    print_diagnostics(import);
     if (good) {
         print_notes(import, notes);
         print_first(import, first);
@@ -249,10 +272,13 @@ int import_finish(struct import *import, const char *check, const char *merge, i
     if (!end_copy(import) || (import->whole && import->before_check && !import->before_check(import)) ||
         (import->whole && !check_rows(import, check, n_values, values)))
         return CTL_FAILED;
-    line_diagnostics_print(&import->line_diagnostics, import->file);
-    if (import->line_diagnostics.errors > 0)
-        return ctl_fail(import->verb, "%s: %zu error%s; nothing was imported", import->file,
-                        import->line_diagnostics.errors, import->line_diagnostics.errors == 1 ? "" : "s");
+    size_t errors = import->line_diagnostics.errors;
+    if (errors > 0) {
+        roll_back(import);
+        print_diagnostics(import);
+        return ctl_fail(import->verb, "%s: %zu error%s; nothing was imported", import->file, errors,
+                        errors == 1 ? "" : "s");
+    }
     return merge_rows(import, merge, n_values, values);
 }
 

@@ -59,9 +59,9 @@ int import_csv(struct import *import, const struct csv_columns *columns, csv_row
 /* Appends the columns of a header as a PostgreSQL array literal, with a NUL. */
 void import_header(const struct csv_columns *columns, uint32_t header, struct buf *out);
 
-/* Ends the COPY, runs the query `check` for diagnostics (line, whether it is a warning, text) and prints all of them.
- * Without errors runs `merge` with the parameters `values`, commits (unless it is a dry run) and prints its row.
- * Returns an exit status. */
+/* Ends the COPY and runs the query `check` for diagnostics (line, whether it is a warning, text). Without errors runs
+ * `merge` with the parameters `values` and commits (unless it is a dry run). Prints all diagnostics and the row of
+ * `merge` once nothing is locked. Returns an exit status. */
 int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values);
 
 void import_close(struct import *import);
