@@ -12,9 +12,10 @@ as $$
         name text,
         homes integer,
         geom geometry(multipolygon, 4326)
-    ) on commit drop
+    ) on commit drop;
+    create temporary table area_removed (code text) on commit drop; -- filled by merge_areas()
 $$;
-comment on function mobeye.stage_areas() is 'Creates the temporary table area_import for one transaction.';
+comment on function mobeye.stage_areas() is 'Creates the temporary tables area_import and area_removed for one transaction.';
 
 -- Without bounds, a place is implausible only if it would lie in the Netherlands with its coordinates swapped: the sea off
 -- Somalia.
@@ -115,9 +116,12 @@ as $$
 #variable_conflict use_column
 begin
     perform mobeye.lock_areas();
-    delete from mobeye.area a
-     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
-       and not exists (select from pg_temp.area_import i where i.code = a.code);
+    with gone as (
+        delete from mobeye.area a
+         where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
+           and not exists (select from pg_temp.area_import i where i.code = a.code)
+        returning a.code)
+    insert into pg_temp.area_removed select g.code from gone g;
     get diagnostics removed = row_count;
     update mobeye.area a
        set name = i.name, homes = i.homes, geom = i.geom
@@ -140,4 +144,4 @@ end
 $$;
 comment on function mobeye.merge_areas(text, integer) is
     'Replaces the areas of a layer and vintage (null: always) by those of area_import; returns how many there are, and how '
-    'many were added, changed and removed.';
+    'many were added, changed and removed. The codes of those removed are then in area_removed.';

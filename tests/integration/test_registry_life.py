@@ -254,13 +254,16 @@ def test_nobody_waits_for_the_answer_to_a_question(filled):
     asking = subprocess.Popen([MOBEYECTL, *importing(("WK01", 5.3)), "--json", "--db", filled.database.conninfo],
                               stdin=write, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        assert b"lacks 1 area of layer wijk. Remove it?" in question()
-        filled.done(*importing(("WK01", 5.3), ("WK02", 5.4), ("WK03", 5.5)))
+        assert b"lacks 1 area of layer wijk: WK02. Remove it?" in question()
+        filled.done(*importing(("WK01", 5.3), ("WK03", 5.5)))
         os.write(read, b"y\n")
-        assert b"lacks 2 areas of layer wijk. Remove them?" in question()  # it is not what was agreed to
+        assert b"lacks 1 area of layer wijk: WK03. Remove it?" in question()  # it is not what was agreed to
+        filled.done(*importing(("WK01", 5.3), *((f"WK{n:02}", 5.5) for n in range(2, 9))))
+        os.write(read, b"y\n")
+        assert b"lacks 7 areas of layer wijk: WK02, WK03, WK04, WK05, WK06 and 2 more. Remove them?" in question()
         os.write(read, b"y\n")
         out, said = asking.communicate()
-        assert (asking.returncode, json.loads(out)[0]["removed"]) == (0, 2), said
+        assert (asking.returncode, json.loads(out)[0]["removed"]) == (0, 7), said
     finally:
         asking.kill()
         asking.wait()

@@ -71,7 +71,7 @@ def test_on_a_terminal_it_asks_before_areas_are_removed(registry):
 
     assert "lacks" not in on_terminal(whole, "").stdout
     refused = on_terminal(part, "n\n")
-    assert refused.returncode == 1 and "The file lacks 1 area of layer wijk. Remove it? [y/N]" in refused.stdout
+    assert refused.returncode == 1 and "The file lacks 1 area of layer wijk: B. Remove it? [y/N]" in refused.stdout
     assert registry.query("select count(*) from mobeye.area") == [(2,)]
     assert on_terminal(part, "y\n").returncode == 0
     assert registry.query("select count(*) from mobeye.area") == [(1,)]

@@ -48,7 +48,7 @@ struct area_import {
     const struct area_choice *choice;
     struct geojson_reader *reader;
     struct buf hex;
-    unsigned long confirmed; /* how many areas a person agreed to remove */
+    PGresult *removed; /* what `merge` removed: see removed_sql; then what a person agreed to remove */
 };
 
 static void on_area(void *ctx, const struct geojson_area *area)
@@ -78,27 +78,35 @@ static bool feed_geojson(void *ctx, const char *bytes, size_t len)
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
-static unsigned long removed_areas(const struct import *import)
-{
-    return strtoul(PQgetvalue(import->merged, 0, PQfnumber(import->merged, "removed")), NULL, 10);
-}
+/* All codes that were removed, how many, and the first of them as the question names them. */
+static const char removed_sql[] =
+    "select array_agg(code order by code collate \"C\"), count(*),"
+    " array_to_string((array_agg(code order by code collate \"C\"))[:5], ', ')"
+    " || case when count(*) > 5 then ' and ' || count(*) - 5 || ' more' else '' end from pg_temp.area_removed";
 
 /* A file of another layer, or of a part of one, would silently remove the rest. Scripts are not asked. */
-static bool removal_unconfirmed(const struct import *import)
+static bool removal_unconfirmed(struct import *import)
 {
-    unsigned long removed = removed_areas(import);
-    return removed > 0 && removed != ((const struct area_import *)import)->confirmed && !import->call->yes &&
-           isatty(STDIN_FILENO);
+    struct area_import *areas = (struct area_import *)import;
+    if (import->call->yes || !isatty(STDIN_FILENO))
+        return false;
+    PGresult *asked = areas->removed;
+    areas->removed = ctl_query(import->conn, VERB, "import", removed_sql, 0, NULL);
+    bool same = asked && areas->removed && strcmp(PQgetvalue(asked, 0, 0), PQgetvalue(areas->removed, 0, 0)) == 0;
+    PQclear(asked);
+    return !same && (!areas->removed || !PQgetisnull(areas->removed, 0, 0));
 }
 
 static bool confirm_removal(struct import *import)
 {
-    struct area_import *areas = (struct area_import *)import;
+    const struct area_import *areas = (struct area_import *)import;
     const struct area_choice *choice = areas->choice;
-    areas->confirmed = removed_areas(import);
-    if (ctl_confirm(VERB, "The file lacks %lu area%s of layer %s%s%s. Remove %s?", areas->confirmed,
-                    ctl_plural(areas->confirmed), choice->layer, choice->vintage ? ", vintage " : "",
-                    choice->vintage ? choice->vintage : "", areas->confirmed == 1 ? "it" : "them"))
+    if (!areas->removed)
+        return false;
+    unsigned long n = strtoul(PQgetvalue(areas->removed, 0, 1), NULL, 10);
+    if (ctl_confirm(VERB, "The file lacks %lu area%s of layer %s%s%s: %s. Remove %s?", n, ctl_plural(n), choice->layer,
+                    choice->vintage ? ", vintage " : "", choice->vintage ? choice->vintage : "",
+                    PQgetvalue(areas->removed, 0, 2), n == 1 ? "it" : "them"))
         return true;
     ctl_fail(VERB, "nothing was imported");
     return false;
@@ -145,6 +153,7 @@ static int import_areas(const struct ctl_call *call, const struct area_choice *c
         status = store_areas(&areas, bounds);
     geojson_reader_free(&areas.reader);
     buf_free(&areas.hex);
+    PQclear(areas.removed);
     import_close(&areas.import);
     return status;
 }

@@ -232,7 +232,6 @@ static PGresult *merge_confirmed(struct import *import, const char *merge, int n
         return NULL;
     for (;;) {
         PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
-        import->merged = row;
         if (!check_result(import, "import", row) || import->dry_run || !import->unconfirmed ||
             !import->unconfirmed(import))
             return row;
@@ -262,7 +261,6 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
     }
     PQclear(first);
     PQclear(notes);
-    import->merged = NULL;
     PQclear(row);
     return good ? CTL_OK : CTL_FAILED;
 }

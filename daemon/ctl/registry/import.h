@@ -28,13 +28,12 @@ struct import {
     bool dry_run;      /* check and count, print the first rows, store nothing */
     bool (*before_check)(struct import *import);  /* once all rows are there; false: the error is printed. NULL: none */
     bool (*before_commit)(struct import *import); /* the same when all is stored; not with dry_run */
-    /* Whether the row of `merge` needs a confirmation; then everything is undone, confirm() asks (false: no, which it
+    /* Whether what `merge` did needs a confirmation; then everything is undone, confirm() asks (false: no, which it
      * has said), and `merge` runs again. NULL: none does. Not with dry_run. */
-    bool (*unconfirmed)(const struct import *import);
+    bool (*unconfirmed)(struct import *import);
     bool (*confirm)(struct import *import);
-    const PGresult *merged; /* for those: the row of `merge` */
-    bool check_values;      /* the query `check` has the parameters of `merge` too */
-    bool local_times;       /* the file may have times without an offset: see local_zone.h */
+    bool check_values; /* the query `check` has the parameters of `merge` too */
+    bool local_times;  /* the file may have times without an offset: see local_zone.h */
     PGconn *conn;
     struct buf rows; /* rows to be sent, in COPY format */
 };
