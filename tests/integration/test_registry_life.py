@@ -281,6 +281,8 @@ def test_who_reads_no_people_lists_teams_without_them(filled):
     listed, said = filled.done("teams", "list")
     assert (listed[0]["people"], said) == (1, "")
     assert filled.run("teams", "list", role="mobeye_registry").stdout.startswith("team ")
+    refused = filled.run("teams", "list", role="mobeye_patrol")
+    assert refused.returncode == 1 and refused.stderr.count("permission denied") == 1
 
 
 @pytest.mark.parametrize("verb, file, stored, done", [

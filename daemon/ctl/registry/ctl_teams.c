@@ -99,15 +99,17 @@ static const struct registry_section sections[] = {
 static const struct registry_section without_people[] = {
     {"team", false, TEAM("") " where t.team = $1"}, AREAS, PLACEMENTS, {0}};
 
-/* Members of mobeye_registry do not. */
-static bool reads_people(PGconn *conn)
+enum access { ACCESS_UNKNOWN, ACCESS_DENIED, ACCESS_GRANTED };
+
+/* Whether people are read; members of mobeye_registry do not. ACCESS_UNKNOWN: the error is printed. */
+static enum access access_to_people(PGconn *conn)
 {
     PGresult *row = ctl_query(conn, VERB, "query", "select has_table_privilege('mobeye.person', 'select')", 0, NULL);
-    bool reads = row && *PQgetvalue(row, 0, 0) == 't';
-    if (row && !reads)
+    enum access access = !row ? ACCESS_UNKNOWN : *PQgetvalue(row, 0, 0) == 't' ? ACCESS_GRANTED : ACCESS_DENIED;
+    if (access == ACCESS_DENIED)
         fprintf(stderr, "mobeyectl " VERB ": note: people are left out: only members of mobeye_owner read them\n");
     PQclear(row);
-    return reads;
+    return access;
 }
 
 static int list_teams(const struct ctl_call *call)
@@ -115,10 +117,21 @@ static int list_teams(const struct ctl_call *call)
     static const struct registry_query all = {TEAM(PEOPLE) " order by 1", 0, NULL};
     static const struct registry_query fewer = {TEAM("") " order by 1", 0, NULL};
     PGconn *conn = ctl_connect(VERB, call->file, call->db);
-    int status =
-        conn ? registry_print(VERB, conn, call->json, "query", reads_people(conn) ? &all : &fewer) : CTL_FAILED;
+    enum access access = conn ? access_to_people(conn) : ACCESS_UNKNOWN;
+    int status = CTL_FAILED;
+    if (access != ACCESS_UNKNOWN)
+        status = registry_print(VERB, conn, call->json, "query", access == ACCESS_GRANTED ? &all : &fewer);
     PQfinish(conn);
     return status;
+}
+
+static int show_team(PGconn *conn, const struct ctl_call *call)
+{
+    enum access access = access_to_people(conn);
+    if (access == ACCESS_UNKNOWN)
+        return CTL_FAILED;
+    return registry_show(VERB, conn, call->json, access == ACCESS_GRANTED ? sections : without_people, 1,
+                         (const char *const *)call->arguments);
 }
 
 static int remove_team(PGconn *conn, const struct ctl_call *call)
@@ -144,9 +157,7 @@ static int run_on_team(const struct ctl_call *call)
     int status = CTL_FAILED;
     if (conn && registry_exists(VERB, conn, "team", team, "select from mobeye.team where team = $1",
                                 "select team from mobeye.team"))
-        status = call->action != SHOW
-                     ? remove_team(conn, call)
-                     : registry_show(VERB, conn, call->json, reads_people(conn) ? sections : without_people, 1, &team);
+        status = call->action == SHOW ? show_team(conn, call) : remove_team(conn, call);
     PQfinish(conn);
     return status;
 }
