@@ -63,6 +63,17 @@ as $$
 declare
     geom geometry;
 begin
+    return query
+    with plain as (
+        select i.feature, i.code as given, nullif(regexp_replace(i.code, '^[ \u00a0]+|[ \u00a0]+$', '', 'g'), '') as code
+          from pg_temp.area_import i)
+    update pg_temp.area_import i
+       set code = coalesce(p.code, p.given)
+      from plain p
+     where p.feature = i.feature and p.given is distinct from p.code
+    returning i.feature, i.line, i.code, i.name, p.code is not null,
+              case when p.code is null then 'properties.code: is missing (expected a string of 1 to 64 characters)'
+                   else format('properties.code: "%s" read as "%s"', p.given, p.code) end;
     create index on pg_temp.area_import (code);
     create index on pg_temp.area_import (feature);
     analyze pg_temp.area_import;

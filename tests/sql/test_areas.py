@@ -101,6 +101,12 @@ class Areas(SchemaTest):
             self.assertIn("duplicate of feature 1, with another name, number of homes or geometry", message)
             self.assertIn("select code, name, max(homes) as homes, st_union(geometry) from LAYER group by code", message)
 
+    def test_a_code_is_read_without_the_spaces_around_it(self):
+        self.assertEqual(self.checked((" A\u00a0", "a", None, SQUARE), ("A", "a", None, SQUARE), ("B B", "b", None, SQUARE)), [
+            (1, True, 'properties.code: " A\u00a0" read as "A"'), (2, True, "code: same as in feature 1; imported once")])
+        self.assertEqual(self.checked((" ", "a", None, SQUARE)), [
+            (1, False, "properties.code: is missing (expected a string of 1 to 64 characters)")])
+
     def test_edits_in_place_are_held_to_the_same(self):
         self.insert()
         self.registry.execute("update mobeye.area set geom = %s", [BOW_TIE])
