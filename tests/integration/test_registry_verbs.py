@@ -60,6 +60,16 @@ def test_areas_replace_their_layer_and_vintage_alone(registry):
     assert [row["valid_from"] for row in listed if row["vintage"]] == ["2014-01-01", "2014-01-01"]
 
 
+def test_of_a_code_that_is_always_valid_and_in_a_vintage_that_is_exported(registry):
+    both = registry.file(collection(({"code": "A", "name": "always"}, square()), ({"code": "B", "name": "b"}, square(6))))
+    registry.done("areas", "import", "--layer", "wijk", both)
+    registry.done("areas", "import", "--layer", "wijk", "--vintage", 2014, "-", stdin=collection(({"code": "A", "name": "new"}, square(7))))
+    text = registry.run("areas", "export", "--layer", "wijk").stdout
+    assert [feature["properties"]["name"] for feature in json.loads(text)["features"]] == ["new", "b"]
+    counts, said = registry.done("areas", "import", "--layer", "wijk", "-", stdin=text)
+    assert (counts, said) == ([{"areas": 2, "added": 0, "changed": 1, "removed": 0}], "")
+
+
 def test_on_a_terminal_it_asks_before_areas_are_removed(registry):
     whole = registry.file(collection(({"code": "A", "name": "a"}, square()), ({"code": "B", "name": "b"}, square(6))))
     part = registry.file(collection(({"code": "A", "name": "a"}, square())), "part")

@@ -195,11 +195,13 @@ static const struct registry_section sections[] = {
      " where" CHOSEN " and a.valid @> now() and public.st_covers(a.geom, placement.geom)) order by 1"},
     {0}};
 
-/* Without a vintage: what is valid now. All decimals, so that an import changes nothing. */
-static const char export_sql[] = "select jsonb_build_object('type', 'Feature', 'properties', "
+/* Without a vintage: what is valid now, of a code that always is and is in a vintage that one, as where areas are
+ * looked up. All decimals, so that an import changes nothing. */
+static const char export_sql[] = "select distinct on (code) jsonb_build_object('type', 'Feature', 'properties', "
                                  "jsonb_strip_nulls(jsonb_build_object('code', code, 'name', name, 'homes', homes)),"
                                  " 'geometry', public.st_asgeojson(geom, 17)::jsonb)::text from mobeye.area"
-                                 " where" CHOSEN " and ($2::int is not null or valid @> now()) order by code";
+                                 " where" CHOSEN " and ($2::int is not null or valid @> now())"
+                                 " order by code, vintage desc nulls last";
 
 static int list_areas(const struct ctl_call *call, const struct area_choice *choice)
 {
