@@ -35,7 +35,7 @@ comment on view patrol.figures is
     'another excluded. Cells of fewer than 5 are merged: first without their district, then as kind other without outcome, '
     'else left out.';
 comment on column patrol.figures.month is 'First day of the month in which the incident began, local time.';
-comment on column patrol.figures.wijk_code is 'District; null if unknown, or if there were fewer than 5.';
+comment on column patrol.figures.wijk_code is 'District when the incident came; null if unknown, or if there were fewer than 5.';
 comment on column patrol.figures.category is 'alarm or service.';
 comment on column patrol.figures.kind is 'Kind of the first alert; other: kinds with fewer than 5.';
 comment on column patrol.figures.outcome is 'Outcome; null if still open, or if kind is other. unattended is not counted as false_alarm.';

@@ -12,7 +12,7 @@ return day::timestamp at time zone 'Europe/Amsterdam';
 comment on function mobeye.day_start(date) is 'When a local day begins.';
 
 create or replace view mobeye.alarm_counted as
-select i.incident_id, i.first_seen, i.areas, i.kind, coalesce(i.outcome, 'open') as outcome,
+select i.incident_id, i.first_seen, i.geom, i.areas, i.kind, coalesce(i.outcome, 'open') as outcome,
        i.verified_by is not null as verified,
        ((floor(date_part('epoch', mobeye.local_time(i.first_seen)))::bigint / 3600 + 72) % 168)::integer as hour_of_week, -- 1970 began on a Thursday
        date_part('epoch', i.acknowledged_at - greatest(i.created_at, i.reopened_at)) / 60 as ack_minutes, -- extract() would be numeric, and slow
@@ -22,16 +22,51 @@ select i.incident_id, i.first_seen, i.areas, i.kind, coalesce(i.outcome, 'open')
 comment on view mobeye.alarm_counted is
     'The stored alarms that reports count. Drills, and what was merged into another incident, do not count.';
 
-create or replace function mobeye.alarm_figures(from_at timestamptz, until_at timestamptz, ids bigint[] default null)
-returns table (areas text[], month date, figure text, n bigint)
+-- Where a layer was divided again; null stands for every layer. Sets stand for long: a place is looked up once for each division.
+create or replace function mobeye.divisions(layer text) returns timestamptz[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(select distinct lower(a.valid) from mobeye.area a
+                  where (divisions.layer is null or a.layer = divisions.layer) and not lower_inf(a.valid) order by 1)
+$$;
+comment on function mobeye.divisions(text) is 'When vintages of a layer (null: of any) begin.';
+
+create or replace function mobeye.alarm_places(layer text, from_at timestamptz, until_at timestamptz)
+returns table (geom public.geometry, division integer, areas text[])
 language sql stable
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
 as $$
+    select p.geom, p.division,
+           array(select distinct on (a.layer) a.layer || ':' || a.code from mobeye.area a
+                  where (alarm_places.layer is null or a.layer = alarm_places.layer)
+                    and public.st_covers(a.geom, p.geom) and a.valid @> p.at
+                  order by a.layer, a.vintage desc nulls last, a.code collate "C")
+      from (select a.geom, width_bucket(a.first_seen, (select mobeye.divisions(alarm_places.layer))) as division, min(a.first_seen) as at
+              from mobeye.alarm_counted a
+             where a.first_seen >= from_at and a.first_seen < until_at and a.geom is not null
+             group by 1, 2) p
+$$;
+comment on function mobeye.alarm_places(text, timestamptz, timestamptz) is
+    'The places of the alarms of a period, and the areas of a layer (null: of all) in which they lay, as for burglaries. What the alarms '
+    'themselves store is of the areas that there were when they came; it counts for those without a place.';
+
+create or replace function mobeye.alarm_figures(layer text, from_at timestamptz, until_at timestamptz, ids bigint[] default null)
+returns table (areas text[], month date, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set enable_nestloop = off -- the planner cannot know how many alarms a period has
+set jit = off
+as $$
     with grouped as ( -- kinds and hours apart: together nearly every alarm would be a group of its own
-        select a.areas, case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
+        select case when a.geom is null then a.areas else p.areas end as areas,
+               case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
                a.kind, a.outcome, a.verified, a.hour_of_week, count(*) as n
           from mobeye.alarm_counted a
+          left join mobeye.alarm_places(alarm_figures.layer, from_at, until_at) p
+            on p.geom operator(public.=) a.geom and p.division = width_bucket(a.first_seen, (select mobeye.divisions(alarm_figures.layer)))
          where a.first_seen >= from_at and a.first_seen < until_at and (ids is null or a.incident_id = any (ids))
          group by grouping sets ((1, 2, a.kind, a.outcome, a.verified), (1, 2, a.hour_of_week)))
     select g.areas, g.month, f.figure, sum(g.n)::bigint
@@ -41,9 +76,9 @@ as $$
      where f.figure is not null
      group by 1, 2, 3
 $$;
-comment on function mobeye.alarm_figures(timestamptz, timestamptz, bigint[]) is
-    'What the alarms of a period count for, by the areas in which they lay: alarms, kind:K, outcome:O, hour:H (of the week, '
-    'from Monday 0:00) and verified. With ids only those alarms, by month.';
+comment on function mobeye.alarm_figures(text, timestamptz, timestamptz, bigint[]) is
+    'What the alarms of a period count for, by the areas of a layer (null: of all) in which they lay: alarms, kind:K, outcome:O, hour:H '
+    '(of the week, from Monday 0:00) and verified. With ids only those alarms, by month.';
 
 create or replace function mobeye.kept_layers() returns table (layer text)
 language sql stable
@@ -60,7 +95,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     insert into mobeye.area_stats as s (month, layer, code, figure, n)
     select f.month, l.layer, coalesce(mobeye.area_code(f.areas, l.layer), ''), f.figure, sum(f.n)
-      from mobeye.alarm_figures('-infinity', 'infinity', ids) f cross join mobeye.kept_layers() l
+      from (select min(i.first_seen) as from_at, max(i.first_seen) + interval '1 microsecond' as until_at
+              from mobeye.incident i where i.incident_id = any (ids)) p
+     cross join lateral mobeye.alarm_figures(null, p.from_at, p.until_at, ids) f
+     cross join mobeye.kept_layers() l
      group by 1, 2, 3, 4
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n
 $$;
@@ -219,7 +257,7 @@ as $$
     with period as (
         select mobeye.day_start(from_day) as from_at, mobeye.day_start(until_day) as until_at
     ), alarm as materialized (
-        select f.areas, f.figure, f.n from period p cross join lateral mobeye.alarm_figures(p.from_at, p.until_at) f
+        select f.areas, f.figure, f.n from period p cross join lateral mobeye.alarm_figures(report_counts.layer, p.from_at, p.until_at) f
     ), counted as (
         select coalesce(c.code, '') as code, f.figure, f.n
           from alarm f
@@ -252,10 +290,14 @@ returns table (code text, acknowledged bigint, ack_median float8, ack_p90 float8
 language sql stable
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
+set enable_nestloop = off -- the planner cannot know how many alarms a period has
+set jit = off
 as $$
     with timed as (
-        select a.areas, a.ack_minutes as ack, a.on_scene_minutes as scene
+        select case when a.geom is null then a.areas else p.areas end as areas, a.ack_minutes as ack, a.on_scene_minutes as scene
           from mobeye.alarm_counted a
+          left join mobeye.alarm_places(report_minutes.layer, mobeye.day_start(from_day), mobeye.day_start(until_day)) p
+            on p.geom operator(public.=) a.geom and p.division = width_bucket(a.first_seen, (select mobeye.divisions(report_minutes.layer)))
          where a.first_seen >= mobeye.day_start(from_day) and a.first_seen < mobeye.day_start(until_day)
            and coalesce(a.ack_minutes, a.on_scene_minutes) is not null
     ), coded as (

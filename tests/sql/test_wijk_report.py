@@ -7,7 +7,7 @@ import zoneinfo
 import numpy
 import psycopg
 from knowns import Knowns, assert_free
-from support import SchemaTest, connect
+from support import SchemaTest, connect, insert_incident
 
 TZ = zoneinfo.ZoneInfo("Europe/Amsterdam")
 
@@ -177,6 +177,36 @@ class Report(SchemaTest):
             self.assertEqual(after["total"][name], before[name], name)
         self.assertGreater(after["elsewhere"]["burglaries"], after["areas"][0]["burglaries"])
         self.assertGreater(after["elsewhere"]["set_nights"], 0)
+
+    def test_alarms_count_where_they_lay_whenever_their_areas_were_imported(self):
+        # What an alarm stores is of the areas that there were when it came; one without a place has no more than that.
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute(
+                "insert into mobeye.area (layer, code, name, vintage, geom) values"
+                " ('later', 'OUD', 'Oud', 2024, st_multi(st_makeenvelope(5.3, 52.1, 5.45, 52.2, 4326))),"
+                " ('later', 'WEST', 'West', 2026, st_multi(st_makeenvelope(5.3, 52.1, 5.38, 52.2, 4326))),"
+                " ('later', 'OOST', 'Oost', 2026, st_multi(st_makeenvelope(5.38, 52.1, 5.45, 52.2, 4326)))")
+            for at, lon, stored, n in (("2025-12-01", 5.36, [], 3), ("2026-02-01", 5.36, ["later:OUD"], 4), ("2026-02-01", 5.40, ["wijk:WK1"], 5),
+                                       ("2026-02-01", 5.90, ["later:WEST"], 6), ("2026-02-01", None, ["later:OOST"], 7)):
+                for _ in range(n):
+                    insert_incident(self.superuser, at, status="acknowledged", acknowledged_at="2026-02-02", areas=stored,
+                                    kind="tamper", geom=None if lon is None else f"SRID=4326;POINT({lon} 52.15)")
+
+            def counted():
+                given = []
+                for period in (("2025-12-01", "2026-01-01"), ("2026-02-01", "2026-03-01")):
+                    report = self.value(self.superuser, "select patrol.wijk_report(%s, %s, 'later', 0)", *period)
+                    given.append({a["code"]: a["alarms_by_kind"]["tamper"] for a in report["areas"] + [{"code": "", **report["elsewhere"]}]})
+                minutes = self.superuser.execute("select code, acknowledged from mobeye.report_minutes('later', '2026-02-01', '2026-03-01')"
+                                                 " where code <> '*' and code <> ''").fetchall()
+                return given, dict(minutes)
+
+            expected = [{"OUD": 3, "": 0}, {"OUD": 0, "WEST": 4, "OOST": 12, "": 6}]
+            given, minutes = counted()
+            self.assertEqual(given, expected)
+            self.assertEqual(minutes, {"WEST": 4, "OOST": 12})
+            self.superuser.execute("select mobeye.erase_incidents(array(select incident_id from mobeye.incident where kind = 'tamper'))")
+            self.assertEqual(counted()[0], expected)
 
     def test_nights_to_come_do_not_count(self):
         with self.superuser.transaction(force_rollback=True):
