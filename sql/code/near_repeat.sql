@@ -225,7 +225,7 @@ as $$
     ), counted as (
         select p.part_from, l.layer, f.code, f.figure, sum(f.n)::bigint as n
           from part p cross join (select distinct a.layer from mobeye.area a) l
-         cross join lateral mobeye.burglary_figures(l.layer, mobeye.day_start(p.part_from), mobeye.day_start(p.part_until)) b
+         cross join lateral mobeye.burglary_figures(l.layer, mobeye.day_start(p.part_from), mobeye.day_start(p.part_until), true) b
          cross join lateral (values (b.code, b.figure, b.n), ('*', b.figure, b.n)) as f (code, figure, n)
          where of_what = 'burglaries'
          group by 1, 2, 3, 4
@@ -286,8 +286,8 @@ begin
         if few.n then
             raise exception 'near repeats: too few % with a place from % until %', of_what, from_day, until_day
                 using errcode = 'insufficient_privilege',
-                      hint = 'For members of mobeye_analyst there must be none or at least 5 (alarms: at 5 placements) in each half-year, and '
-                             'in each month of a half-year that is only partly in the period.';
+                      hint = 'For members of mobeye_analyst there must be none or at least 5 (alarms: at 5 placements; burglaries: not just '
+                             'one in each area) in each half-year, and in each month of a half-year that is only partly in the period.';
         end if;
         event.attempts := case when not few.attempts then event.attempts end;
         event.without_place := case when not few.without_place then event.without_place end;

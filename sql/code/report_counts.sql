@@ -207,7 +207,7 @@ comment on function mobeye.measure_figures(text, timestamptz, timestamptz) is
     'Measures of a period, by area of a layer: measure:KIND, the sum of their numbers (one each without a number). A measure in '
     'an area of another layer counts where that area lies.';
 
-create or replace function mobeye.burglary_figures(layer text, from_at timestamptz, until_at timestamptz)
+create or replace function mobeye.burglary_figures(layer text, from_at timestamptz, until_at timestamptz, counted_too boolean default false)
 returns table (code text, figure text, n bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -220,13 +220,13 @@ as $$
          where b.occurred_from >= from_at and b.occurred_from < until_at)
     select l.code, f.figure, count(*)
       from located l
-     cross join lateral (values (case when not l.counted then case when l.attempt then 'attempts' else 'burglaries' end end),
+     cross join lateral (values (case when counted_too or not l.counted then case when l.attempt then 'attempts' else 'burglaries' end end),
                                 (case when coalesce(l.same_cell, 3) >= 3 then 'seen' end)) as f (figure)
      where f.figure is not null
      group by 1, 2
 $$;
-comment on function mobeye.burglary_figures(text, timestamptz, timestamptz) is
-    'The stored burglaries of a period, by area of a layer: burglaries and attempts that area_stats does not count, and seen: both, as far '
+comment on function mobeye.burglary_figures(text, timestamptz, timestamptz, boolean) is
+    'The stored burglaries of a period, by area of a layer: burglaries and attempts (counted_too: also those that area_stats counts), and seen: both, as far '
     'as they lie in the cells of an analyst''s hotspots, or have no place, which near repeats count.';
 
 -- What was erased before the layer was imported lies in none of its areas that is known.

@@ -221,6 +221,8 @@ class NearRepeat(SchemaTest):
         self.addCleanup(self.superuser.execute, "delete from mobeye.area")
         self.store([(day, day * 100000, 0) for day in range(6)])
         self.assertIsNone(self.analyst("2026-01-01", "2026-07-01"), "each of six areas has one")
+        self.superuser.execute("update mobeye.burglary set counted = true")
+        self.assertIsNone(self.analyst("2026-01-01", "2026-07-01"), "erased and imported again, they are events like others")
         self.superuser.execute("update mobeye.burglary set geom = (select b.geom from mobeye.burglary b where b.reference = '0') where reference = '1'")
         self.assertEqual(self.analyst("2026-01-01", "2026-07-01"), "6")
 
