@@ -89,6 +89,8 @@ grant execute on function
     mobeye.device_retrieve(text, timestamptz),
     mobeye.device_undo(text),
     mobeye.erased_reference(text),
+    mobeye.erased_rows(),
+    mobeye.placement_erased_on(text, timestamptz),
     mobeye.implausible(public.geometry, float8[]),
     mobeye.incident_secrecy(bigint),
     mobeye.is_named(text, timestamptz),

@@ -242,6 +242,7 @@ begin
      order by i.line limit 1;
 
     return query select o.* from mobeye.overlapping_rows(columns) o;
+    return query select e.* from mobeye.erased_rows() e;
     return query
     select i.line, false, 'placed_from'::text,
            format('device %s is already placed from %s until %s (end or correct that placement first: '
@@ -386,3 +387,19 @@ $$;
 comment on function mobeye.merge_devices(text[]) is
     'Applies device_import to devices, addresses and placements: every column that the file has, empty cells included; other '
     'columns stay. Returns the number of devices in the file, and of rows added and changed.';
+
+create or replace function mobeye.erased_rows()
+returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select i.line, true, 'placed_from'::text, format('the placement of %s from then was erased on %s and is imported again', i.device_id, e.erased_on)
+      from pg_temp.device_import i cross join lateral (select mobeye.placement_erased_on(i.device_id, lower(i.during)) as erased_on) e
+     where e.erased_on is not null
+       and not exists (select from mobeye.placement p
+                        where p.device_id = i.device_id and lower(p.during) = lower(i.during) and num_nonnulls(p.address, p.bag_id, p.instructions) > 0);
+end
+$$;
+comment on function mobeye.erased_rows() is 'Warnings of check_devices() about placements of device_import that were erased before.';

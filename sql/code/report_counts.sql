@@ -115,6 +115,23 @@ as $$
 $$;
 comment on function mobeye.nights(tstzrange) is 'How many times it was 3 o''clock at night, local time, in a bounded period.';
 
+create or replace function mobeye.placement_hash(key bytea, device_id text, start timestamptz) returns uuid
+language sql stable parallel safe
+return encode(substr(sha256(key || convert_to('placement ' || extract(epoch from start) || ' ' || device_id, 'UTF8')), 1, 16), 'hex')::uuid;
+comment on function mobeye.placement_hash(bytea, text, timestamptz) is
+    'What is kept of an erased placement, by the key of this installation, its device and when it began.';
+
+create or replace function mobeye.placement_erased_on(device_id text, start timestamptz) returns date
+language sql stable strict security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.local_time(e.at)::date
+      from mobeye.erased_key k
+      join mobeye.placement_erased e on e.placement = mobeye.placement_hash(k.key, placement_erased_on.device_id, start)
+$$;
+comment on function mobeye.placement_erased_on(text, timestamptz) is
+    'When the placement of a device from that time was erased: mobeye.area_stats counts it, so that it does not count again.';
+
 -- A layer may be divided again within the period: each part of it has areas of its own.
 create or replace function mobeye.placement_figures(layer text, from_at timestamptz, until_at timestamptz)
 returns table (code text, figure text, n bigint)
@@ -128,13 +145,20 @@ as $$
          where a.layer = placement_figures.layer and lower(a.valid) > from_at and lower(a.valid) < until_at
     ), part as (
         select tstzrange(at, lead(at, 1, until_at) over (order by at)) as during from cut
+    ), counting as materialized (
+        select p.placement_id, p.geom, p.during
+          from (select s.*, mobeye.placement_hash(k.key, s.device_id, lower(s.during)) as hash
+                  from mobeye.placement s cross join mobeye.erased_key k
+                 where s.during && (tstzrange(from_at, until_at) * tstzrange(null, now())) and s.erased is null) p
+          left join mobeye.placement_erased e on e.placement = p.hash
+         where e.placement is null
     ), stood as (
         select p.placement_id, mobeye.nights(p.during * part.during * tstzrange(null, now())) as nights, -- none to come
                coalesce((select a.code from mobeye.area a
                           where a.layer = placement_figures.layer and public.st_covers(a.geom, p.geom)
                             and a.valid @> lower(part.during)
                           order by a.vintage desc nulls last, a.code collate "C" limit 1), '') as code
-          from part join mobeye.placement p on p.during && (part.during * tstzrange(null, now())) and p.erased is null)
+          from part join counting p on p.during && (part.during * tstzrange(null, now())))
     select s.code, 'set_nights', sum(s.nights) from stood s group by 1
     union all
     select s.code, 'placements', count(distinct s.placement_id) from stood s group by 1
@@ -142,7 +166,8 @@ as $$
     select '*', 'placements', count(distinct s.placement_id) from stood s
 $$;
 comment on function mobeye.placement_figures(text, timestamptz, timestamptz) is
-    'Where sets stood in a period, by area of a layer (empty: in none of it; *: in all): set_nights, and placements.';
+    'Where sets stood in a period, by area of a layer (empty: in none of it; *: in all): set_nights, and placements, both without what '
+    'area_stats counts.';
 
 -- A placement counts in the month in which it ended only: in no report more often than it stood, at most less often.
 create or replace function mobeye.keep_placement_figures(ids bigint[]) returns void
@@ -152,7 +177,8 @@ as $$
     with gone as (
         select p.placement_id, p.geom, p.during * tstzrange(null, now()) as during, l.layer
           from mobeye.placement p cross join mobeye.kept_layers() l
-         where p.placement_id = any (ids) and lower(p.during) < now() and p.erased is null -- else it was counted then
+         where p.placement_id = any (ids) and lower(p.during) < now()
+           and mobeye.placement_erased_on(p.device_id, lower(p.during)) is null -- else it was counted then
     ), cut as (
         select g.placement_id, g.layer, lower(g.during) as at from gone g
         union
@@ -182,10 +208,16 @@ as $$
                                 ('*', 'placements', t.last::integer)) as f (code, figure, n)
      group by 1, 2, 3, 4
     having sum(f.n) > 0
-    on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n
+    on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n;
+    insert into mobeye.placement_erased (placement)
+    select mobeye.placement_hash(k.key, p.device_id, lower(p.during))
+      from mobeye.placement p cross join mobeye.erased_key k
+     where p.placement_id = any (ids) and lower(p.during) < now()
+    on conflict (placement) do update set at = excluded.at
 $$;
 comment on function mobeye.keep_placement_figures(bigint[]) is
-    'Adds placements that are about to be erased to mobeye.area_stats: set_nights, and placements in the month of their end.';
+    'Adds placements that are about to be erased to mobeye.area_stats: set_nights, and placements in the month of their end. Each once: one '
+    'that was erased before and imported again is counted already.';
 
 create or replace function mobeye.measure_figures(layer text, from_at timestamptz, until_at timestamptz)
 returns table (code text, figure text, n bigint)

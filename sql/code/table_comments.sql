@@ -193,6 +193,9 @@ comment on column mobeye.erased_key.key is '32 random bytes.';
 comment on table mobeye.burglary_erased is 'Burglaries that were erased: mobeye.area_stats counts them.';
 comment on column mobeye.burglary_erased.reference is 'mobeye.erased_reference() of the reference.';
 comment on column mobeye.burglary_erased.at is 'When it was erased.';
+comment on table mobeye.placement_erased is 'Placements that were erased: mobeye.area_stats counts them.';
+comment on column mobeye.placement_erased.placement is 'mobeye.placement_hash() of the device and the start.';
+comment on column mobeye.placement_erased.at is 'When it was erased.';
 comment on column mobeye.burglary.held_for is 'Why it is under a legal hold (mobeye.hold_burglary()); null: it is not.';
 comment on table mobeye.measure is
     'What was done against burglary; written by patrol.add_measure() and mobeyectl measures import. Placements of devices count '

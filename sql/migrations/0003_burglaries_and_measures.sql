@@ -36,6 +36,12 @@ create table if not exists mobeye.burglary_erased (
     at timestamptz not null default now()
 );
 
+-- Erased placements, hashed: one that is imported again is not counted twice.
+create table if not exists mobeye.placement_erased (
+    placement uuid primary key,
+    at timestamptz not null default now()
+);
+
 create table if not exists mobeye.measure (
     measure_id bigint generated always as identity primary key,
     kind text not null check (kind in ('letter', 'tent', 'patrol', 'other')),

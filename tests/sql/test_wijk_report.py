@@ -239,6 +239,35 @@ class Report(SchemaTest):
             gone = len(self.placements) - self.value(self.superuser, "select count(*) from mobeye.placement")
             self.assertEqual(kept, gone)
 
+    def test_a_placement_that_is_imported_again_counts_once(self):
+        def imported():
+            self.superuser.execute(
+                "select mobeye.stage_devices(); insert into pg_temp.device_import (line, device_id, placed_from, placed_until, lon, lat, address) values"
+                " (2, 'OUD', '2020-03-01', '2020-04-01', 5.31, 52.15, 'Oudstraat 1'), (3, 'PAS', now() - interval '20 days', now() - interval '10 days',"
+                " 5.31, 52.15, 'Oudstraat 2')")
+            columns = "{device_id,placed_from,placed_until,lon,lat,address}"
+            warnings = self.superuser.execute("select line, warning, message from mobeye.check_devices(null, %s) order by line", [columns]).fetchall()
+            self.superuser.execute("select mobeye.merge_devices(%s)", [columns])
+            self.superuser.execute("drop table pg_temp.device_import")
+            return warnings
+
+        def nights():
+            return [self.value(self.superuser, "select sum(n) from mobeye.report_counts('wijk', '2020-01-01', (now() + interval '2 months')::date)"
+                                                " where code = '*' and figure = %s", figure) for figure in ("set_nights", "placements")]
+
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("delete from mobeye.placement; delete from mobeye.area_stats; set local time zone 'Europe/Amsterdam'")
+            self.assertEqual(imported(), [])
+            for _ in range(3):
+                self.assertEqual(nights(), [41, 2])
+                # The older one is deleted, the other one emptied.
+                self.superuser.execute("select mobeye.subject_erase('Oudstraat ' || n, null, null, null) from generate_series(1, 2) as n")
+                self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement where address is null"), 1)
+                self.assertEqual([(line, warning, "was erased on" in message) for line, warning, message in imported()],
+                                 [(2, True, True), (3, True, True)])
+                self.superuser.execute("select mobeye.apply_retention('placements', '28 days', '90 days', '90 days', '90 days', '90 days')")
+                self.assertEqual(imported()[0][0], 2)
+
     def test_measures_of_another_layer_count_where_their_area_lies(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("insert into mobeye.area (layer, code, name, geom) values ('hotspot', 'H1', 'H1',"
