@@ -190,11 +190,13 @@ as $$
            a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)),
            a.vintage is not distinct from (select mobeye.vintage_before(report_areas.layer, until_day))
       from mobeye.area a
-     where a.layer = report_areas.layer and not a.valid >> tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day))
-     order by a.code, a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)) desc, a.vintage desc nulls last
+     where a.layer = report_areas.layer
+     order by a.code, a.valid && tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)) desc,
+              a.valid >> tstzrange(mobeye.day_start(from_day), mobeye.day_start(until_day)), a.vintage desc nulls last
 $$;
 comment on function mobeye.report_areas(text, date, date) is
-    'The areas of a layer, with the name and homes of the newest vintage of the period; in_period: whether there is one; at_end: '
+    'The areas of a layer, with the name and homes of the newest vintage of the period, else before it, else after it (a measure may have '
+    'been in an area before that was imported); in_period: whether there is one; at_end: '
     'whether it is of the division in which the period ends.';
 
 create or replace function mobeye.wijk_report(from_day date, until_day date, layer text, min_cell integer, bound boolean)

@@ -279,6 +279,16 @@ class Report(SchemaTest):
         self.assertEqual([a["measures"]["tent"] for a in report["areas"]], [0, 1])
         self.assertEqual(report["total"]["measures"], {"letter": 250, "tent": 1, "patrol": 0, "other": 0})
 
+    def test_what_counts_for_an_area_that_begins_after_the_period_is_in_its_row(self):
+        with self.superuser.transaction(force_rollback=True):
+            for code, vintage, west in (("H1", 2024, 5.31), ("N1", 2026, 5.40), ("N2", 2026, 5.42)):
+                self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, geom) values ('hotspot', %s, 'Plek', %s,"
+                                       " st_multi(st_makeenvelope(%s, 52.11, %s, 52.12, 4326)))", [code, vintage, west, west + 0.01])
+            self.superuser.execute("insert into mobeye.measure (kind, layer, code, from_at, number) values ('letter', 'hotspot', 'N1', '2025-03-05', 40)")
+            report = self.value(self.superuser, "select patrol.wijk_report('2025-03-01', '2025-04-01', 'hotspot', 0)")
+        self.assertEqual([(a["code"], a["measures"]["letter"]) for a in report["areas"]], [("H1", 0), ("N1", 40)])
+        self.assertEqual(report["total"]["measures"]["letter"], 40)
+
     def test_a_measure_counts_where_its_area_lay_then(self):
         with self.superuser.transaction(force_rollback=True):
             for vintage, west in ((2024, 5.40), (2026, 5.31)):
