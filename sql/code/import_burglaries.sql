@@ -99,7 +99,7 @@ begin
                    mobeye.implausible(i.geom, bounds) as why from pg_temp.burglary_import i) p where p.why is not null;
     return query
     select i.line, true, 'occurred_from'::text,
-           format('is older than the retention of burglaries (%s days): it will be erased, but still counted in reports',
+           format('is older than the retention of burglaries (%s days): it will be erased, and then counted in the district report only',
                   round(extract(epoch from keep) / 86400))
       from pg_temp.burglary_import i where i.occurred_from < now() - keep;
     return query

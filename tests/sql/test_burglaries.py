@@ -51,7 +51,8 @@ class Burglaries(SchemaTest):
 
     def test_a_sheet_comes_in_once_and_corrections_replace(self):
         printed = self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
-        self.assertIn(":3: warning: occurred_from: is older than the retention of burglaries (1825 days)", printed)
+        self.assertIn(":3: warning: occurred_from: is older than the retention of burglaries (1825 days): it will be erased, and then"
+                      " counted in the district report only", printed)
         rows = self.superuser.execute("select * from mobeye.burglary order by reference").fetchall()
         self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 0})
         self.assertEqual(rows, self.superuser.execute("select * from mobeye.burglary order by reference").fetchall())
