@@ -324,15 +324,15 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into mobeye.earlier_address (account, input, device_id, since)
-    select old.account, old.input, d.device_id, old.since from mobeye.device d
-     where d.device_id = old.device_id; -- not where it was deleted or renamed: this is its cascade
-    return null;
+    if pg_trigger_depth() = 1 then -- else its device was deleted or renamed: this is the cascade
+        insert into mobeye.earlier_address (account, input, device_id, since) values (old.account, old.input, old.device_id, old.since);
+    end if;
+    return coalesce(new, old);
 end
 $$;
 comment on function mobeye.record_addressed() is 'Records the DC-09 address that a device had until now.';
 
-create or replace trigger record_delete after delete on mobeye.device_address
+create or replace trigger record_delete before delete on mobeye.device_address
     for each row execute function mobeye.record_addressed();
 
 create or replace function mobeye.begin_address() returns trigger
@@ -340,7 +340,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if exists (select from mobeye.device d where d.device_id = old.device_id) then -- else it was renamed: it has had it since then
+    if pg_trigger_depth() = 1 then -- else its device was renamed: this is the cascade, it has had it since then
         new.since := now();
     end if;
     return new;
@@ -352,7 +352,7 @@ create or replace trigger begin_address before update of account, input, device_
     for each row when ((old.account, old.input, old.device_id) is distinct from (new.account, new.input, new.device_id))
     execute function mobeye.begin_address();
 
-create or replace trigger record_update after update on mobeye.device_address
+create or replace trigger record_update before update on mobeye.device_address
     for each row when (old.* is distinct from new.*) execute function mobeye.record_addressed();
 
 create or replace function mobeye.names_of(device_id text) returns setof text

@@ -99,10 +99,8 @@ begin
             select n.placement_id from new_rows n
              where n.secret and lower(n.during) < now() - interval '1 second'
                and not exists (select from old_rows o
-                                where o.placement_id = n.placement_id and o.secret and o.during @> n.during
-                                  and (o.device_id = n.device_id
-                                       or not exists (select from mobeye.device d where d.device_id = o.device_id)))));
-        -- Where there is no such device any more it was renamed: with its name it gets what was stored under that.
+                                where o.placement_id = n.placement_id and o.secret and o.during @> n.during)));
+        -- Its device was renamed, or another one stands there: with the name it gets what was stored under that.
         perform mobeye.hide_placements(array(
             select n.placement_id from new_rows n join old_rows o on o.placement_id = n.placement_id and o.device_id <> n.device_id
              where n.secret and lower(n.during) < now() - interval '1 second'), also_revealed => false);

@@ -149,7 +149,9 @@ select is(as_login('t_fee', format('select coarse from patrol.incidents where in
 select is(exact('t_fee', 'o1'), 'false', 'still of that incident alone');
 update mobeye.device set device_id = 'open-9' where device_id = 'open-2';
 select is(exact('t_fee', 'o2'), 'true', 'nor does it change when the set is renamed');
-update mobeye.device set device_id = 'open-2' where device_id = 'open-9';
+insert into mobeye.device (device_id) values ('open-91');
+update mobeye.device d set device_id = n.name from (values ('open-9', 'open-2'), ('open-91', 'open-9')) n (was, name) where d.device_id = n.was;
+select is(exact('t_fee', 'o2'), 'true', 'nor when another set gets its name at the same time');
 
 -- Alerts without an incident belong to their placement's team, else to their areas of every layer.
 insert into mobeye.team_area values ('zuid', 'beat', 'B7');

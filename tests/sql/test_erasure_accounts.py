@@ -99,6 +99,19 @@ class ReplacedSet(AccountTest):
         self.assertFalse(self.value(self.superuser, since))
 
 
+class RenamedTogether(AccountTest):
+    """In one statement d becomes c and e becomes d: each keeps its account, and what came by that."""
+
+    def test_each_keeps_its_account(self):
+        self.has("d", 3)
+        self.has("e", 3, account="D372")
+        self.place("e", 10, -10, "Dorpsweg 2")
+        self.superuser.execute("update mobeye.device d set device_id = n.name from (values ('d', 'c'), ('e', 'd')) n (was, name) where d.device_id = n.was")
+        self.assertEqual(self.superuser.execute("select account, device_id, now() - since > interval '1 day' from mobeye.address_holder order by 1").fetchall(),
+                         [("D371", "c", True), ("D372", "d", True)])
+        self.assertEqual((self.export("Kerkstraat 1"), self.export("Dorpsweg 2")), (["early"], []))
+
+
 class InputOfAnAccountLater(AccountTest):
     """d has the account for 100 days, and has stood for 200; e got one input of it when it was placed, 10 days ago."""
 
