@@ -123,3 +123,23 @@ def test_the_incident_of_a_secret_home_whose_placement_has_another_begin_now(fil
     filled.query("update mobeye.placement set during = '[2026-01-03,)' where device_id = 'NL-3' returning 1")
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+
+
+def placements(registry, device):
+    return registry.query("select address, team, secret, instructions from mobeye.placement"
+                          f" where device_id = '{device}' order by lower(during)")
+
+
+def test_the_cell_of_an_incident_is_not_a_place(filled):
+    """Who only sees the cell must not place a device in the middle of it."""
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom)"
+        " values (gen_random_uuid(), 'alarm', 2, 'panic', 'NL-1', now(), now(), now(), 'SRID=4326;POINT(5.4 52.2)') returning reference")[0]
+    filled.database.execute("create role inzage_en_beheer in role mobeye_registry, mobeye_auditor")
+    try:
+        ran = filled.run("device", "place", "NL-2", "--at", reference, role="inzage_en_beheer")
+    finally:
+        filled.database.execute("drop role inzage_en_beheer")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert f"--at: incident {reference} is shown to you by its cell only (expected" in ran.stderr
+    assert placements(filled, "NL-2") == []

@@ -31,8 +31,11 @@ static const char address_sql[] =
                     "   from same s, newest n"
                     "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
+/* Without a place: why. */
 static const char reference_sql[] =
-    "select public.st_x(i.geom), public.st_y(i.geom), i.address, format('the place of its device %s', i.device_id),"
+    "select case when not i.coarse then public.st_x(i.geom) end, public.st_y(i.geom), i.address,"
+    "   case when i.coarse then 'is shown to you by its cell only (expected coordinates or an address)'"
+    "        when i.geom is null then 'has no place' else format('the place of its device %s', i.device_id) end,"
     "   coalesce(s.secret, false), s.team"
     " from patrol.incidents i left join lateral mobeye.incident_secrecy(i.incident_id) s on true"
     " where i.reference = $1";
@@ -68,7 +71,7 @@ static int look_up(const char *verb, PGconn *conn, const char *option, const cha
     if (n > 1)
         status = ctl_fail(verb, "%s: \"%s\" is the address of several placements (give its coordinates)", option, text);
     else if (n == 1 && PQgetisnull(rows, 0, 0))
-        status = ctl_fail(verb, "%s: incident %s has no place", option, value);
+        status = ctl_fail(verb, "%s: incident %s %s", option, value, PQgetvalue(rows, 0, 3));
     if (status == CTL_OK) {
         copy_place(rows, ret);
         fprintf(stderr, "mobeyectl %s: note: %s: %s is %s,%s, %s\n", verb, option, text, ret->lon, ret->lat,
