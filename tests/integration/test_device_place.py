@@ -61,9 +61,9 @@ def test_coordinates_of_a_secret_home_stay_secret(filled, place, secret):
         ("noord", True) if secret else (None, False)]
 
 
-def test_an_address_is_secret_though_a_later_row_of_a_file_did_not_say_so(filled):
-    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,placed_from\n"
-                                                "NL-3,5.38421,52.19634,\"Straat 1, achter\",zuid,2026-05-01T00:00:00Z\n")
+def test_an_address_is_secret_though_a_later_row_of_a_file_said_no(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,placed_from,secret\n"
+                                                "NL-3,5.38421,52.19634,\"Straat 1, achter\",zuid,2026-05-01T00:00:00Z,no\n")
     _, said = filled.done("device", "place", "NL-2", "--at", "straat 1 achter")
     assert "where NL-3 was placed on 2026-05-01" in said and "secret, of team noord; this one is too" in said
     assert filled.query("select team, secret from mobeye.placement where device_id = 'NL-2'") == [("noord", True)]
@@ -128,6 +128,41 @@ def test_the_incident_of_a_secret_home_whose_placement_has_another_begin_now(fil
 def placements(registry, device):
     return registry.query("select address, team, secret, instructions from mobeye.placement"
                           f" where device_id = '{device}' order by lower(during)")
+
+
+@pytest.mark.parametrize("given, stays", [
+    ([], True),
+    (["--address", "Flat 12"], False),  # that is where the other one stands
+])
+def test_a_corrected_flat_takes_nothing_from_another_flat_at_the_same_point(filled, given, stays):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,Flat 12,zuid,yes,2026-01-01T00:00:00Z\n"
+                                                "NL-4,5.4,52.25,Flat 44,noord,no,2026-01-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", "NL-4", "--at", "5.4,52.25", "--from", "2026-01-01T00:00:00Z",
+                          "--instructions", "bel bij buren", *given)
+    assert ("secret" not in said) == stays
+    assert placements(filled, "NL-4") == [("Flat 44", "noord", False, "bel bij buren") if stays else ("Flat 12", "zuid", True, "bel bij buren")]
+
+
+def test_a_corrected_secret_home_keeps_its_team(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,zuid,yes,2026-01-02T00:00:00Z\n"
+                                                "NL-4,5.4,52.25,noord,yes,2026-01-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", "NL-4", "--at", "5.4,52.25", "--from", "2026-01-01T00:00:00Z", "--instructions", "bel")
+    assert "secret" not in said and placements(filled, "NL-4") == [(None, "noord", True, "bel")]
+
+
+def test_a_home_found_by_its_incident_stays_secret_whatever_it_is_called(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from,placed_until\n"
+                                                "NL-3,5.4,52.25,Geheim 77,zuid,no,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z\n"
+                                                "NL-4,5.4002,52.25,geheim 77,noord,yes,2026-03-01T00:00:00Z,\n")
+    reference, = filled.query(
+        "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom,"
+        " placement_id) select gen_random_uuid(), 'service', 4, 'battery', 'NL-3', lower(during), lower(during), lower(during), geom,"
+        " placement_id from mobeye.placement where device_id = 'NL-3' returning reference")[0]
+    _, said = filled.done("device", "place", "NL-2", "--at", reference, "--address", "Geheim 77 A")
+    assert "note: --at: the placement there is secret, of team noord; this one is too" in said
+    assert placements(filled, "NL-2") == [("Geheim 77 A", "noord", True, None)]
 
 
 def test_the_cell_of_an_incident_is_not_a_place(filled):

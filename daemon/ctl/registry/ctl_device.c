@@ -118,29 +118,37 @@ static int check_place(const struct device_request *request, const char *lon, co
 /* As find_place() compares them. */
 #define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
 
-/* A place given by its coordinates may be that of a secret placement: by its address, or, if no placement has the
- * address that is given, by its point. Flats may have the same point; coordinates that were converted differ by
- * millimetres. */
+/* The place may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
+ * which is corrected) or, if no placement has the address that is given, by its point. Flats may have the same point;
+ * coordinates that were converted differ by millimetres. A secret placement that is corrected stays what it is. */
 static const char secret_sql[] =
-    "with named as (select p.secret, p.team, lower(p.during) as since from mobeye.placement p"
-    "   where " NORMAL("p.address") " = " NORMAL(
-        "$3::text") "),"
-                    " near as (select p.secret, p.team, lower(p.during) as since from mobeye.placement p where not "
-                    "exists (select from named)"
-                    "   and public.st_dwithin(p.geom::public.geography,"
-                    "                         public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
-                    "4326)::public.geography, 1))"
-                    " select team, exists (select from named) from (table named union all table near) f where secret "
-                    "order by since desc limit 1";
+    "with corrected as (select p.address, p.secret from mobeye.placement p"
+    "   where p.device_id = $5 and lower(p.during) = $6::timestamptz and upper_inf(p.during)),"
+    " given as (select coalesce($3::text, $4, (select address from corrected)) as address),"
+    " named as (select p.secret, p.team, lower(p.during) as since, " NORMAL("p.address") " = " NORMAL(
+        "g.address") " as is_given"
+                     "   from mobeye.placement p, given g"
+                     "   where " NORMAL("p.address") " in (" NORMAL("g.address") ", " NORMAL(
+                         "$4::text") ")),"
+                                     " near as (select p.secret, p.team, lower(p.during) as since, false from "
+                                     "mobeye.placement p"
+                                     "   where not exists (select from named where is_given)"
+                                     "   and public.st_dwithin(p.geom::public.geography,"
+                                     "     public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
+                                     "4326)::public.geography, 1))"
+                                     " select team, is_given from (table named union all table near) f where secret"
+                                     " and not exists (select from corrected c where c.secret and num_nonnulls($3, $4) "
+                                     "= 0) order by since desc limit 1";
 
 /* ret_option: the option by which the placement that is secret was found. */
-static int find_secrecy(const struct device_request *request, struct found_place *at, const char **ret_option)
+static int find_secrecy(const struct device_request *request, struct found_place *at, const char *from,
+                        const char **ret_option)
 {
     *ret_option = "--at";
     if (at->secret)
         return CTL_OK;
-    const char *values[] = {at->lon, at->lat, request->address ? request->address : at->address};
-    PGresult *row = ctl_query(request->conn, VERB, "place", secret_sql, 3, values);
+    const char *values[] = {at->lon, at->lat, request->address, at->address, request->device.text, from};
+    PGresult *row = ctl_query(request->conn, VERB, "place", secret_sql, 6, values);
     int status = row ? CTL_OK : CTL_FAILED;
     if (row && PQntuples(row) > 0) {
         at->secret = true;
@@ -179,7 +187,7 @@ static int place_device(const struct device_request *request)
     if (status == CTL_OK)
         status = check_place(request, at.lon, at.lat);
     if (status == CTL_OK)
-        status = find_secrecy(request, &at, &option);
+        status = find_secrecy(request, &at, from, &option);
     if (status == CTL_OK) {
         const char *team = take_over_secrecy(request, &at, option);
         const char *values[] = {request->device.text,
