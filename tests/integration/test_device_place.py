@@ -178,3 +178,18 @@ def test_the_cell_of_an_incident_is_not_a_place(filled):
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"--at: incident {reference} is shown to you by its cell only (expected" in ran.stderr
     assert placements(filled, "NL-2") == []
+
+
+@pytest.mark.parametrize("place, corrected", [
+    (["--at", "straat 2"], True),
+    (["--at", "5.4,52.2"], True),
+    (["--at", "5.4,52.2", "--address", "Straat 2"], True),
+    (["--at", "5.4,52.2", "--address", "Straat 4"], False),
+    (["--at", "5.41,52.2", "--address", "Straat 2"], False),
+    (["--at", "straat 2", "--from", "2026-04-01T00:00:00Z"], False),
+])
+def test_a_home_that_becomes_secret_where_its_device_stands_does_so_from_the_start(filled, place, corrected):
+    _, said = filled.done("device", "place", "NL-1", *place, "--secret", "--team", "zuid")
+    assert ("note: the device stands there since 2026-03-01T00:00:00.000000Z: that placement becomes secret" in said) == corrected
+    assert [row[1:3] for row in placements(filled, "NL-1")] == [
+        ("noord", True), *([] if corrected else [("noord", False)]), ("zuid", True)]

@@ -27,14 +27,14 @@ static const char help[] =
     "Places, retrieves, shows or removes one device.\n\n"
     "DEVICE is its id in any case, or the account of its DC-09 messages, with or without the input: 3071/1.\n"
     "place records where a device stands from now on, or during a period, and ends its open placement; one with the\n"
-    "same start it corrects, keeping its address, team, secrecy and instructions where they are not given. At the\n"
-    "address or the point of a secret placement, or at the incident of one, it is secret too, with its team. It\n"
-    "prints the wijk and the RD New coordinates of the place. retrieve ends the current placement. undo removes the\n"
-    "newest placement, prints it and reopens the one that it ended. show prints everything that is registered about\n"
-    "a device, and its last message. repair and retire exclude a device from being placed, stock allows it again;\n"
-    "the device must have been retrieved. remove deletes a device that was registered by mistake; one that\n"
-    "incidents refer to is kept, and one with a placement that was erased at a person's request and that alerts may\n"
-    "follow.\n\n"
+    "same start it corrects, keeping its address, team, secrecy and instructions where they are not given; without\n"
+    "--from, also one that becomes secret where the device stands already. At the address or the point of a secret\n"
+    "placement, or at the incident of one, it is secret too, with its team. It prints the wijk and the RD New\n"
+    "coordinates of the place. retrieve ends the current placement. undo removes the newest placement, prints it and\n"
+    "reopens the one that it ended. show prints everything that is registered about a device, and its last message.\n"
+    "repair and retire exclude a device from being placed, stock allows it again; the device must have been\n"
+    "retrieved. remove deletes a device that was registered by mistake; one that incidents refer to is kept, and one\n"
+    "with a placement that was erased at a person's request and that alerts may follow.\n\n"
     "      --at PLACE         place: in degrees (WGS84), such as 5.38421,52.19634; in RD New, such as\n"
     "                         \"155990.61 464256.19\"; an address where a device stands or stood; or the reference\n"
     "                         of an incident, such as 2026-000010\n"
@@ -172,6 +172,33 @@ static const char *take_over_secrecy(const struct device_request *request, const
     return request->team ? request->team : at->team;
 }
 
+static const char standing_sql[] =
+    "select to_char(lower(p.during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') from mobeye.placement p"
+    " where p.device_id = $1 and upper_inf(p.during) and lower(p.during) < now() and not p.secret"
+    "   and public.st_dwithin(p.geom::public.geography,"
+    "     public.st_setsrid(public.st_makepoint($2::float8, $3::float8), 4326)::public.geography, 1)"
+    "   and ($4::text is null or " NORMAL("p.address") " = " NORMAL("$4::text") ")";
+
+/* A home that becomes secret where the device stands already is secret since it stands there: what has been stored is
+ * hidden too. */
+static int find_standing(const struct device_request *request, const struct found_place *at,
+                         char text[CLOCK_RFC3339_SIZE], const char **from)
+{
+    if (*from || !(request->secret || at->secret))
+        return CTL_OK;
+    const char *values[] = {request->device.text, at->lon, at->lat, request->address ? request->address : at->address};
+    PGresult *row = ctl_query(request->conn, VERB, "place", standing_sql, 4, values);
+    int status = row ? CTL_OK : CTL_FAILED;
+    if (row && PQntuples(row) > 0) {
+        snprintf(text, CLOCK_RFC3339_SIZE, "%s", PQgetvalue(row, 0, 0));
+        *from = text;
+        fprintf(stderr, "mobeyectl " VERB ": note: the device stands there since %s: that placement becomes secret\n",
+                text);
+    }
+    PQclear(row);
+    return status;
+}
+
 static int place_device(const struct device_request *request)
 {
     struct found_place at;
@@ -188,6 +215,8 @@ static int place_device(const struct device_request *request)
         status = check_place(request, at.lon, at.lat);
     if (status == CTL_OK)
         status = find_secrecy(request, &at, from, &option);
+    if (status == CTL_OK)
+        status = find_standing(request, &at, from_text, &from);
     if (status == CTL_OK) {
         const char *team = take_over_secrecy(request, &at, option);
         const char *values[] = {request->device.text,
