@@ -175,6 +175,12 @@ as $$
 declare
     new_id bigint[];
 begin
+    if array_remove(old_secret, null) <> '{}' then
+        insert into mobeye.incident_history (incident_id, at, actor, action)
+        select n.id, clock_timestamp(), 'mobeyed', 'hide'
+          from unnest(old_id, old_secret) as n (id, secret_placement_id)
+         where n.secret_placement_id is not null and mobeye.is_revealed(n.id);
+    end if;
     if cardinality(old_id) > 0 then
         update mobeye.incident i
            set accepting = n.accepting and i.status <> 'closed', urgent = n.urgent, priority = n.priority,

@@ -259,7 +259,7 @@ comment on column patrol.incident_history.incident_id is 'The incident.';
 comment on column patrol.incident_history.at is 'When it happened.';
 comment on column patrol.incident_history.actor is 'Login of the person; mobeyed for the system.';
 comment on column patrol.incident_history.via is 'The login that acted for the person; null if the person acted directly.';
-comment on column patrol.incident_history.action is 'status, verified, note, link, mute, look, hold, release_hold or reveal.';
+comment on column patrol.incident_history.action is 'status, verified, note, link, mute, look, hold, release_hold, reveal or hide.';
 comment on column patrol.incident_history.from_status is 'Status before; null if it did not change.';
 comment on column patrol.incident_history.to_status is 'Status after; null if it did not change.';
 comment on column patrol.incident_history.outcome is 'Outcome with which it was closed.';

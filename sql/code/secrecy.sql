@@ -202,4 +202,5 @@ begin
 end
 $$;
 comment on function mobeye.reveal(bigint, text) is
-    'For the owner only: an incident at a secret place is no longer secret, nor are its alerts. Recorded in its history.';
+    'For the owner only: an incident at a secret place is no longer secret, nor are its alerts, until it gets another alert of a '
+    'secret placement. Recorded in its history.';

@@ -123,6 +123,25 @@ def test_what_is_secret_is_stored_as_such_and_no_fix_of_it_is_remembered(databas
     wait_until(lambda: database.rows("select fix from mobeye.device_status") == [(None,)], "the device's status is written")
 
 
+def test_a_revealed_incident_is_secret_again_with_the_next_alert_and_says_so(database, daemons, registry, context):
+    registry.device("NL-1")
+    database.execute("insert into mobeye.team values ('noord')")
+    database.execute("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', team => 'noord', secret => true)", *HERE)
+    daemon = daemons(database.ingest, more=BOUNDS + RULES).start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("first", device="NL-1"))
+    daemon.wait_drained()
+    database.execute("select mobeye.reveal(incident_id, 'moved') from mobeye.incident")
+    told = "select actor, action from patrol.incident_history where action in ('reveal', 'hide') order by entry"
+    assert database.rows("select secret from mobeye.incident") == [(False,)]
+    for name in ("second", "third"):
+        dealer.ask(alert(name, device="NL-1"))
+        daemon.wait_drained()
+        assert database.rows("select secret, secret_team, cell is not null from mobeye.incident") == [(True, "noord", True)]
+    assert database.rows(told) == [(database.value("select session_user"), "reveal"), ("mobeyed", "hide")]
+
+
 def test_an_alert_without_incident_and_team_is_stored_with_its_areas(database, daemons, registry, context):
     registry.area("wijk", "WK1", LIENDERT)
     registry.area("beat", "B7", LIENDERT)

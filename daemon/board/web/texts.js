@@ -220,6 +220,7 @@ const table = {
     act_hold: ['bewaard', 'held'],
     act_release_hold: ['bewaring opgeheven', 'hold released'],
     act_reveal: ['plaats getoond', 'place revealed'],
+    act_hide: ['plaats weer verborgen', 'place hidden again'],
     note_muted: ['gedempt', 'muted'],
     note_unmuted: ['demping opgeheven', 'unmuted'],
     note_mute_ended: ['demping afgelopen', 'mute ended'],
