@@ -233,6 +233,17 @@ class Burglaries(SchemaTest):
                     conn.execute("select patrol.add_measure" + call)
         self.assertEqual(self.superuser.execute("select actor from mobeye.measure where kind = 'patrol'").fetchall(), [("b_jan",)])
 
+    def test_a_note_that_is_too_long_is_not_in_the_message(self):
+        """The server logs it."""
+        add = "select patrol.add_measure('tent', 'wijk', 'WK1', now(), null, null, %s)"
+        with connect(self.database, "b_jan") as conn, self.assertRaises(psycopg.Error) as refused:
+            conn.execute(add, ["Kerkstraat 1 " * 400])
+        diag = refused.exception.diag
+        self.assertEqual((diag.message_primary, diag.message_hint, diag.message_detail),
+                         ("measure: the note is too long", "Expected at most 4000 characters.", None))
+        with connect(self.database, "b_jan") as conn:
+            conn.execute(add, [" " + "x" * 4000 + " "])
+
     def test_a_measure_that_was_wrong_is_deleted_by_who_imports_them(self):
         text = "kind;layer;code;from;number\nletter;wijk;WK1;1-11-2025;250\n"
         self.assert_put(text, {"measures": 1, "added": 1, "changed": 0}, verb="measures")
