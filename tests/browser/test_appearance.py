@@ -140,6 +140,19 @@ def test_nothing_lies_over_the_menu_of_any_row_on_a_phone(full, width, height):
         screen.js("document.querySelector(arguments[0]).click()", screen.row(row) + " .more summary")
 
 
+@pytest.mark.parametrize("width, height", [(1366, 650), (1280, 700)])
+def test_the_last_row_can_be_brought_out_from_under_a_notice(full, width, height):
+    screen = full.screen("jansen", width=width, height=height)
+    screen.wait_live()
+    screen.click('[data-do="next"]')
+    screen.wait("#notice .done")
+    covered = screen.js("""scrollTo(0, document.documentElement.scrollHeight);
+        return [...[...document.querySelectorAll('#queue [data-incident]')].at(-1).querySelectorAll('.button')].filter(b => b.checkVisibility()).filter(b => {
+            const r = b.getBoundingClientRect();
+            return !b.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2)); }).map(b => b.innerText)""")
+    assert covered == []
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_long_names_stay_in_their_place(scene, width):
     name = "NL0307" + 5 * "ABCDEFGHIJ" + "00000077"
@@ -147,6 +160,7 @@ def test_long_names_stay_in_their_place(scene, width):
     scene.incident(device=name, kind="battery", category="service", priority=4)
     scene.incident(device="frigate.kamera.achterom.nieuwland.7", number=2, kind="battery", category="service", priority=4)
     alarm = scene.incident(device=name[:-1], number=3, more=f"status = 'assigned', assigned_to = '{60 * 'w'}'")
+    scene.database.execute(f"update mobeye.placement set address = '{20 * 'Straat'}weg 7' where device_id = '{name[:-1]}'")
     until = scene.database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")
     screen = scene.screen("jansen", width=width, height=900)
     for path in ("/", "/equipment", f"/incident/{alarm}", "/closed"):

@@ -85,6 +85,19 @@ def test_what_a_person_may_not_any_more_is_said_in_dutch(scene):
     screen.wait_text("#notice .failed", "Niet uitgevoerd: U bent niet (meer) geregistreerd")
 
 
+def test_an_incident_whose_device_has_gone_to_a_secret_home_is_not_said_to_be_gone(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    scene.database.execute("update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 minute')")
+    scene.database.execute("insert into mobeye.placement (device_id, during, geom, team, secret) select device_id, tstzrange(now() - interval '1 minute',"
+                           " null), 'SRID=4326;POINT(5.5 52.3)', 'zuid', true from mobeye.placement")
+    open_mute(screen, incident)
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#notice .conflict", "staat niet meer op de plek")
+    screen.wait(screen.row(incident))
+
+
 def test_only_areas_that_one_may_mute_are_offered_and_a_reason_outlives_a_refusal(scene):
     screen = scene.screen("jansen", "/equipment")
     screen.click('[data-do="mute-area"]')

@@ -5,7 +5,7 @@ import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { isShown, notify } from './notice.js';
 import { incidentInQueue, putIncident, readQueue, state, updated } from './state.js';
-import { refusalOf } from './stored.js';
+import { isOfDevice, refusalOf } from './stored.js';
 import { t, word } from './texts.js';
 
 /** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
@@ -99,7 +99,7 @@ function onFailure(error, incident) {
         }
         break;
     case 'missing':
-        notify('conflict', incident ? t('gone', { ref: incident.reference })
+        notify('conflict', incident ? t(isOfDevice(error.body) ? 'mute_moved' : 'gone', { ref: incident.reference })
             : t('failed', { message: refusalOf(null, error.body).text || error.message }));
         break;
     case 'unknown':

@@ -51,7 +51,7 @@ function render() {
         updateAttention(t('queue'));
         return;
     }
-    const page = isTeamless() && !(view === equipmentView && state.me.registrar) ? teamlessPage() : view.render();
+    const page = isTeamless() && !(state.me.registrar && (view === equipmentView || view === closedView)) ? teamlessPage() : view.render();
     page.dataset.key = `${location.pathname} ${languageCode()}`; // nothing of one page becomes part of another
     morph(main, page);
     view.shown?.();

@@ -35,6 +35,11 @@ export function refusalOf(incident, body) {
     return { text: t(known && now.status !== 'closed' ? known[1] : 'not_possible', { ref: incident.reference, status: statusOf(now, state.me) }) };
 }
 
+/** Whether what does not exist for the person is the device: it went to a home of which they must not know. */
+export function isOfDevice(body) {
+    return /^device /.test(body?.message);
+}
+
 const NOTES = [ // [action, what the database writes, the text]
     ['mute', /^muted(?:: (?<reason>[^]*))?$/, 'note_muted'],
     ['mute', /^unmuted$/, 'note_unmuted'],
