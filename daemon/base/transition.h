@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* By the number of the state. */
+/* A table has one element per state, indexed by its number. */
 struct machine_state {
     const char *name;
     uint32_t exits; /* a bit for each state that may follow: STATE_BIT() */

@@ -77,6 +77,7 @@ struct change_hub {
     int64_t last;           /* change_id, when the reply to the query came */
     bool reset;             /* the query said so */
     bool woken;             /* something may be new */
+    bool failing;           /* the last reading failed: the next one waits for the timer */
     int64_t began_us, took_us;
     struct event timer; /* the next reading, or the end of patience */
     struct rate_limiter failed;
@@ -183,7 +184,7 @@ static void send_query(struct change_hub *hub, int64_t after)
 /* What people have changed is numbered first, in a transaction of its own. */
 static void begin_reading(struct change_hub *hub, const char *reason)
 {
-    hub->woken = false;
+    hub->woken = hub->failing = false;
     set_step(hub, HUB_NUMBERING, reason);
     hub->began_us = loop_mono_us(hub->loop);
     loop_arm(&hub->timer, DEADLINE_US);
@@ -221,7 +222,7 @@ static void plan_next(struct change_hub *hub, bool was_live)
 void change_hub_wake(struct change_hub *hub)
 {
     hub->woken = true;
-    if (hub->step == HUB_IDLE)
+    if (hub->step == HUB_IDLE && !hub->failing)
         plan_next(hub, false);
 }
 
@@ -323,6 +324,7 @@ static void on_failed(struct change_hub *hub, const char *why)
     log_limited(&hub->failed, loop_mono_us(hub->loop), LOG_LEVEL_ERROR, "database", "%s; pages do not get changes",
                 why);
     set_step(hub, HUB_IDLE, why);
+    hub->failing = true;
     loop_arm(&hub->timer, POLL_US);
 }
 
@@ -448,6 +450,6 @@ void change_hub_follow(struct change_hub *hub, struct board_request *request, in
     hub->metrics->streams = ++hub->n_streams;
     board_stream_begin(request);
     board_stream_send(request, STR("retry: 2000\n\n"));
-    if (hub->step == HUB_IDLE)
+    if (hub->step == HUB_IDLE && !hub->failing)
         plan_next(hub, true);
 }

@@ -308,8 +308,7 @@ static bool read_token(struct rest_client *client, struct str body)
 static void on_login(void *ctx, const struct rest_response *response)
 {
     struct rest_client *client = ctx;
-    client->login = NULL;
-    client->logins++;
+    client->login = NULL, client->logins++;
     client->token[0] = '\0';
     if (response->status == 200 && read_token(client, response->body))
         client->login_why[0] = '\0';
@@ -380,8 +379,9 @@ static void call_back(struct rest_call *call, const struct rest_response *respon
 static void finish_call(struct rest_call *call, CURLcode code)
 {
     struct rest_client *client = call->client;
-    struct rest_response response = {.too_large = call->too_large, .date_us = call->date_us};
+    struct rest_response response = {.date_us = call->date_us};
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
+    response.too_large = call->too_large && response.status == 200; /* else the page of an error */
     bool renew = response.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
     if (renew) {
         stop_call(call);
@@ -394,9 +394,9 @@ static void finish_call(struct rest_call *call, CURLcode code)
         return;
     }
     char status[64];
-    if (call->too_large) {
+    if (response.too_large) {
         response.why = "the response is too large";
-    } else if (code != CURLE_OK) {
+    } else if (code != CURLE_OK && !call->too_large) {
         response.status = 0;
         response.why = call->why[0] ? call->why : curl_easy_strerror(code);
     } else if (response.status != 200) {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

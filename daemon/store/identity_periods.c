@@ -88,8 +88,9 @@ static void append_words(struct identity_period *period, const char *bytes, size
 void identity_period_take_slice(struct identity_period *period, const PGresult *row)
 {
     size_t len = PQntuples(row) == 1 ? (size_t)PQgetlength(row, 0, 0) : 0, n = len / sizeof(uint64_t);
-    if (period->n + n == 0 || len % sizeof(uint64_t) != 0) {
-        period->made = false;
+    if (PQntuples(row) != 1 || PQgetisnull(row, 0, 0) || period->n + n == 0 || len % sizeof(uint64_t) != 0) {
+        free(period->words);
+        *period = (struct identity_period){.number = period->number};
         return;
     }
     if (n > 0)

@@ -51,7 +51,6 @@ struct pgconn {
     char *application_name;
     struct pgtargets targets;
     struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
-    struct rate_limiter connected;
     enum pgconn_stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
@@ -270,7 +269,8 @@ static void on_opened(struct pgconn *c)
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
-    log_limited(&c->connected, loop_mono_us(c->loop), LOG_LEVEL_INFO, c->subject, "connected to %s", name);
+    if (c->limiter.suppressed == 0) /* else the loss before it was not logged either */
+        log_info(c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
         c->targets.target[i].limiter = (struct rate_limiter){0};
     c->calls.on_up(c->ctx);
@@ -435,7 +435,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 void pgconn_reset_backoff(struct pgconn *c)
 {
     c->rounds = 0;
-    log_recover(&c->limiter, c->subject, "connected again");
+    log_recover_if_quiet(&c->limiter, loop_mono_us(c->loop), c->subject, "the connection lasts again");
 }
 
 void pgconn_query(struct pgconn *c, const char *sql)

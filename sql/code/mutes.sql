@@ -39,7 +39,7 @@ begin
                   where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
                     and m.at <= least(m.until, m.ended_at)
                     and (m.at > greatest(i.released_at, i.reopened_at)) is not false)
-                @> tstzrange(from_at, until_at, '[]')) is not true);
+                @> tstzrange(least(from_at, until_at), until_at, '[]')) is not true);
 end
 $$;
 comment on function mobeye.devices_muted(mobeye.incident, timestamptz, timestamptz) is
@@ -99,7 +99,7 @@ begin
                         where m.area = any (coalesce(i.areas_throughout, i.areas)) and m.at <= least(m.until, m.ended_at)
                           and mobeye.mute_covers(m, i)
                         group by m.area
-                       having range_agg(tstzrange(m.at, least(m.until, m.ended_at), '[]')) @> tstzrange(from_at, until_at, '[]')));
+                       having range_agg(tstzrange(m.at, least(m.until, m.ended_at), '[]')) @> tstzrange(least(from_at, until_at), until_at, '[]')));
 end
 $$;
 comment on function mobeye.muted_since(mobeye.incident, timestamptz, timestamptz) is

@@ -13,7 +13,8 @@ as $$
 begin
     insert into mobeye.daemon as d (journal, instance, alive_at, applied_until, gap_until, verified_until)
     values (report_daemon.journal, report_daemon.instance, now(), report_daemon.applied_until, accepting_since,
-            coalesce(now() - unverified_for, accepting_since))
+            coalesce(now() - unverified_for,
+                     least(accepting_since, (select p.updated_at from mobeye.journal_position p where p.journal = report_daemon.journal))))
     on conflict on constraint daemon_pkey do update
        set instance = excluded.instance,
            alive_at = excluded.alive_at,

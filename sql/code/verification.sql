@@ -200,8 +200,8 @@ comment on function mobeye.verify_incidents(bigint[], text[], timestamptz[], tim
     'Verifies incidents by a second input or device: those that raised something, and those near them. Returns the ids of '
     'the incidents that it verified.';
 
--- After a crash or an outage between a commit and its verification. since: what was stored before then is verified, but for a
--- minute, in which the daemon may not have reported that something waits. Any device of an incident may have raised what was not verified, and it may verify others nearby, whose rule has a
+-- After a crash or an outage between a commit and its verification. since: everything stored before is verified, give or take a
+-- minute, since the daemon reports every 20 seconds only. Any device of an incident may have raised what was not verified, and it may verify others nearby, whose rule has a
 -- larger radius. Incidents that are verified are left out, since there may be thousands: what was raised in them verifies others
 -- by those.
 create or replace function mobeye.verify_recent(since timestamptz) returns bigint[]

@@ -138,17 +138,22 @@ def test_connections_cut_under_load_lose_and_double_nothing(database, daemons):
     database.check(ledger)
 
 
-def test_a_connection_that_is_lost_again_and_again_does_not_fill_the_log(database, daemons):
+def test_a_connection_that_is_lost_again_and_again_does_not_fill_the_log(database, daemons, context):
+    """Also where each is of use for a moment."""
     daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
     writer = "from pg_stat_activity where datname = current_database() and application_name = 'mobeyed test-1'"
     seen = None
-    for _ in range(6):
+    for n in range(6):
+        dealer.deliver([alert(f"a-{n}")])
+        database.wait_stored(n + 1)
         wait_until(lambda: database.value(f"select max(pid) {writer}") not in (None, seen), "the writer has a new connection")
         daemon.wait_metric("database_up", 1)
         seen = database.value(f"select max(pid) {writer}")
         database.execute(f"select pg_terminate_backend(pid) {writer}")
     daemon.wait_metric("database_up", 1)
     assert 1 <= len(daemon.lines("database: connected to")) < 6
+    assert 1 <= len(daemon.lines("database: connection lost")) < 6
 
 
 def test_the_second_of_two_hosts_is_taken_when_the_first_is_dead(database, daemons, context):

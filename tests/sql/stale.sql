@@ -140,6 +140,9 @@ update mobeye.incident set restored_at = first_seen, restore_received_at = now()
 select mobeye.add_history(id, action, note, actor => 't_jan') from old join (values
     ('unmuted-long-ago', 'mute', 'unmuted'), ('earlier-unmuted', 'mute', 'unmuted'), ('earlier-muted-again', 'mute', 'muted: x'), ('earlier-renewed', 'mute', 'muted: x'), ('muted-in-the-queue', 'mute', 'muted: x'), ('noted', 'note', 'x')) as h (name, action, note)
     on name = what \g /dev/null
+-- The clocks of daemon and database differ: muted while it was being received.
+update mobeye.incident_history h set at = i.first_received_at - interval '1 second' from mobeye.incident i, old
+ where i.incident_id = h.incident_id and i.incident_id = id and what = 'earlier-renewed' and h.action = 'mute';
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'),
           'earlier, earlier-muted-again, earlier-renewed, earlier-unmuted, joined, muted-long-ago, never-muted, unmuted-long-ago', 'nor what is active and was muted until less than 7 days ago');

@@ -96,3 +96,18 @@ Test(change_hub, a_server_that_only_follows_another_is_left_which_the_log_says)
     answer_to(NUMBER);
     answer_to(CHANGES);
 }
+
+Test(change_hub, after_a_failure_nothing_is_read_before_its_time)
+{
+    for (int i = 0; i < 3; i++) {
+        fail_at(NUMBER, "55P03");
+        for (int n = 0; n < 20; n++) {
+            change_hub_wake(hub);
+            pass(loop, 50 * CLOCK_MS);
+            cr_assert_not(conn.querying, "a notification does not make it sooner");
+        }
+        pass(loop, 5 * CLOCK_SECOND);
+    }
+    answer_to(NUMBER);
+    answer_to(CHANGES);
+}

@@ -191,6 +191,29 @@ Test(periods, a_large_filter_is_read_in_slices)
     }
 }
 
+Test(periods, a_filter_that_is_gone_between_two_slices_counts_as_not_made)
+{
+    for (int gone = 0; gone < 2; gone++) {
+        char sql[200];
+        snprintf(sql, sizeof(sql), "insert into mobeye.alert_identity values (gen_random_uuid(), 0, %d)", gone + 1);
+        rig_sql(&rig, sql);
+        turn();
+        snprintf(sql, sizeof(sql),
+                 "update mobeye.identity_period set filter = decode(repeat('00', %d), 'hex') where period = %d",
+                 2 * IDENTITY_FILTER_SLICE, gone + 1);
+        rig_sql(&rig, sql);
+        struct identity_periods periods = read_periods();
+        struct identity_period *period = identity_periods_next_filter(&periods);
+        read_slice(period);
+        rig_sql(&rig, gone ? "delete from mobeye.identity_period where filter is not null"
+                           : "update mobeye.identity_period set filter = null");
+        read_slice(period);
+        cr_expect_not(period->made);
+        cr_expect(identity_period_may_have(period, 0));
+        identity_periods_clear(&periods);
+    }
+}
+
 /* Whatever the database puts into a filter is found in it, and little else. */
 Test(periods, the_filter_knows_all_and_few_others)
 {
