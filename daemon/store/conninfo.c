@@ -1,5 +1,6 @@
 #include "store/conninfo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <libpq-fe.h>
@@ -115,6 +116,40 @@ int conninfo_without(struct buf *out, const char *conninfo, const char *const *k
             append_unless(out, o->keyword, o->val, keywords);
     PQconninfoFree(options);
     return 0;
+}
+
+/* libpq's values for what a conninfo with this service leaves out. */
+static PQconninfoOption *defaults_with(const char *service)
+{
+    const char *present = getenv("PGSERVICE");
+    char *kept = mem_strdup(present);
+    if (service)
+        setenv("PGSERVICE", service, 1);
+    PQconninfoOption *defaults = PQconndefaults();
+    if (kept)
+        setenv("PGSERVICE", kept, 1);
+    else
+        unsetenv("PGSERVICE");
+    free(kept);
+    return defaults;
+}
+
+void conninfo_complete(struct buf *out, const char *conninfo)
+{
+    struct err err;
+    if (conninfo_check(conninfo, &err) < 0)
+        return;
+    char *service = conninfo_value(conninfo, "service");
+    PQconninfoOption *defaults = defaults_with(service);
+    for (const PQconninfoOption *o = defaults; o && o->keyword; o++) {
+        char *value = conninfo_value(conninfo, o->keyword);
+        bool is_compiled = o->val && o->compiled && strcmp(o->val, o->compiled) == 0;
+        if (value || (o->val && !is_compiled))
+            conninfo_append(out, o->keyword, value ? value : o->val);
+        free(value);
+    }
+    PQconninfoFree(defaults);
+    free(service);
 }
 
 int conninfo_for_database(struct buf *out, const char *conninfo, const char *database)

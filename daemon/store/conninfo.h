@@ -30,6 +30,10 @@ void conninfo_append(struct buf *out, const char *keyword, const char *value);
  * it. */
 int conninfo_without(struct buf *out, const char *conninfo, const char *const *keywords);
 
+/* Appends the conninfo as keyword=value, with what libpq takes from the environment and from a service file where it
+ * says nothing. Nothing where libpq cannot read it. */
+void conninfo_complete(struct buf *out, const char *conninfo);
+
 /* Appends the conninfo as keyword=value, with another database. Keywords after it take precedence. -1: libpq cannot
  * read it. */
 int conninfo_for_database(struct buf *out, const char *conninfo, const char *database);

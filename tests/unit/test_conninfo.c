@@ -3,6 +3,7 @@
 #include <criterion/parameterized.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/conninfo.h"
 
@@ -118,4 +119,29 @@ Test(conninfo, without_some_of_it)
     cr_expect(str_is(buf_str(&out), "dbname=mobeye"), "%.*s", (int)out.len, out.data);
     cr_expect_eq(conninfo_without(&out, "host=db geheim", who), -1);
     buf_free(&out);
+}
+
+static void expect_completed(const char *conninfo, const char *completed)
+{
+    struct buf out = {0};
+    conninfo_complete(&out, conninfo);
+    cr_expect(str_is(buf_str(&out), completed), "%s: %.*s", conninfo, (int)out.len, out.data);
+    buf_free(&out);
+}
+
+Test(conninfo, what_it_leaves_out_libpq_takes_from_the_environment_and_a_service)
+{
+    char file[] = "/tmp/service.XXXXXX";
+    int fd = mkstemp(file);
+    dprintf(fd, "[north]\nhost=db.north\ndbname=alarms\n");
+    close(fd);
+    setenv("PGUSER", "u", 1);
+    setenv("PGHOST", "db.elsewhere", 1);
+    setenv("PGSERVICEFILE", file, 1);
+    expect_completed("dbname=mobeye", "user=u dbname=mobeye host=db.elsewhere");
+    expect_completed("service=north", "service=north user=u dbname=alarms host=db.north");
+    expect_completed("service=north host=db", "service=north user=u dbname=alarms host=db");
+    expect_completed("host=db geheim", "");
+    cr_expect_null(getenv("PGSERVICE"));
+    unlink(file);
 }

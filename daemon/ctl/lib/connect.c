@@ -13,7 +13,8 @@
 #include "ctl/lib/ctl.h"
 #include "store/conninfo.h"
 
-#define SOCKETS "/run/postgresql" /* Debian's */
+#define SOCKETS      "/run/postgresql" /* Debian's */
+#define DEFAULT_PORT "5432"            /* libpq's */
 
 /* These override the settings of the server, the database and the role. An empty search_path: a superuser must not run
  * what somebody else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by
@@ -63,34 +64,53 @@ static bool become(const char *name, struct root *root)
     return false;
 }
 
-/* libpq's variables, to be restored. */
+/* libpq's variables of the environment, to be restored: all that begin with PG. */
 struct variables {
-    PQconninfoOption *options; /* which have their names */
-    char *values[VARIABLES_MAX];
+    char *lines[VARIABLES_MAX]; /* NAME=VALUE */
+    size_t n;
 };
 
-/* A program that systemd runs does not have the environment of root, who runs the verb. */
-static void hide_variables(struct variables *ret)
+static bool is_libpqs(const char *line)
 {
-    *ret = (struct variables){.options = geteuid() == 0 ? PQconninfoParse("", NULL) : NULL};
-    for (size_t i = 0; i < VARIABLES_MAX && ret->options && ret->options[i].keyword; i++) {
-        const char *name = ret->options[i].envvar;
-        if (name && (ret->values[i] = copy_variable(name)))
-            unsetenv(name);
+    return strncmp(line, "PG", 2) == 0 && strchr(line, '=');
+}
+
+/* Leaves all others as they are. */
+static void set_variable(const char *line)
+{
+    if (!is_libpqs(line))
+        return;
+    char *name = strndup(line, strcspn(line, "="));
+    setenv(name, strchr(line, '=') + 1, 1);
+    free(name);
+}
+
+static void keep_variables(struct variables *ret)
+{
+    ret->n = 0;
+    for (char **line = environ; line && *line && ret->n < VARIABLES_MAX; line++)
+        if (is_libpqs(*line))
+            ret->lines[ret->n++] = mem_strdup(*line);
+}
+
+static void unset_variables(void)
+{
+    struct variables present;
+    keep_variables(&present);
+    for (size_t i = 0; i < present.n; i++) {
+        present.lines[i][strcspn(present.lines[i], "=")] = '\0';
+        unsetenv(present.lines[i]);
+        free(present.lines[i]);
     }
 }
 
 static void restore_variables(struct variables *kept)
 {
-    for (size_t i = 0; i < VARIABLES_MAX && kept->options && kept->options[i].keyword; i++) {
-        const char *name = kept->options[i].envvar;
-        if (name && kept->values[i])
-            setenv(name, kept->values[i], 1);
-        else if (name)
-            unsetenv(name);
-        free(kept->values[i]);
+    unset_variables();
+    for (size_t i = 0; i < kept->n; i++) {
+        set_variable(kept->lines[i]);
+        free(kept->lines[i]);
     }
-    PQconninfoFree(kept->options);
 }
 
 bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_SIZE])
@@ -110,25 +130,40 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
     return true;
 }
 
-/* Sets the variable NAME=VALUE if it is one of the options. */
-static void take_variable(const PQconninfoOption *options, char *word)
-{
-    char *value = strchr(word, '=');
-    if (!value)
-        return;
-    *value++ = '\0';
-    for (; options && options->keyword; options++)
-        if (options->envvar && strcmp(options->envvar, word) == 0)
-            setenv(word, value, 1);
-}
-
-/* Sets the variables of libpq that the unit sets. */
-static void take_variables_of_unit(const struct variables *hidden, const char *unit)
+/* Sets the variables of libpq that the unit has. */
+static void take_variables_of_unit(const char *unit)
 {
     char *value = ctl_unit_property(unit, "Environment"), *state = NULL;
     for (char *word = value ? strtok_r(value, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state))
-        take_variable(hidden->options, word);
+        set_variable(word);
     free(value);
+}
+
+/* What oneself has, while acting as a program that systemd runs as a user. */
+struct acting {
+    struct variables kept;
+    struct root root;
+    bool became;
+};
+
+/* Takes the place of the user's program with this file: its variables, of which it has none of root's, and its user. */
+static void be_program(struct acting *ret, const char *user, const char *file)
+{
+    char unit[CONNECT_UNIT_SIZE];
+    bool is_its_file = connect_unit_of(user, file, unit);
+    keep_variables(&ret->kept);
+    if (geteuid() == 0)
+        unset_variables();
+    if (geteuid() == 0 || is_its_file)
+        take_variables_of_unit(unit);
+    ret->became = become(user, &ret->root);
+}
+
+static void be_oneself(struct acting *acting)
+{
+    if (acting->became)
+        be_root_again(&acting->root);
+    restore_variables(&acting->kept);
 }
 
 /* Where they are refused, nothing may run on this connection: it is cut, and PQerrorMessage() begins with the reason.
@@ -165,13 +200,11 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     return with_settings(conn);
 }
 
-/* The host that libpq would choose; NULL: the default, a Unix socket. The caller frees it. */
-static char *host_of(const char *conninfo)
+/* The host that libpq connects to; NULL: the default, a Unix socket. The caller frees it. */
+static char *host_of(const char *complete)
 {
-    char *host = conninfo_value(conninfo, "hostaddr");
-    if (!host)
-        host = conninfo_value(conninfo, "host");
-    return host ? host : copy_variable("PGHOST");
+    char *host = conninfo_value(complete, "hostaddr");
+    return host ? host : conninfo_value(complete, "host");
 }
 
 bool connect_is_local_host(const char *host)
@@ -183,9 +216,20 @@ bool connect_is_local_host(const char *host)
     return address_is_loopback(&address);
 }
 
-bool connect_is_local(const char *conninfo)
+char *connect_complete(const char *user, const char *file, const char *conninfo)
 {
-    char *host = host_of(conninfo);
+    struct buf complete = {0};
+    struct acting acting;
+    be_program(&acting, user, file);
+    conninfo_complete(&complete, conninfo);
+    be_oneself(&acting);
+    buf_append(&complete, "", 1);
+    return complete.data;
+}
+
+bool connect_is_local(const char *complete)
+{
+    char *host = host_of(complete);
     bool local = connect_is_local_host(host);
     free(host);
     return local;
@@ -193,10 +237,12 @@ bool connect_is_local(const char *conninfo)
 
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database)
 {
-    char *host = host_of(conninfo), *role = conninfo_value(conninfo, "user");
-    if (!role)
-        role = copy_variable("PGUSER");
+    struct buf complete = {0};
+    conninfo_complete(&complete, conninfo);
+    buf_append(&complete, "", 1);
+    char *host = host_of(complete.data), *role = conninfo_value(complete.data, "user");
     PGconn *conn = open_as(conninfo_is_socket(host) ? role : NULL, verb, conninfo, database);
+    buf_free(&complete);
     free(host);
     free(role);
     return conn;
@@ -209,14 +255,10 @@ PGconn *connect_as_daemon(const char *file, const char *verb, const char *connin
 
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo)
 {
-    struct variables kept;
-    char unit[CONNECT_UNIT_SIZE];
-    connect_unit_of(user, file, unit);
-    hide_variables(&kept);
-    if (geteuid() == 0)
-        take_variables_of_unit(&kept, unit);
-    PGconn *conn = open_as(user, verb, conninfo, NULL);
-    restore_variables(&kept);
+    struct acting acting;
+    be_program(&acting, user, file);
+    PGconn *conn = open_as(NULL, verb, conninfo, NULL);
+    be_oneself(&acting);
     return conn;
 }
 
@@ -238,32 +280,41 @@ enum connect_refusal connect_refusal(const char *user, PGconn *conn)
 
 /* Uses the Unix socket, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way
  * that the daemon takes. */
-static void append_local(struct buf *out, const char *conninfo)
+static void append_local(struct buf *out, const char *complete)
 {
-    static const char *const kept[] = {"port", "dbname"};
-    char *host = host_of(conninfo);
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        char *value = conninfo_value(conninfo, kept[i]);
-        if (value)
-            conninfo_append(out, kept[i], value);
-        free(value);
-    }
+    char *host = host_of(complete), *port = conninfo_value(complete, "port");
     conninfo_append(out, "host", host && *host && conninfo_is_socket(host) ? host : SOCKETS);
+    conninfo_append(out, "port", port ? port : DEFAULT_PORT);
     if (geteuid() == 0)
         conninfo_append(out, "user", "postgres");
     free(host);
+    free(port);
 }
 
-bool connect_own(struct buf *out, const char *conninfo)
+/* The one that libpq takes, by default that of the role's name. NULL: it is that of a service which is not known. The
+ * caller frees it. */
+static char *database_of(const char *complete)
 {
-    static const char *const left_out[] = {"user", "password", "passfile", NULL};
-    bool local = connect_is_local(conninfo);
-    if (!local && geteuid() == 0 && !getenv("PGUSER"))
-        return false;
-    if (local)
-        append_local(out, conninfo);
-    else
-        conninfo_without(out, conninfo, left_out);
+    char *database = conninfo_value(complete, "dbname"), *service = conninfo_value(complete, "service");
+    if (!database && !service)
+        database = conninfo_value(complete, "user");
+    free(service);
+    return database;
+}
+
+bool connect_own(struct buf *out, const char *complete)
+{
+    static const char *const left_out[] = {"user", "password", "passfile", "service", "dbname", NULL};
+    bool local = connect_is_local(complete);
+    char *database = database_of(complete);
+    bool known = database && (local || geteuid() != 0 || getenv("PGUSER"));
+    if (known && local)
+        append_local(out, complete);
+    else if (known)
+        conninfo_without(out, complete, left_out);
+    if (known)
+        conninfo_append(out, "dbname", database);
     buf_append(out, "", 1);
-    return true;
+    free(database);
+    return known;
 }

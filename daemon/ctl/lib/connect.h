@@ -42,13 +42,18 @@ enum connect_refusal {
  * changes. */
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
-/* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database
- * under their own role: root as user postgres, others as the role of their name; over the Unix socket if the server is
- * on this machine. false: root, and the server is remote, so that the role is unknown (PGUSER sets it). */
-bool connect_own(struct buf *out, const char *conninfo);
+/* The conninfo as the user's program with this file completes it, by the variables of its unit and by a service file.
+ * Whoever asks for the server or the database of the program takes them from this. The caller frees it. */
+char *connect_complete(const char *user, const char *file, const char *conninfo);
 
-/* Whether the server of the conninfo is on this machine. */
-bool connect_is_local(const char *conninfo);
+/* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
+ * by the daemon's complete conninfo, under their own role: root as user postgres, others as the role of their name;
+ * over the Unix socket if the server is on this machine. false: the service that names the database is not defined, or
+ * root, and the server is remote, so that the role is unknown (PGUSER sets it). */
+bool connect_own(struct buf *out, const char *complete);
+
+/* Whether the server of the complete conninfo is on this machine. */
+bool connect_is_local(const char *complete);
 bool connect_is_local_host(const char *host); /* as PQhost() returns it */
 
 #endif

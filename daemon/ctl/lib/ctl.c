@@ -163,23 +163,30 @@ static void append_missing(PGconn *conn, const char *database, const char *role,
     PQclear(rows);
 }
 
-void ctl_explain_missing(const char *verb, const char *conninfo, struct buf *ret)
+static char *complete_conninfo(const struct conf *conf)
+{
+    return connect_complete(CONNECT_DAEMON_USER, conf->file, conf->database.conninfo);
+}
+
+void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret)
 {
     struct buf own = {0};
-    char *database = conninfo_value(conninfo, "dbname"), *role = conninfo_value(conninfo, "user");
-    PGconn *conn = connect_own(&own, conninfo) ? connect_open(verb, own.data, "postgres") : NULL;
+    char *complete = complete_conninfo(conf);
+    PGconn *conn = connect_own(&own, complete) ? connect_open(verb, own.data, "postgres") : NULL;
+    char *database = conninfo_value(own.data, "dbname"), *role = conninfo_value(complete, "user");
     if (connected(conn))
         append_missing(conn, database, role, ret);
     PQfinish(conn);
     buf_free(&own);
+    free(complete);
     free(database);
     free(role);
 }
 
-static void report_missing(const char *verb, const char *conninfo, struct buf *ret_why)
+static void report_missing(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
     struct buf missing = {0};
-    ctl_explain_missing(verb, conninfo, &missing);
+    ctl_explain_missing(verb, conf, &missing);
     if (missing.len > 0 && ret_why)
         buf_printf(ret_why, "; %.*s", (int)missing.len, missing.data);
     else if (missing.len > 0)
@@ -193,7 +200,8 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
 {
     const char *conninfo = conf->database.conninfo;
     struct buf own = {0};
-    PGconn *as_own = connect_own(&own, conninfo) ? connect_open(verb, own.data, NULL) : NULL;
+    char *complete = complete_conninfo(conf);
+    PGconn *as_own = connect_own(&own, complete) ? connect_open(verb, own.data, NULL) : NULL;
     PGconn *conn = as_own;
     if (!connected(as_own))
         conn = connect_as_daemon(conf->file, verb, conninfo);
@@ -201,7 +209,7 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
         if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), PQerrorMessage(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
         report_connection_error(verb, conninfo, conn, ret_why);
-        report_missing(verb, conninfo, ret_why);
+        report_missing(verb, conf, ret_why);
         PQfinish(conn);
         conn = NULL;
     } else if (as_own && conn != as_own) {
@@ -212,6 +220,7 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
     if (conn != as_own)
         PQfinish(as_own);
     buf_free(&own);
+    free(complete);
     return conn;
 }
 

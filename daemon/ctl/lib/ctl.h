@@ -54,9 +54,9 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
 /* The same, but always as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why);
 
-/* Appends why nobody can connect, if the database or the role of the conninfo does not exist, and what to do about it;
+/* Appends why nobody can connect, if the database or the role of the daemon does not exist, and what to do about it;
  * nothing if they do, or if the server does not let this user look. */
-void ctl_explain_missing(const char *verb, const char *conninfo, struct buf *ret);
+void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret);
 
 /* Runs the statement. Returns NULL if it was refused; the error is printed with `what` as its subject. PQclear() it. */
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,

@@ -100,7 +100,7 @@ static void connect_both(struct doctor *d, const char *db, struct buf *why, stru
     if (d->as_own)
         d->conn = d->own;
     if (!d->conn && !db)
-        ctl_explain_missing(VERB, d->conf->database.conninfo, missing);
+        ctl_explain_missing(VERB, d->conf, missing);
     d->conn_why = missing->len > 0 ? buf_str(missing) : buf_str(why);
     ctl_wait_briefly(d->conn);
     ctl_wait_briefly(d->own);

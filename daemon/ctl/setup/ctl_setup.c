@@ -128,8 +128,10 @@ static int read_configuration(struct setup *s)
 static void ask_what_is_not_given(struct setup *s)
 {
     char host[64] = "mobeyed", preset[80];
-    if (!s->database && !s->fresh)
-        s->database = s->daemon.file_conninfo ? conninfo_value(s->daemon.file_conninfo, "dbname") : NULL;
+    char *complete = setup_complete_conninfo(s);
+    if (!s->database && !s->fresh && complete)
+        s->database = conninfo_value(complete, "dbname");
+    free(complete);
     if (!s->database)
         s->database = ask_text(s, "Name of the database", "mobeye");
     if (!s->instance && s->fresh) {

@@ -28,7 +28,7 @@ void password_server_find(struct password_server *ret, const PGconn *conn, const
         return;
     ret->sslmode = value_of(admin, "sslmode", "PGSSLMODE");
     ret->sslrootcert = value_of(admin, "sslrootcert", "PGSSLROOTCERT");
-    ret->sslmode_chosen = !ret->sslmode && !connect_is_local(admin);
+    ret->sslmode_chosen = !ret->sslmode && !connect_is_local_host(host);
     if (ret->sslmode_chosen)
         ret->sslmode = mem_strdup("verify-full");
 }

@@ -83,6 +83,9 @@ struct setup_file {
  * --replace or after confirmation; otherwise the new one is written next to it. */
 int setup_put(struct setup *s, const struct setup_file *file);
 
+/* What the daemon connects with, or will, as connect_complete() says it; NULL: nothing says. The caller frees it. */
+char *setup_complete_conninfo(const struct setup *s);
+
 /* Connects as the superuser; creates database and schema. */
 int setup_database(struct setup *s);
 

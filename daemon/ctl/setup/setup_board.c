@@ -72,6 +72,7 @@ static int run_board_unit(struct setup *s, unsigned long changes_before)
 static void print_what_is_left(struct setup *s)
 {
     struct conf_board *conf = load_board(BOARD_FILE);
+    char *complete = conf ? connect_complete(CONNECT_BOARD_USER, BOARD_FILE, conf->database.conninfo) : NULL;
     char *nobody =
         s->dry_run ? NULL : setup_query(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
     if (conf && conf->identity.fixed)
@@ -84,12 +85,13 @@ static void print_what_is_left(struct setup *s)
             "               /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
             "               /usr/share/doc/mobeyed/GUIDE.md.gz",
             conf->listen, conf->identity.header);
-    if (conf && !connect_is_local(conf->database.conninfo))
+    if (conf && !connect_is_local(complete))
         setup_left(s,
                    "let the unit reach the database: systemctl edit mobeye-board, [Service], IPAddressAllow=ADDRESS");
     if (nobody)
         setup_left(s, "register the people who may use the board: mobeyectl teams import, mobeyectl people import");
     setup_left(s, "mobeyectl doctor checks all of it");
+    free(complete);
     free(nobody);
     conf_board_free(&conf);
 }

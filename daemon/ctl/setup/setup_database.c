@@ -10,10 +10,10 @@
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
 
-/* What the daemon connects with, or will; NULL: nothing says. */
-static const char *daemon_conninfo(const struct setup *s)
+char *setup_complete_conninfo(const struct setup *s)
 {
-    return s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
+    const char *conninfo = s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
+    return conninfo ? connect_complete(s->daemon.user, s->daemon.file, conninfo) : NULL;
 }
 
 /* By default on the daemon's server: this machine may have several servers. */
@@ -22,9 +22,11 @@ static PGconn *connect_admin(const struct setup *s, const char *database)
     struct buf own = {0};
     if (s->admin)
         return connect_open(SETUP_VERB, s->admin, database);
-    bool known = daemon_conninfo(s) && connect_own(&own, daemon_conninfo(s));
+    char *complete = setup_complete_conninfo(s);
+    bool known = complete && connect_own(&own, complete);
     PGconn *conn = connect_open(SETUP_VERB, known ? own.data : "host=/run/postgresql user=postgres", database);
     buf_free(&own);
+    free(complete);
     return conn;
 }
 
@@ -106,12 +108,29 @@ static int refuse_server(const struct setup *s)
                     failed, cluster.version, cluster.port, geteuid() == 0 ? "" : "run this as root; ", cluster.port);
 }
 
+/* Whether the superuser's connection is that of the daemon's server; prints why it cannot be. */
+static bool finds_server(const struct setup *s)
+{
+    struct buf own = {0};
+    char *complete = setup_complete_conninfo(s);
+    bool local = s->admin || !complete || connect_is_local(complete);
+    bool known = s->admin || !complete || connect_own(&own, complete);
+    const char *from = s->daemon.conninfo ? "--conninfo" : s->daemon.file;
+    if (!local)
+        ctl_fail(SETUP_VERB, "the database of %s is on another machine (expected --admin with a superuser there)",
+                 from);
+    else if (!known)
+        ctl_fail(SETUP_VERB,
+                 "the service that %s names is not defined (correct it, or use --admin with a superuser there)", from);
+    buf_free(&own);
+    free(complete);
+    return local && known;
+}
+
 static int connect_server(struct setup *s)
 {
-    if (!s->admin && daemon_conninfo(s) && !connect_is_local(daemon_conninfo(s)))
-        return ctl_fail(SETUP_VERB,
-                        "the database of %s is on another machine (expected --admin with a superuser there)",
-                        s->daemon.conninfo ? "--conninfo" : s->daemon.file);
+    if (!finds_server(s))
+        return CTL_FAILED;
     s->conn = connect_admin(s, "postgres");
     if (PQstatus(s->conn) != CONNECTION_OK)
         return refuse_server(s);

@@ -27,7 +27,7 @@ start() {
     local before
     before=$(lines)
     # shellcheck disable=SC2046 # its words
-    setsid runuser -u mobeyed -- env $(environment mobeyed.service) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
+    setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
     says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
 # By default tail looks once a second whether the process has ended.
@@ -74,6 +74,7 @@ show)
     case " $* " in
     *' UnitFileState '*) echo enabled ;;
     *' ActiveState '*) [[ "$*" != *@* ]] && pid > /dev/null && echo active || echo inactive ;;
+    *' MainPID '*) [[ "$*" != *@* ]] && pid || echo 0 ;;
     esac
     ;;
 reload)
@@ -136,7 +137,7 @@ systemctl stop mobeye-board.service
 runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 << 'END'
 select format('alter role %I password null', rolname) from pg_roles where rolname in ('mobeye_ingest', 'mobeye_board') \gexec
 END
-rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/* "$HOME"/board.*
+rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment
 install -d -m 0750 -g mobeye-board /etc/mobeye-board
 install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
 install -d -m 0750 -g mobeyed /etc/mobeyed
