@@ -55,6 +55,24 @@ def test_what_a_reload_does_not_change_is_told(ready, key, change):
     ready.must("mobeyectl", "setup", "--yes")
 
 
+def test_the_file_of_a_unit_is_known_however_its_path_is_written(ready):
+    for path in "/etc//mobeyed/mobeyed.yaml", "mobeyed.yaml":
+        ready.must("touch", "/etc/mobeyed/mobeyed.yaml")
+        done = ready.must("bash", "-c", f"cd /etc/mobeyed && mobeyectl setup --yes --no-drill -c {path}")
+        assert does(done) == ["systemctl reload mobeyed.service"], done
+    ready.must("cp", "-p", "/etc/mobeyed/mobeyed.yaml", "/etc/elsewhere.yaml")
+    done = ready.must("mobeyectl", "setup", "--yes", "--no-drill", "-c", "/etc/elsewhere.yaml")
+    assert "left to do:    start the daemon of /etc/elsewhere.yaml, or have it reload: no unit uses this file\n" in done, done
+
+
+def test_a_unit_that_does_not_start_with_the_machine_is_told(ready):
+    """As an instance, which no package enables."""
+    enable = "left to do:    systemctl enable mobeyed.service, so that it starts with the machine\n"
+    assert enable not in ready.must("mobeyectl", "setup", "--yes", "--no-drill")
+    (ready.home / "disabled").touch()
+    assert enable in ready.must("mobeyectl", "setup", "--yes", "--no-drill")
+
+
 def test_without_root_it_says_so(machine):
     """The configuration is for root and the daemon's group."""
     refused = machine.run("mobeyectl", "setup", "--yes", user="nobody")
@@ -154,6 +172,15 @@ def test_apply_without_a_database_changes_nothing(ready):
     assert (ready.etc / "mobeyed.yaml").read_text() == before
     ready.must("mobeyectl", "apply", "--yes", "--no-replay", "/etc/new.yaml")
     assert "dbname=nowhere" in (ready.etc / "mobeyed.yaml").read_text()
+
+
+def test_apply_reloads_the_daemon_of_the_file(ready):
+    """Of an instance, which does not run here; also where its path is written in another way."""
+    ready.must("cp", "-p", "/etc/mobeyed/mobeyed.yaml", "/etc/mobeyed/north.yaml")
+    for path in "/etc/mobeyed/north.yaml", "/etc//mobeyed/north.yaml", "north.yaml":
+        done = ready.must("bash", "-c", f"cd /etc/mobeyed && mobeyectl apply --yes --no-replay -c {path} mobeyed.yaml")
+        assert "mobeyed@north.service is not running under systemd" in done, done
+    assert "mobeyed.service reloaded" in ready.must("bash", "-c", "cd /etc && mobeyectl apply --yes --undo -c mobeyed/north.yaml --unit mobeyed.service")
 
 
 def ask_board(machine, user, person):

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -113,16 +114,27 @@ static void restore_variables(struct variables *kept)
     }
 }
 
+/* Whether the file, of which this is the last slash, is in the directory, however its path is written. */
+static bool is_in(const char *directory, const char *file, const char *slash)
+{
+    char *path = slash ? strndup(file, (size_t)(slash - file) + 1) : mem_strdup(".");
+    struct stat st, st_wanted;
+    bool is = stat(path, &st) == 0 && stat(directory, &st_wanted) == 0 && st.st_dev == st_wanted.st_dev &&
+              st.st_ino == st_wanted.st_ino;
+    free(path);
+    return is;
+}
+
 bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_SIZE])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-";
     char directory[64];
-    size_t start = (size_t)snprintf(directory, sizeof(directory), "/etc/%s/", user);
-    snprintf(unit, CONNECT_UNIT_SIZE, "%s.service", user);
-    if (strncmp(file, directory, start) != 0)
-        return false;
-    const char *name = file + start;
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
     size_t len = strlen(name);
+    snprintf(directory, sizeof(directory), "/etc/%s", user);
+    snprintf(unit, CONNECT_UNIT_SIZE, "%s.service", user);
+    if (!is_in(directory, file, slash))
+        return false;
     if (len <= 5 || len >= 200 || name[strspn(name, letters)] || strcmp(name + len - 5, ".yaml") != 0)
         return false;
     if (len - 5 != strlen(user) || strncmp(name, user, len - 5) != 0)

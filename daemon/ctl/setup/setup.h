@@ -124,8 +124,8 @@ int setup_timezone(struct setup *s);
 /* When the file was last changed or replaced, by the wall clock in seconds; 0: it does not exist, or path is NULL. */
 double setup_changed_at(const char *path);
 
-/* Has systemd start the daemon, or reload it if it has not read the present files. Does nothing if systemd does not run
- * or no unit uses the file. */
+/* Has systemd start the daemon, or reload it if it has not read the present files; prints what of that is left to the
+ * administrator. Does nothing without root, or if systemd does not run. */
 int setup_daemon(struct setup *s);
 
 /* Sends a drill alert and waits until it is stored in the database. */

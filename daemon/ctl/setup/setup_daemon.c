@@ -15,13 +15,6 @@
 
 enum { PATIENCE_S = 15 };
 
-/* The unit that uses this file. false: none does, systemd does not run, or we are not root. */
-static bool unit_of(const char *file, char unit[CONNECT_UNIT_SIZE])
-{
-    return access("/run/systemd/system", F_OK) == 0 && geteuid() == 0 &&
-           connect_unit_of(CONNECT_DAEMON_USER, file, unit);
-}
-
 double setup_changed_at(const char *path)
 {
     struct stat st;
@@ -89,11 +82,8 @@ static int bring_up_to_date(struct setup *s, const struct conf *conf, const char
     return ctl_daemon(conf) == 0 ? fail_restart(unit, "journal.directory") : CTL_OK;
 }
 
-int setup_daemon(struct setup *s)
+static int start_or_reload(struct setup *s, const char *unit)
 {
-    char unit[CONNECT_UNIT_SIZE];
-    if (!unit_of(s->daemon.file, unit))
-        return CTL_OK;
     if (s->dry_run && s->changes > 0) /* the file may not exist yet */
         return call_systemctl(s, is_active(unit) ? "reload" : "restart", unit);
     struct conf *conf = ctl_load(s->daemon.file);
@@ -101,5 +91,22 @@ int setup_daemon(struct setup *s)
     if (conf)
         status = is_active(unit) ? bring_up_to_date(s, conf, unit) : call_systemctl(s, "restart", unit);
     conf_free(&conf);
+    return status;
+}
+
+int setup_daemon(struct setup *s)
+{
+    char unit[CONNECT_UNIT_SIZE];
+    if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
+        return CTL_OK;
+    if (!connect_unit_of(CONNECT_DAEMON_USER, s->daemon.file, unit)) {
+        setup_left(s, "start the daemon of %s, or have it reload: no unit uses this file", s->daemon.file);
+        return CTL_OK;
+    }
+    int status = start_or_reload(s, unit);
+    char *state = ctl_unit_property(unit, "UnitFileState");
+    if (state && strcmp(state, "disabled") == 0)
+        setup_left(s, "systemctl enable %s, so that it starts with the machine", unit);
+    free(state);
     return status;
 }

@@ -68,11 +68,11 @@ start) start ;;
 stop) stop ;;
 restart) stop; start ;;
 status) pid ;;
-is-active) pid > /dev/null ;;
+is-active) [[ "$*" != *@* ]] && pid > /dev/null ;;
 # An instance is enabled and never runs.
 show)
     case " $* " in
-    *' UnitFileState '*) echo enabled ;;
+    *' UnitFileState '*) [[ -e $HOME/disabled ]] && echo disabled || echo enabled ;;
     *' ActiveState '*) [[ "$*" != *@* ]] && pid > /dev/null && echo active || echo inactive ;;
     *' MainPID '*) [[ "$*" != *@* ]] && pid || echo 0 ;;
     esac
@@ -137,7 +137,7 @@ systemctl stop mobeye-board.service
 runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 << 'END'
 select format('alter role %I password null', rolname) from pg_roles where rolname in ('mobeye_ingest', 'mobeye_board') \gexec
 END
-rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment
+rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment "$HOME"/disabled
 install -d -m 0750 -g mobeye-board /etc/mobeye-board
 install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
 install -d -m 0750 -g mobeyed /etc/mobeyed
