@@ -314,14 +314,38 @@ def systemd(tmp_path, daemons, database, monkeypatch):
 
 
 def test_what_requires_a_restart_is_told_without_metrics_too(systemd, tmp_path):
-    """The file on the disk names an address at which nobody answers."""
-    new, text = tmp_path / "new.yaml", systemd.file.read_text()
-    new.write_text(text)
-    systemd.file.write_text(text.replace(f":{systemd.conf.port}", f":{free_port()}"))
+    """Both files name addresses at which nobody answers, so that nobody knows whether the new one was refused."""
+    new, text, here = tmp_path / "new.yaml", systemd.file.read_text(), f":{systemd.conf.port}"
+    new.write_text(text.replace(here, f":{free_port()}"))
+    installed = free_port()
+    systemd.file.write_text(text.replace(here, f":{installed}"))
     done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
-    assert done.returncode == 0 and "its metrics cannot be read" in done.stderr, done.stderr
+    assert done.returncode == 1 and f"no answer from 127.0.0.1:{installed}" in done.stderr, done.stderr
     assert "http.listen: change requires a restart" in done.stderr
     assert "systemctl restart mobeyed.service is required" in done.stderr
+
+
+def test_an_installed_file_that_is_not_valid_does_not_hide_a_refusal(systemd, tmp_path):
+    """The address of the daemon is then that of the new one."""
+    new, text = tmp_path / "new.yaml", systemd.file.read_text()
+    systemd.file.write_text(text + "nonsense: 1\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = systemd.conf.endpoint("second", bind=f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+        new.write_text(systemd.conf.set(endpoints=[systemd.conf.endpoint("door"), second]).text())
+        refused = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
+    assert refused.returncode == 1 and "mobeyed.service refused the file" in refused.stderr, refused.stderr
+    assert systemd.file.read_text() == text + "nonsense: 1\n"
+    done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
+    assert done.returncode == 0 and "mobeyed.service reloaded" in done.stderr, done.stderr
+    assert "whether systemctl restart mobeyed.service is required is not known" in done.stderr
+
+
+def test_a_link_stays_one(systemd, tmp_path):
+    link, new = tmp_path / "link.yaml", tmp_path / "new.yaml"
+    link.symlink_to(systemd.file)
+    new.write_text(systemd.file.read_text() + "# new\n")
+    assert mobeyectl("apply", "-c", link, "--yes", "--no-replay", new).returncode == 0
+    assert link.is_symlink() and systemd.file.read_text() == new.read_text()
 
 
 @pytest.mark.parametrize("check_fails", [False, True])

@@ -1,6 +1,7 @@
 /* mobeyectl apply: installs a new configuration. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "conf/load.h"
+#include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/rule_team.h"
+#include "ctl/lib/scrape.h"
 #include "ctl/rules/reload_unit.h"
 #include "ctl/rules/replay.h"
 #include "flow/check_external.h"
@@ -33,7 +36,8 @@ static const char help[] =
     "      --undo         restore the previous configuration\n"
     "      --no-replay    skip the replay, for example while the database is down\n"
     "      --yes          do not ask for confirmation\n"
-    "      --unit NAME    systemd unit to reload (default: mobeyed.service); none: do not reload\n"
+    "      --unit NAME    systemd unit to reload (default: the one that uses the file to replace, otherwise\n"
+    "                     mobeyed.service); none: do not reload\n"
     "  -c, --config FILE  configuration file to replace (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides that of the new file\n"
     "  -h, --help         print this help\n\n"
@@ -45,9 +49,10 @@ struct apply_request {
     struct ctl_call call;
     const char *target, *unit, *file;
     bool undo, no_replay;
-    char *previous;  /* target.previous */
-    char *listen;    /* address of the daemon's metrics; NULL: unknown */
-    struct buf left; /* what a reload does not change, a line each */
+    char *previous;     /* target.previous */
+    char *listen;       /* address of the daemon's metrics; NULL: unknown */
+    struct buf left;    /* what a reload does not change, a line each */
+    bool left_is_known; /* target could be read */
 };
 
 static char *with_suffix(const char *file, const char *suffix)
@@ -108,9 +113,12 @@ static void take_after(int fd, const char *model)
         fprintf(stderr, "mobeyectl " VERB ": %s: cannot keep its owner: %s\n", model, strerror(errno));
 }
 
-/* Replaces the file atomically. It is in place also if only its directory cannot be synced, which is a warning. */
+/* Replaces the file, or the one that the link points to, atomically. It is in place also if only its directory cannot
+ * be synced, which is a warning. */
 static int put_in_place(const struct apply_request *request, const struct buf *text, const char *place)
 {
+    char *linked = realpath(place, NULL);
+    place = linked ? linked : place;
     char *beside = with_suffix(place, ".XXXXXX");
     int fd = mkostemp(beside, O_CLOEXEC);
     bool good = fd >= 0 && file_write(fd, buf_str(text)) == 0;
@@ -126,6 +134,7 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
     if (fd >= 0)
         close(fd);
     free(beside);
+    free(linked);
     return rc;
 }
 
@@ -151,6 +160,16 @@ static int put_back(const struct apply_request *request, const struct former_fil
     return ctl_fail(VERB, "%s: %s", former->path, strerror(errno));
 }
 
+static void tell_restart(const struct apply_request *request)
+{
+    if (!request->left_is_known)
+        fprintf(stderr, "the earlier file is not valid: whether systemctl restart %s is required is not known\n",
+                request->unit);
+    else if (request->left.len > 0)
+        fprintf(stderr, "%.*ssystemctl restart %s is required\n", (int)request->left.len, request->left.data,
+                request->unit);
+}
+
 /* Does not leave a file that the daemon refuses, with which it would not start again. */
 static int reload_or_put_back(const struct apply_request *request, const struct former_file *target,
                               const struct former_file *previous)
@@ -158,9 +177,11 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     enum reload_result result = reload_unit(request->unit, request->listen, false);
     if (result == RELOAD_APPLIED)
         fprintf(stderr, "%s reloaded\n", request->unit);
-    if ((result == RELOAD_APPLIED || result == RELOAD_UNSEEN) && request->left.len > 0)
-        fprintf(stderr, "%.*ssystemctl restart %s is required\n", (int)request->left.len, request->left.data,
-                request->unit);
+    if (result == RELOAD_APPLIED || result == RELOAD_UNSEEN)
+        tell_restart(request);
+    if (result == RELOAD_UNSEEN && request->listen)
+        return ctl_fail(VERB, "%s is installed; journalctl -u %s shows whether the daemon has refused it",
+                        request->target, request->unit);
     if (result != RELOAD_REFUSED)
         return CTL_OK;
     int rc = put_back(request, target);
@@ -206,12 +227,21 @@ static struct conf *load_as_daemon(const char *file)
     return conf;
 }
 
+/* Where the daemon answers; otherwise the first address that a file has. */
+static char *find_listen(const struct conf *running, const struct conf *conf)
+{
+    const char *old = running ? running->http_listen : NULL, *new = conf ? conf->http_listen : NULL;
+    bool by_new = new && (!old || (isnan(scrape_applied_at(old, NULL)) && !isnan(scrape_applied_at(new, NULL))));
+    return mem_strdup(by_new ? new : old);
+}
+
 /* What a reload does not change of the running daemon, such as its http.listen. */
 static void compare(struct apply_request *request, const struct conf *conf)
 {
     struct buf report = {0};
     struct conf *running = conf_load(request->target, &report);
-    request->listen = running ? mem_strdup(running->http_listen) : NULL;
+    request->listen = find_listen(running, conf);
+    request->left_is_known = running || access(request->target, F_OK) != 0;
     if (running && conf)
         conf_needs_restart(running, conf, &request->left);
     conf_free(&running);
@@ -242,7 +272,8 @@ static const struct ctl_verb verb = {VERB, .takes = "config db yes", .argument =
 
 int ctl_apply(int argc, char **argv)
 {
-    struct apply_request request = {.unit = "mobeyed.service"};
+    char unit[CONNECT_UNIT_SIZE];
+    struct apply_request request = {0};
     const struct ctl_option options[] = {{"undo", .flag = &request.undo},
                                          {"no-replay", .flag = &request.no_replay},
                                          {"unit", .text = &request.unit},
@@ -254,6 +285,9 @@ int ctl_apply(int argc, char **argv)
     if ((request.file != NULL) == request.undo)
         return ctl_usage(VERB, "expected either one FILE or --undo");
     request.target = request.call.file ? request.call.file : CTL_DEFAULT_FILE;
+    connect_unit_of(CONNECT_DAEMON_USER, request.target, unit);
+    if (!request.unit)
+        request.unit = unit;
     request.previous = with_suffix(request.target, ".previous");
     status = apply_file(&request);
     free(request.previous);

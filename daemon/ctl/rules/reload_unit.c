@@ -42,7 +42,8 @@ enum reload_result reload_unit(const char *unit, const char *listen, bool again)
     if (ctl_systemctl(reload) != 0)
         return RELOAD_REFUSED;
     if (isnan(before)) {
-        fprintf(stderr, "%s was told to reload; its metrics cannot be read, so only its log shows the result\n", unit);
+        fprintf(stderr, "%s was told to reload; %s%s, so only its log shows the result\n", unit,
+                listen ? "no answer from " : "http.listen is not set", listen ? listen : "");
         return RELOAD_UNSEEN;
     }
     return wait_applied(listen, before, refused_earlier || again) ? RELOAD_APPLIED : RELOAD_REFUSED;
