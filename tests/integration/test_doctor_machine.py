@@ -28,7 +28,8 @@ MOVED = "s/127.0.0.1:9464/127.0.0.1:9469/; s|/var/lib/mobeyed/journal|/var/lib/m
 
 def test_an_instance_that_does_not_run_is_a_problem_though_another_runs(ready):
     ready.must("bash", "-c", f"sed '{MOVED}' /etc/mobeyed/mobeyed.yaml > /etc/mobeyed/north.yaml && chgrp mobeyed /etc/mobeyed/north.yaml")
-    assert any("the daemon is not running" in line for line in problems(ready, "-c", "/etc/mobeyed/north.yaml"))
+    assert ("PROBLEM  daemon       the daemon is not running: systemctl status mobeyed@north; journalctl -u mobeyed@north -n 20"
+            in problems(ready, "-c", "/etc/mobeyed/north.yaml"))
 
 
 def test_a_daemon_that_runs_with_neither_address_nor_journal_of_the_file_is_a_problem(ready):
@@ -81,6 +82,19 @@ def test_the_daemon_names_the_owner_of_a_lock_file_that_it_cannot_open(ready):
     ready.must("chown", "root:root", f"{JOURNAL}/lock")
     done = ready.run("mobeyed", user="mobeyed")
     assert done.returncode == 1 and "cannot open the lock file: Permission denied (must belong to the user that runs the daemon)" in done.stdout
+
+
+def test_a_daemon_that_does_not_reach_the_database_is_a_problem(ready):
+    """Though the file is right by now, and no alert waits yet."""
+    ready.must("sed", "-i", "s/port=5432/port=5433/", "/etc/mobeyed/mobeyed.yaml")
+    ready.must("systemctl", "restart")
+    ready.must("sed", "-i", "s/port=5433/port=5432/", "/etc/mobeyed/mobeyed.yaml")
+    wait_until(lambda: problems(ready) != [], "it has been away for some seconds")
+    (told,) = problems(ready)
+    assert re.search(r"backlog +the daemon has had no session on the database for \d+ s, to which this program can connect: "
+                     "systemctl reload mobeyed has it read its file again; journalctl -u mobeyed -p warning gives the reason", told)
+    ready.must("systemctl", "reload")
+    wait_until(lambda: problems(ready) == [], "it has a session again")
 
 
 def test_a_reload_that_was_refused_is_a_problem(ready):

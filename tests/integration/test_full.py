@@ -1,5 +1,6 @@
 """A full journal: RETRY, no ACK, the daemon stays up, and acceptance resumes by itself."""
 import json
+import re
 
 import zmq
 
@@ -36,6 +37,8 @@ def test_a_full_journal_answers_retry_and_is_freed_by_the_database(cluster, data
                                             " alerts not yet in the database\n")
     told = mobeyectl("status", "-c", daemon.file).stdout
     assert "NOT READY, senders get RETRY: the journal is full: journal.max_size reached by alerts not yet in the database\n" in told
+    told = mobeyectl("doctor", "-c", daemon.file).stdout
+    assert re.search("^PROBLEM +daemon +it does not accept alerts: the journal is full: .*: journalctl -u mobeyed -p warning", told, re.M), told
     assert daemon.get("/healthz")[0] == 200
     cluster.start()
     wait_until(lambda: daemon.get("/readyz") == (200, "ok\n"), "ready without anybody sending")

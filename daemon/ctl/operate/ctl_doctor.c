@@ -62,6 +62,15 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
     free(text);
 }
 
+const char *doctor_advise(struct doctor *d, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(d->advice, sizeof(d->advice), fmt, args);
+    va_end(args);
+    return d->advice;
+}
+
 void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations)
 {
     if (!conn)
@@ -134,6 +143,8 @@ int ctl_doctor(int argc, char **argv)
         return CTL_FAILED;
     }
     d.conf = conf;
+    connect_unit_of(CONNECT_DAEMON_USER, conf->file, d.unit);
+    *strstr(d.unit, ".service") = '\0';
     d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
     d.answers = conf->http_listen && scrape_fetch(conf->http_listen, &d.metrics, &err) == 0;

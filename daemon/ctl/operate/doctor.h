@@ -11,6 +11,7 @@
 #include <libpq-fe.h>
 
 #include "conf/conf.h"
+#include "ctl/lib/connect.h"
 #include "ctl/lib/scrape.h"
 
 enum doctor_level {
@@ -20,9 +21,10 @@ enum doctor_level {
 };
 
 struct doctor {
-    const char *file;         /* as given; NULL: the default file */
-    const char *frigate_file; /* the configuration of mobeye-frigate; need not exist */
-    const char *board_file;   /* the same of mobeye-board */
+    const char *file;             /* as given; NULL: the default file */
+    char unit[CONNECT_UNIT_SIZE]; /* of the file, otherwise mobeyed; without .service */
+    const char *frigate_file;     /* the configuration of mobeye-frigate; need not exist */
+    const char *board_file;       /* the same of mobeye-board */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
     PGconn *conn;         /* as the daemon, or as_own; NULL: cannot connect, for the reason conn_why */
@@ -33,13 +35,17 @@ struct doctor {
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
     struct scrape metrics;
     bool json;
-    char closed_directory[PATH_MAX];      /* the last one that the daemon's user was said to be unable to enter */
-    unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
+    char advice[2 * CONNECT_UNIT_SIZE + 256]; /* the last one of doctor_advise() */
+    char closed_directory[PATH_MAX];          /* the last one that the daemon's user was said to be unable to enter */
+    unsigned printed[DOCTOR_PROBLEM + 1];     /* number of diagnostics of each level */
 };
 
 /* Prints one diagnostic. advice: what to do, NULL for DOCTOR_OK. */
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* Formats an advice, which the next call overwrites. */
+const char *doctor_advise(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Says that a check was left out: conn is NULL, or its role may not read the relations (words of the message). */
 void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -350,6 +351,15 @@ static bool say_port(struct doctor *d, const char *what, const struct address *a
     return false;
 }
 
+/* For how long the daemon has had no session on the database; 0: it has one. */
+static double disconnected_s(const struct doctor *d)
+{
+    double since_s = scrape_value(&d->metrics, "database_changed_timestamp_seconds", NULL);
+    if (scrape_value(&d->metrics, "database_up", NULL) == 1)
+        return 0;
+    return (double)time(NULL) - (since_s > 0 ? since_s : scrape_value(&d->metrics, "start_timestamp_seconds", NULL));
+}
+
 /* What the daemon says of itself: it may be unable to store for reasons that nothing else here shows. */
 void doctor_backlog(struct doctor *d)
 {
@@ -357,12 +367,21 @@ void doctor_backlog(struct doctor *d)
         return;
     double waiting = scrape_value(&d->metrics, "journal_pending", NULL),
            lag_s = scrape_value(&d->metrics, "commit_lag_seconds", NULL);
-    bool up = scrape_value(&d->metrics, "database_up", NULL) == 1;
+    double down_s = disconnected_s(d);
+    bool up = down_s == 0;
     if (waiting > 0 && lag_s > (up ? 60 : 5))
         doctor_say(d, DOCTOR_PROBLEM, "backlog",
                    "see its log, and in pg_stat_activity whether a session holds a lock for which it waits",
                    "%.0f alert%s waiting in the journal of the daemon, the oldest for %.0f s%s", waiting,
                    waiting == 1 ? " is" : "s are", lag_s, up ? "" : "; it has no session on the database");
+    else if (down_s > 5 && d->conn)
+        doctor_say(
+            d, DOCTOR_PROBLEM, "backlog",
+            doctor_advise(d,
+                          "systemctl reload %s has it read its file again; journalctl -u %s -p warning gives the "
+                          "reason",
+                          d->unit, d->unit),
+            "the daemon has had no session on the database for %.0f s, to which this program can connect", down_s);
     else
         doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
 }
@@ -423,7 +442,7 @@ static void say_networks(struct doctor *d, const char *allowed)
             char *copy = mem_strdup(allowed);
             if (copy && !unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
-                           "systemctl edit " CONNECT_DAEMON_USER ", and add it to IPAddressAllow= in [Service]",
+                           doctor_advise(d, "systemctl edit %s, and add it to IPAddressAllow= in [Service]", d->unit),
                            "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",
                            d->conf->endpoints[i].name, j + 1);
             free(copy);
@@ -432,10 +451,8 @@ static void say_networks(struct doctor *d, const char *allowed)
 
 void doctor_unit(struct doctor *d)
 {
-    char unit[CONNECT_UNIT_SIZE];
     unsigned problems = d->printed[DOCTOR_PROBLEM];
-    connect_unit_of(CONNECT_DAEMON_USER, d->conf->file, unit);
-    char *allowed = ctl_unit_property(unit, "IPAddressAllow"), *denied = ctl_unit_property(unit, "IPAddressDeny");
+    char *allowed = ctl_unit_property(d->unit, "IPAddressAllow"), *denied = ctl_unit_property(d->unit, "IPAddressDeny");
     if (allowed && denied && *denied)
         say_networks(d, allowed);
     if (!allowed || !denied)
