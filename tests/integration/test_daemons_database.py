@@ -33,6 +33,15 @@ def test_the_unit_or_a_service_may_name_it(ready, conninfo, service, environment
     assert "the database mobeye exists" in ready.must("mobeyectl", "setup", "--yes", env=elsewhere)
 
 
+def test_the_environment_is_that_of_the_process(ready):
+    """systemctl shows nothing of an EnvironmentFile=, nor what a change of the unit will be after a restart."""
+    (ready.home / "EnvironmentFile.environment").write_text("PGDATABASE=mobeye PGHOST=127.0.0.1\n")
+    connects_with(ready, f"user=mobeye_ingest {PASSFILE}")
+    (ready.home / "mobeyed.service.environment").write_text("PGDATABASE=other\n")
+    assert "drill" in ready.must("mobeyectl", "devices", "unknown")
+    ready.must("mobeyectl", "doctor")
+
+
 def test_without_a_name_it_is_that_of_the_role(ready):
     """As to libpq; not that of root, who would find the database postgres."""
     connects_with(ready, f"host=127.0.0.1 user=mobeye_ingest {PASSFILE}")

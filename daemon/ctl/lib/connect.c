@@ -1,5 +1,6 @@
 #include "ctl/lib/connect.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "store/conninfo.h"
@@ -22,7 +24,7 @@
  * people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
-enum { GROUPS_MAX = 256, VARIABLES_MAX = 128 };
+enum { GROUPS_MAX = 256, VARIABLES_MAX = 128, ENVIRONMENT_MAX = 1 << 22 };
 
 /* The credentials of root, to be restored. */
 struct root {
@@ -142,9 +144,31 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
     return true;
 }
 
-/* Sets the variables of libpq that the unit has. */
+/* false: it does not run, or its environment is not ours to read. */
+static bool take_variables_of_process(const char *pid)
+{
+    char path[64];
+    struct buf environment = {0};
+    snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool taken = fd >= 0 && file_read(fd, ENVIRONMENT_MAX, &environment) == 0;
+    buf_append(&environment, "", 1);
+    for (size_t at = 0; taken && at < environment.len; at += strlen(environment.data + at) + 1)
+        set_variable(environment.data + at);
+    if (fd >= 0)
+        close(fd);
+    buf_free(&environment);
+    return taken;
+}
+
+/* Sets the variables of libpq that the unit's process has, or would have by the unit alone. */
 static void take_variables_of_unit(const char *unit)
 {
+    char *pid = ctl_unit_property(unit, "MainPID");
+    bool taken = pid && take_variables_of_process(pid);
+    free(pid);
+    if (taken)
+        return;
     char *value = ctl_unit_property(unit, "Environment"), *state = NULL;
     for (char *word = value ? strtok_r(value, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state))
         set_variable(word);

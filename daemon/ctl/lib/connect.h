@@ -42,8 +42,9 @@ enum connect_refusal {
  * changes. */
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
-/* The conninfo as the user's program with this file completes it, by the variables of its unit and by a service file.
- * Whoever asks for the server or the database of the program takes them from this. The caller frees it. */
+/* The conninfo as the user's program with this file completes it, by the environment of its process, or where it does
+ * not run, that in its unit, and by a service file. Whoever asks for the server or the database of the program takes
+ * them from this. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,

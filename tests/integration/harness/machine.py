@@ -27,7 +27,7 @@ start() {
     local before
     before=$(lines)
     # shellcheck disable=SC2046 # its words
-    setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
+    setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) $(environment EnvironmentFile) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
     says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
 # By default tail looks once a second whether the process has ended.
