@@ -50,11 +50,16 @@ int text_check_device(const char *text, int64_t min, int64_t max, struct err *er
     return 0;
 }
 
+/* With or without %25ZONE, the interface of a link-local address. */
 static bool is_ipv6(const char *text, const char *end)
 {
     char host[INET6_ADDRSTRLEN];
     struct in6_addr address;
     size_t len = (size_t)(end - text);
+    const char *zone = memmem(text, len, "%25", 3);
+    if (zone && zone + 3 == end)
+        return false;
+    len = zone ? (size_t)(zone - text) : len;
     return len < sizeof(host) && snprintf(host, sizeof(host), "%.*s", (int)len, text) > 0 &&
            inet_pton(AF_INET6, host, &address) == 1;
 }
