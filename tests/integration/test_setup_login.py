@@ -107,6 +107,35 @@ def test_a_passfile_of_root_is_given_to_the_daemon(ready_machine):
     assert machine.must("stat", "-c", "%a %U", "/etc/mobeyed/pgpass") == "600 mobeyed\n"
 
 
+@pytest.mark.parametrize("option, told", [
+    ("sslrootcert=ca.crt", "sslrootcert=ca.crt is relative (expected an absolute path)"),
+    ("passfile=pgpass", "passfile=pgpass is relative (expected an absolute path)"),
+    ("sslrootcert=/root/ca.crt", "the unit hides sslrootcert=/root/ca.crt from the daemon (expected a file outside of /home, /root, /tmp and /var/tmp)"),
+])
+def test_a_file_that_the_unit_does_not_have_is_refused(ready_machine, option, told):
+    """setup sees it, and the service would not."""
+    machine = ready_machine
+    machine.must("bash", "-c", "cp /etc/mobeyed/pgpass /root/pgpass; touch /root/ca.crt")
+    conninfo = f"host=127.0.0.1 port=5432 dbname=mobeye user=mobeye_ingest passfile=/etc/mobeyed/pgpass {option}"
+    before = (machine.etc / "mobeyed.yaml").read_text()
+    refused = machine.run("bash", "-c", f"cd /root && mobeyectl setup --yes --no-drill --replace --conninfo '{conninfo}'")
+    assert refused.returncode == 1 and told in refused.stdout, refused.stdout
+    assert (machine.etc / "mobeyed.yaml").read_text() == before
+    assert does(machine.must("mobeyectl", "setup", "--yes", "--no-drill")) == []
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_directory_that_is_closed_to_the_daemon_is_named(ready_machine, dry):
+    """The password is right and the daemon is connected with it: neither to be replaced nor to be stopped."""
+    machine = ready_machine
+    before = machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'")
+    machine.must("chgrp", "root", "/etc/mobeyed")
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", *dry)
+    assert refused.returncode == 1 and not does(refused.stdout), refused.stdout
+    assert "the user mobeyed cannot open /etc/mobeyed/pgpass: Permission denied (mobeyectl doctor names what is closed" in refused.stdout
+    assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
+
+
 def test_a_dry_run_says_what_a_run_would_need(server, place, name):
     ready(server, place, name)
     write_conninfo(place, conninfo_of(place) + " application_name=hand")

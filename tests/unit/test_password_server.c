@@ -1,8 +1,11 @@
 /* How programs connect to the server of the superuser who sets them up. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/setup/password_server.h"
 
@@ -58,6 +61,23 @@ Test(password_server, the_environment_counts_where_the_conninfo_says_nothing)
     cr_expect(!server.sslmode_chosen);
     password_server_free(&server);
     PQfinish(conn);
+}
+
+/* The daemon runs in another directory. */
+Test(password_server, a_relative_certificate_becomes_absolute)
+{
+    char directory[] = "/tmp/certificate.XXXXXX", expected[64];
+    cr_assert(mkdtemp(directory) && chdir(directory) == 0);
+    close(open("ca.crt", O_WRONLY | O_CREAT, 0600));
+    snprintf(expected, sizeof(expected), "%s/ca.crt", directory);
+    struct password_server server;
+    PGconn *conn = PQconnectStart("host=127.0.0.1 port=1 sslrootcert=ca.crt");
+    password_server_find(&server, conn, "host=127.0.0.1 port=1 sslrootcert=ca.crt");
+    cr_expect_str_eq(server.sslrootcert, expected);
+    password_server_free(&server);
+    PQfinish(conn);
+    unlink("ca.crt");
+    rmdir(directory);
 }
 
 Test(password_server, knows_the_conninfo_that_it_wrote)

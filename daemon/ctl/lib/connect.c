@@ -1,5 +1,6 @@
 #include "ctl/lib/connect.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -296,6 +297,18 @@ PGconn *connect_as_user(const char *user, const char *file, const char *verb, co
     PGconn *conn = open_as(NULL, verb, conninfo, NULL);
     be_oneself(&acting);
     return conn;
+}
+
+int connect_try_file(const char *user, const char *path)
+{
+    struct root root;
+    bool became = become(user, &root);
+    int fd = open(path, O_RDONLY | O_CLOEXEC), why = fd < 0 ? errno : 0;
+    if (became)
+        be_root_again(&root);
+    if (fd >= 0)
+        close(fd);
+    return why;
 }
 
 enum connect_refusal connect_refusal(const char *user, PGconn *conn)

@@ -32,6 +32,9 @@ PGconn *connect_as_daemon(const char *file, const char *verb, const char *connin
 /* The same as a program that another system user runs. */
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo);
 
+/* Opens the file for reading as the user, if we are root and there is one. 0, or errno. */
+int connect_try_file(const char *user, const char *path);
+
 enum connect_refusal {
     CONNECT_REFUSED,        /* for another reason, or by no server */
     CONNECT_LACKS_PASSWORD, /* the server does not accept the role without a password, or with this one */

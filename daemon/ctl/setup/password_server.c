@@ -28,6 +28,11 @@ void password_server_find(struct password_server *ret, const PGconn *conn, const
         return;
     ret->sslmode = value_of(admin, "sslmode", "PGSSLMODE");
     ret->sslrootcert = value_of(admin, "sslrootcert", "PGSSLROOTCERT");
+    char *absolute = ret->sslrootcert ? realpath(ret->sslrootcert, NULL) : NULL;
+    if (absolute) { /* otherwise it is "system", or libpq says what is wrong */
+        free(ret->sslrootcert);
+        ret->sslrootcert = absolute;
+    }
     ret->sslmode_chosen = !ret->sslmode && !connect_is_local_host(host);
     if (ret->sslmode_chosen)
         ret->sslmode = mem_strdup("verify-full");

@@ -206,12 +206,25 @@ static bool correct_owner(struct setup *s, const struct setup_program *program, 
     return can;
 }
 
+/* Whether the program can open its passfile; prints why not. No other password would help then. */
+static bool can_open(const struct setup_program *program, const struct login_password *login)
+{
+    int why = connect_try_file(program->user, login->passfile);
+    if (why != 0)
+        ctl_fail(SETUP_VERB,
+                 "the user %s cannot open %s: %s (mobeyectl doctor names what is closed, and how to open it)",
+                 program->user, login->passfile, strerror(why));
+    return why == 0;
+}
+
 /* The password of the file where there is one, else a new one. */
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
 {
     if (old && correct_owner(s, program, login, old))
         return CTL_OK;
+    if (old && !can_open(program, login))
+        return CTL_FAILED;
     if (is_used(s, program, login))
         return CTL_FAILED;
     int status = s->dry_run ? CTL_OK : set_password(s, program, login, old);
@@ -260,8 +273,39 @@ static void keep_working(const struct setup *s, struct setup_program *program, b
     }
 }
 
+/* Whether the unit, in which ProtectHome= and PrivateTmp= are set, lacks the file. */
+static bool is_hidden(const struct setup_program *program, const char *path)
+{
+    static const char *const hidden[] = {"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"};
+    char unit[CONNECT_UNIT_SIZE];
+    bool is = false;
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        is |= strncmp(path, hidden[i], strlen(hidden[i])) == 0;
+    return is && connect_unit_of(program->user, program->file, unit);
+}
+
+/* Whether the program, run by its unit, has the files that the conninfo names; prints why not. */
+static bool has_files(const struct setup_program *program, const char *conninfo)
+{
+    static const char *const keywords[] = {"passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl"};
+    bool has = true;
+    for (size_t i = 0; has && i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        char *path = conninfo_value(conninfo, keywords[i]);
+        if (path && *path && *path != '/' && strcmp(path, "system") != 0)
+            has = ctl_fail(SETUP_VERB, "%s=%s is relative (expected an absolute path)", keywords[i], path) == CTL_OK;
+        else if (path && is_hidden(program, path))
+            has = ctl_fail(SETUP_VERB,
+                           "the unit hides %s=%s from %s (expected a file outside of /home, /root, /tmp and /var/tmp)",
+                           keywords[i], path, program->name) == CTL_OK;
+        free(path);
+    }
+    return has;
+}
+
 int setup_login(struct setup *s, struct setup_program *program)
 {
+    if (program->conninfo && !has_files(program, program->conninfo))
+        return CTL_FAILED;
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
     enum connect_refusal kind = CONNECT_REFUSED;
     char *why = conninfo ? refusal(s, program, conninfo, &kind) : NULL;
@@ -274,7 +318,7 @@ int setup_login(struct setup *s, struct setup_program *program)
         struct login_password login;
         find_password(s, program, &login);
         program->conninfo = conninfo_of(s, program, &login);
-        status = set_up_password(s, program, &login, why);
+        status = has_files(program, program->conninfo) ? set_up_password(s, program, &login, why) : CTL_FAILED;
         if (status == CTL_OK)
             keep_working(s, program, kind == CONNECT_LACKS_PASSWORD && names_passfile(program, &login));
         password_server_free(&login.server);
