@@ -136,6 +136,20 @@ def test_a_directory_that_is_closed_to_the_daemon_is_named(ready_machine, dry):
     assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
 
 
+def test_a_credential_is_not_missed_while_the_unit_is_stopped(ready_machine):
+    """Only the unit has it, while it runs: setup starts it, and gives nobody another password."""
+    machine = ready_machine
+    before = machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'")
+    machine.must("sed", "-i", "s|passfile=[^ \"]*|passfile=/run/credentials/mobeyed.service/pgpass|", "/etc/mobeyed/mobeyed.yaml")
+    text = (machine.etc / "mobeyed.yaml").read_text()
+    machine.must("mv", "/etc/mobeyed/pgpass", "/etc/mobeyed/elsewhere")
+    machine.must("systemctl", "stop")
+    done = machine.must("mobeyectl", "setup", "--yes", "--no-drill")
+    assert "the password of the daemon is a credential of its unit, which does not run: not checked" in done, done
+    assert does(done) == ["systemctl restart mobeyed.service"] and (machine.etc / "mobeyed.yaml").read_text() == text
+    assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
+
+
 def test_a_dry_run_says_what_a_run_would_need(server, place, name):
     ready(server, place, name)
     write_conninfo(place, conninfo_of(place) + " application_name=hand")

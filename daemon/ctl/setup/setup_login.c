@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -302,12 +303,25 @@ static bool has_files(const struct setup_program *program, const char *conninfo)
     return has;
 }
 
+/* Whether the password is a credential, which systemd removes when the unit stops. */
+static bool is_with_stopped_unit(const char *conninfo)
+{
+    char *passfile = conninfo_value(conninfo, "passfile");
+    bool is = passfile && strncmp(passfile, "/run/credentials/", 17) == 0 && access(passfile, F_OK) != 0;
+    free(passfile);
+    return is;
+}
+
 int setup_login(struct setup *s, struct setup_program *program)
 {
     if (program->conninfo && !has_files(program, program->conninfo))
         return CTL_FAILED;
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
     enum connect_refusal kind = CONNECT_REFUSED;
+    if (conninfo && is_with_stopped_unit(conninfo)) {
+        setup_is(s, "the password of %s is a credential of its unit, which does not run: not checked", program->name);
+        return CTL_OK;
+    }
     char *why = conninfo ? refusal(s, program, conninfo, &kind) : NULL;
     int status = CTL_OK;
     if (conninfo && !why) {
