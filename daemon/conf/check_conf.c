@@ -223,6 +223,11 @@ static void check_http(const struct conf_check *check, const struct node *root)
             check->diagnostics, listen->pos, "http.listen",
             "%s is not a loopback address: anyone who can connect can read it (expected a loopback address)",
             quoted(text).text);
+    if (address.port == 0)
+        diagnostics_warning(
+            check->diagnostics, listen->pos, "http.listen",
+            "%s is another port after each start: neither mobeyectl nor Prometheus finds it (expected a port)",
+            quoted(text).text);
     for (size_t i = 0; check->endpoints && i < check->endpoints->n; i++)
         if (*check->bound[i].host && address_collides(&check->bound[i], &address))
             diagnostics_error(check->diagnostics, listen->pos, "http.listen",
