@@ -129,6 +129,9 @@ def test_a_file_that_was_changed_is_not_changed_silently(server, place, name):
     refused = set_up(*other)
     assert refused.returncode == 1 and "left unchanged" in refused.stderr
     assert file.read_text() == mine and 'instance: "soest-1"' in (place / "mobeyed.yaml.setup").read_text()
+    for more, told in ((), True), (("--replace",), False):
+        planned = set_up(*other, "--dry-run", *more)
+        assert planned.returncode == 0 and ("(requires --replace)" in planned.stdout) == told, planned.stdout
     replaced = set_up(*other, "--replace")
     assert replaced.returncode == 0, replaced.stderr
     # What is not setup's own stays as it was.

@@ -99,6 +99,37 @@ def test_a_passfile_that_libpq_passes_over_is_put_right_though_the_daemon_runs(s
     assert not does(ready(server, place, name))
 
 
+def test_a_passfile_for_a_host_of_another_name_is_put_right(server, place, name):
+    """Its line is for the host of the connection string, not for that of setup."""
+    ready(server, place, name)
+    passfile, before = place / "pgpass", verifier(server)
+    passfile.write_text(passfile.read_text().replace("127.0.0.1", "localhost"))
+    write_conninfo(place, conninfo_of(place).replace("host=127.0.0.1", "host=localhost"))
+    assert not does(ready(server, place, name))
+    passfile.chmod(0o644)
+    with psycopg.connect(conninfo_of(place), password=passfile.read_text().strip().rsplit(":", 1)[1]):
+        assert does(ready(server, place, name)) == [f"give {passfile} to the daemon alone"]
+    assert verifier(server) == before and "host=localhost" in conninfo_of(place)
+
+
+def test_a_link_stays_one(server, place, name):
+    """Where the files are kept elsewhere, as below version control."""
+    ready(server, place, name)
+    kept = place / "kept"
+    kept.mkdir()
+    for file in "mobeyed.yaml", "pgpass":
+        shutil.move(place / file, kept / file)
+        (place / file).symlink_to(kept / file)
+    first = (kept / "mobeyed.yaml").read_text()
+    (kept / "pgpass").chmod(0o644)
+    done = set_up(server, place, name, "--instance", "soest-1", "--no-drill")
+    assert done.returncode == 0, done.stderr
+    assert all((place / file).is_symlink() for file in ("mobeyed.yaml", "pgpass"))
+    assert (kept / "pgpass").stat().st_mode & 0o777 == 0o600
+    assert 'instance: "soest-1"' in (kept / "mobeyed.yaml").read_text()
+    assert (kept / "mobeyed.yaml.before-setup").read_text() == first
+
+
 def test_a_passfile_of_root_is_given_to_the_daemon(ready_machine):
     machine = ready_machine
     machine.must("chown", "root:root", "/etc/mobeyed/pgpass")

@@ -48,6 +48,15 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
     return why;
 }
 
+/* conninfo: NULL, it cannot. */
+static bool can_connect(const struct setup *s, const struct setup_program *program, const char *conninfo)
+{
+    char *why = conninfo ? refusal(s, program, conninfo, NULL) : NULL;
+    bool can = conninfo && !why;
+    free(why);
+    return can;
+}
+
 /* Only the verifier reaches the server and its log. */
 static bool give_password(PGconn *conn, const char *role, const char *password)
 {
@@ -201,10 +210,7 @@ static bool correct_owner(struct setup *s, const struct setup_program *program, 
         (!s->dry_run && setup_write(login->passfile, buf_str(old), program->user, true) != CTL_OK))
         return false;
     setup_did(s, "give %s to %s alone", login->passfile, program->name);
-    char *why = s->dry_run ? NULL : refusal(s, program, program->conninfo, NULL);
-    bool can = why == NULL;
-    free(why);
-    return can;
+    return s->dry_run || can_connect(s, program, program->conninfo) || can_connect(s, program, program->file_conninfo);
 }
 
 /* Whether the program can open its passfile; prints why not. No other password would help then. */

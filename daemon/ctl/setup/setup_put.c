@@ -1,6 +1,7 @@
 /* mobeyectl setup: writes files; none is replaced silently. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,17 +69,20 @@ static int move_into_place(const char *temp, const char *path)
     return file_rename(AT_FDCWD, temp, path) == 0 ? CTL_OK : fail_file(path, errno);
 }
 
-static void name_beside(char temp[4096], const char *path)
+/* real: the file to replace, where the path is a link the one that it points to. temp: a name next to it. */
+static void name_files(const char *path, char real[PATH_MAX], char temp[4096])
 {
-    snprintf(temp, 4096, "%s.setup", path);
+    if (!realpath(path, real))
+        snprintf(real, PATH_MAX, "%s", path);
+    snprintf(temp, 4096, "%.4000s.setup", real);
 }
 
 int setup_write(const char *path, struct str text, const char *user, bool secret)
 {
-    char temp[4096];
-    name_beside(temp, path);
+    char real[PATH_MAX], temp[4096];
+    name_files(path, real, temp);
     int status = write_file(temp, text, user, secret);
-    return status == CTL_OK ? move_into_place(temp, path) : status;
+    return status == CTL_OK ? move_into_place(temp, real) : status;
 }
 
 bool setup_is_secret(const char *path, const char *user)
@@ -120,22 +124,22 @@ static int replace_changed(struct setup *s, const char *path, const char *temp)
 
 static int put_file(struct setup *s, const struct setup_file *file)
 {
-    char temp[4096];
-    name_beside(temp, file->path);
+    char real[PATH_MAX], temp[4096];
+    name_files(file->path, real, temp);
     int status = write_file(temp, buf_str(file->text), file->user, false);
     if (status != CTL_OK)
         return status;
     if (file->check && !file->check(temp))
         return ctl_fail(SETUP_VERB, "%s has errors, see above", temp);
     if (!file->old || file->shipped) {
-        status = move_into_place(temp, file->path);
+        status = move_into_place(temp, real);
         if (status == CTL_OK)
             setup_did(s, "write %s", file->path);
         return status;
     }
     if (file->own || s->replace ||
         setup_ask_yes(s, file->path, "exists and must be changed. Change it (the old one is kept)?"))
-        return replace_changed(s, file->path, temp);
+        return replace_changed(s, real, temp);
     setup_did(s, "write %s", temp);
     return ctl_fail(
         SETUP_VERB,
@@ -147,8 +151,8 @@ static int put_file(struct setup *s, const struct setup_file *file)
 int setup_put(struct setup *s, const struct setup_file *file)
 {
     if (file->old && str_eq(buf_str(file->old), buf_str(file->text))) {
-        char temp[4096];
-        name_beside(temp, file->path);
+        char real[PATH_MAX], temp[4096];
+        name_files(file->path, real, temp);
         unlink(temp); /* left by a run that was interrupted or refused */
         setup_is(s, "%s is up to date", file->path);
         return !file->check || file->check(file->path) ? CTL_OK
@@ -156,7 +160,7 @@ int setup_put(struct setup *s, const struct setup_file *file)
     }
     if (s->dry_run) {
         setup_did(s, "write %s%s", file->path,
-                  file->old && !file->shipped && !file->own ? " (requires --replace)" : "");
+                  file->old && !file->shipped && !file->own && !s->replace ? " (requires --replace)" : "");
         return CTL_OK;
     }
     return put_file(s, file);
