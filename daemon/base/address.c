@@ -128,9 +128,22 @@ static int check_peer(const struct address *address, struct err *err)
     return 0;
 }
 
+/* zmq_connect() refuses others. zmq_bind() looks for an interface of any name. */
+static bool is_taken_by_libzmq(const char *host)
+{
+    bool taken = isalnum((unsigned char)host[0]) || host[0] == ':';
+    for (; *host; host++)
+        taken = taken && (isalnum((unsigned char)*host) || strchr(".-:%;[]_*", *host));
+    return taken;
+}
+
 int address_connect(const char *text, struct address *ret, struct err *err)
 {
-    return parse_zmq(text, ret, err) == 0 ? check_peer(ret, err) : -1;
+    if (parse_zmq(text, ret, err) != 0 || check_peer(ret, err) != 0)
+        return -1;
+    if (ret->kind == ADDRESS_TCP && !is_taken_by_libzmq(ret->host))
+        return err_set(err, "has a host that ZeroMQ does not connect to");
+    return 0;
 }
 
 int address_peer(const char *text, struct address *ret, struct err *err)

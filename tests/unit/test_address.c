@@ -89,6 +89,11 @@ Test(address, connect_and_peer_name_a_peer)
     expect_error(address_connect, "tcp://*:5555", "does not name a peer");
     expect_error(address_connect, "tcp://hub:0", "does not name a peer");
     expect_error(address_connect, "tcp://hub:*", "does not name a peer");
+    expect_host(address_connect, "tcp://[fe80::1%eth0.7]:5", "fe80::1%eth0.7", 5, false);
+    expect_host(address_connect, "tcp://hub_2:5", "hub_2", 5, true);
+    expect_error(address_connect, "tcp://_hub:5", "that ZeroMQ does not connect to");
+    expect_error(address_connect, "tcp://[fe80::1%e+0]:5", "that ZeroMQ does not connect to");
+    expect_host(address_peer, "_hub:5", "_hub", 5, true);
     expect_host(address_peer, "hub.example:5555", "hub.example", 5555, true);
     expect_host(address_peer, "[::1]:5555", "::1", 5555, false);
     expect_error(address_peer, "tcp://hub:5555", "begins with a scheme");
