@@ -13,6 +13,47 @@ static bool is_conninfo(const char *text)
     return strchr(text, '=') || strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
 }
 
+static bool is_port(const char *text, size_t len)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits == len && len <= 5 && atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
+int conninfo_check_ports(const char *ports, struct err *err)
+{
+    for (size_t i = 1, len; *ports; i++, ports += len + (ports[len] == ',')) {
+        len = strcspn(ports, ",");
+        if (len > 0 && !is_port(ports, len))
+            return err_set(err, "value %zu of port is not a port number (expected 1 to 65535)", i);
+    }
+    return 0;
+}
+
+/* Whether libpq ends the password of a URI too early, since it contains @ or /: the rest became host or database. */
+static bool has_stray_at(const char *conninfo)
+{
+    const char *start = strncmp(conninfo, "postgres", 8) == 0 ? strstr(conninfo, "://") : NULL;
+    const char *end = start ? strpbrk(start + 3, "@/") : NULL;
+    return end && memchr(end + 1, '@', strcspn(end + 1, "?"));
+}
+
+/* Whether libpq read what was meant. -1: a part of a password may be where it does not belong. */
+static int check_read(const char *conninfo, const PQconninfoOption *options, struct err *err)
+{
+    if (has_stray_at(conninfo))
+        return err_set(err, "a URI with @ in another place than after the password "
+                            "(expected %%40 for @ and %%2F for / in a password)");
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (!o->val || *o->dispchar == '*')
+            continue;
+        if (strstr(o->val, "password="))
+            return err_set(err, "the value of %s contains password= (expected a space before it)", o->keyword);
+        if (strcmp(o->keyword, "port") == 0 && conninfo_check_ports(o->val, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int conninfo_check(const char *conninfo, struct err *err)
 {
     if (!is_conninfo(conninfo))
@@ -20,8 +61,9 @@ int conninfo_check(const char *conninfo, struct err *err)
     char *why = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &why);
     if (options) {
+        int ret = check_read(conninfo, options, err);
         PQconninfoFree(options);
-        return 0;
+        return ret;
     }
     if (!why || strcasestr(conninfo, "pass") || strstr(conninfo, "://"))
         err_set(err, "not a conninfo (expected keyword=value ..., with quotes around a value that contains "
@@ -55,8 +97,9 @@ void conninfo_mask(struct buf *out, const char *conninfo)
         return;
     }
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-    if (!options) {
+    if (!options || check_read(conninfo, options, NULL) < 0) {
         buf_append_str(out, STR("(unreadable)"));
+        PQconninfoFree(options);
         return;
     }
     size_t start = out->len;

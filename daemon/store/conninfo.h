@@ -13,8 +13,11 @@
  * quoting what may be part of a password. */
 int conninfo_check(const char *conninfo, struct err *err);
 
-/* Appends the conninfo as keyword=value, with asterisks for every password; "(unreadable)" where libpq cannot read it.
- */
+/* Whether each value of a list is empty or a port. err quotes none: in a URI it may be a part of a password. */
+int conninfo_check_ports(const char *ports, struct err *err);
+
+/* Appends the conninfo as keyword=value, with asterisks for every password; "(unreadable)" where conninfo_check()
+ * refuses it. */
 void conninfo_mask(struct buf *out, const char *conninfo);
 
 /* Whether libpq connects to the host over a Unix socket, as it does by default (NULL, ""). */

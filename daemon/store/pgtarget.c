@@ -39,12 +39,6 @@ static char *list_element(const char *list, size_t i)
     return len > 0 ? mem_strndup(list, len) : NULL;
 }
 
-static bool is_port(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= 5 && !text[digits] && atoi(text) >= 1 && atoi(text) <= 65535;
-}
-
 static int split_hosts(struct pgtargets *targets, struct err *err)
 {
     const char *host = option_value(targets->options, "host");
@@ -64,10 +58,8 @@ static int split_hosts(struct pgtargets *targets, struct err *err)
         targets->target[i].host = list_element(host, i);
         targets->target[i].hostaddr = list_element(hostaddr, i);
         targets->target[i].port = list_element(port, ports == 1 ? 0 : i);
-        if (targets->target[i].port && !is_port(targets->target[i].port))
-            return err_set(err, "port \"%.20s\" is not a port number (expected 1 to 65535)", targets->target[i].port);
     }
-    return 0;
+    return port ? conninfo_check_ports(port, err) : 0;
 }
 
 int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err)

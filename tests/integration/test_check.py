@@ -55,9 +55,22 @@ def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
     assert errors["journal.keep"][0] == lines.index("  keep: 24 moons") + 1
 
 
-def test_a_port_of_the_database_that_is_none_is_named(conf, tmp_path):
-    status, said = check(tmp_path, conf.text().replace("host=/nonexistent", "host=a,b port=5432,70000"))
-    assert status == 2 and any('port "70000" is not a port number' in rest for _, _, rest in said), said
+@pytest.mark.parametrize("conninfo, says", [
+    ("host=a,b port=5432,70000", "value 2 of port is not a port number (expected 1 to 65535)"),
+    ("postgresql://mobeye_ingest:geheim/42@db/mobeye", 
+     "a URI with @ in another place than after the password (expected %40 for @ and %2F for / in a password)"),
+    ("host=a port=5432password=geheim", "the value of port contains password= (expected a space before it)"),
+])
+def test_of_a_conninfo_that_libpq_misreads_nothing_is_quoted(conf, tmp_path, conninfo, says):
+    """What stands in place of the port may be a part of the password."""
+    text = conf.text().replace("host=/nonexistent dbname=mobeye", conninfo)
+    status, said = check(tmp_path, text)
+    assert status == 2 and any(f"database.conninfo: {says}" in rest for _, _, rest in said), said
+    assert "geheim" not in str(said)
+    done = mobeyectl("status", "-c", tmp_path / "mobeyed.yaml")
+    assert done.returncode == 1 and says in done.stdout and "geheim" not in done.stdout + done.stderr
+    done = mobeyectl("migrate", "--db", conninfo)
+    assert done.returncode == 1 and says in done.stderr and "geheim" not in done.stderr
 
 
 def test_what_the_file_refers_to_is_checked_beside_other_errors(conf, tmp_path):

@@ -26,6 +26,11 @@ ParameterizedTestParameters(conninfo, is_masked)
         {"host=db dbname='C:\\\\x'", "dbname='C:\\\\x' host=db"},
         {"postgres://db", "host=db"},
         {"host=db password=geheim geheim", "(unreadable)"},
+        {"postgresql://u:geheim/42@db/mobeye", "(unreadable)"},
+        {"postgresql://u:42/geheim@db/mobeye", "(unreadable)"},
+        {"postgresql://u:42@geheim@db/mobeye", "(unreadable)"},
+        {"host=a port=5432password=geheim", "(unreadable)"},
+        {"host=a port=geheim", "(unreadable)"},
         {"mobeye", "dbname=mobeye"},
         {"", "dbname=''"},
     };
@@ -44,6 +49,10 @@ Test(conninfo, what_libpq_reads_is_right)
 {
     cr_assert_eq(conninfo_check("host=db password='a b'", NULL), 0);
     cr_assert_eq(conninfo_check("postgresql:///mobeye", NULL), 0);
+    cr_assert_eq(conninfo_check("host=a,b port=5432,", NULL), 0);
+    cr_assert_eq(conninfo_check("postgresql://u:a%40b%2Fc@db/x?application_name=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("host=@abstract dbname=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("password='my password=x'", NULL), 0);
     cr_assert_eq(conninfo_check("mobeye", NULL), 0);
 }
 
@@ -56,8 +65,11 @@ Test(conninfo, an_error_says_which_option_is_wrong)
 
 Test(conninfo, an_error_quotes_nothing_of_a_password)
 {
-    const char *wrong[] = {"host=db password=my geheim", "PASSWORD geheim=x", "postgresql://u:ge%heim@db/x",
-                           "sslpassword='geheim"};
+    const char *wrong[] = {"host=db password=my geheim",       "PASSWORD geheim=x",
+                           "postgresql://u:ge%heim@db/x",      "sslpassword='geheim",
+                           "postgresql://u:geheim/42@db/x",    "postgresql://u:42/geheim@db/x",
+                           "postgresql://u:42@geheim@db",      "host=db port=5432password=geheim",
+                           "connect_timeout=5password=geheim", "host=a,b port=1,geheim"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct err err;
         cr_assert_eq(conninfo_check(wrong[i], &err), -1, "%s", wrong[i]);

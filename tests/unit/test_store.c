@@ -212,6 +212,7 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
         "port=abc",
         "port=0",
         "host=a,b port=1,65536",
+        "postgresql://u:geheim/42@db/x",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct pgtargets targets;

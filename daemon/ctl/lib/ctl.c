@@ -128,16 +128,23 @@ static bool connected(const PGconn *conn)
     return PQstatus(conn) == CONNECTION_OK;
 }
 
-static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *ret_why)
+/* Of what it refuses libpq's message may quote a password. */
+static bool is_right(const char *verb, const char *conninfo, struct buf *ret_why)
 {
     struct err err;
-    if (conninfo_check(conninfo, &err) < 0) {
-        if (ret_why)
-            buf_printf(ret_why, "%s", err.text);
-        else
-            ctl_fail(verb, "%s", err.text);
+    if (conninfo_check(conninfo, &err) == 0)
+        return true;
+    if (ret_why)
+        buf_printf(ret_why, "%s", err.text);
+    else
+        ctl_fail(verb, "%s", err.text);
+    return false;
+}
+
+static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *ret_why)
+{
+    if (!is_right(verb, conninfo, ret_why))
         return NULL;
-    }
     PGconn *conn = connect_open(verb, conninfo, NULL);
     if (connected(conn))
         return conn;
@@ -200,6 +207,8 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
 {
     const char *conninfo = conf->database.conninfo;
     struct buf own = {0};
+    if (!is_right(verb, conninfo, ret_why))
+        return NULL;
     char *complete = complete_conninfo(conf);
     PGconn *as_own = connect_own(&own, complete) ? connect_open(verb, own.data, NULL) : NULL;
     PGconn *conn = as_own;
