@@ -167,15 +167,21 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     return line.len;
 }
 
+/* Ends a transfer; the call stays. */
+static void stop_call(struct rest_call *call)
+{
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    call->easy = NULL;
+    call->headers = NULL;
+}
+
 static void call_free(struct rest_call *call)
 {
-    struct rest_client *client = call->client;
-    if (call->easy) {
-        curl_multi_remove_handle(client->multi, call->easy);
-        curl_easy_cleanup(call->easy);
-    }
-    TAILQ_REMOVE(&client->calls, call, entry);
-    curl_slist_free_all(call->headers);
+    if (call->easy)
+        stop_call(call);
+    TAILQ_REMOVE(&call->client->calls, call, entry);
     free(call->url);
     if (call->post)
         explicit_bzero(call->post, strlen(call->post));
@@ -208,6 +214,7 @@ static void set_options(struct rest_call *call)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)REST_TIMEOUT_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else its end would wait for the thread that looks the name up */
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "mobeye-frigate/" MOBEYE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -242,16 +249,6 @@ static void start_call(struct rest_call *call)
     set_options(call);
     call->state = CALL_ASKED;
     curl_multi_add_handle(call->client->multi, call->easy);
-}
-
-/* Ends a transfer; the call stays. */
-static void stop_call(struct rest_call *call)
-{
-    curl_multi_remove_handle(call->client->multi, call->easy);
-    curl_easy_cleanup(call->easy);
-    curl_slist_free_all(call->headers);
-    call->easy = NULL;
-    call->headers = NULL;
 }
 
 static struct rest_call *call_new(struct rest_client *client, const char *path, size_t max_bytes, rest_done_fn done,

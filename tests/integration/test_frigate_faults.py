@@ -1,5 +1,7 @@
 """mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
+import os
 import shutil
+import socket
 import threading
 import time
 
@@ -220,6 +222,22 @@ def test_http_that_hangs_delays_what_mqtt_says_by_nothing(bridges, frigate, brok
         frigate.fault = lambda handler: False
         over.set()
     receiver.wait(f"{lost['id']}:end")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a resolv.conf of its own")
+def test_a_name_server_that_is_silent_holds_nothing_up(bridges, tmp_path):
+    """The lookup takes longer than any wait of the test."""
+    resolv, address = tmp_path / "resolv.conf", f"127.{os.getpid() >> 16 & 255}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    resolv.write_text(f"nameserver {address}\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((address, 53))
+        bridge = bridges(broker=None, api={"url": "http://frigate.example:5000"}).start(
+            {"RES_OPTIONS": "timeout:30 attempts:5"},
+            within=["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolv])
+        silent.settimeout(60)
+        assert b"frigate" in silent.recv(2000)
+        bridge.wait_log("frigate.example.*Resolving timed out")
+        bridge.stop()
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])

@@ -322,11 +322,12 @@ class Bridge:
             self.conf["mqtt"] = {"host": "127.0.0.1", "port": broker.port, **keys.get("mqtt", {})}
         self.process = None
 
-    def start(self, env=None):
+    def start(self, env=None, within=()):
+        """within: a command that runs the command after it."""
         self.file.write_text(json.dumps(self.conf))
         env = {**os.environ, "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}", **(env or {})}
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", BRIDGE, "--debug", "-c", self.file],
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *within, BRIDGE, "--debug", "-c", self.file],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         wait_until(self._answers, lambda: f"the bridge to answer: {self.log()}")
         return self
