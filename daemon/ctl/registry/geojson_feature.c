@@ -75,7 +75,6 @@ void geojson_feature_not_degrees(const struct geojson_feature *feature, double x
         "geometry: the coordinates, such as %.10g %.10g, are not degrees (expected longitude and latitude; convert the "
         "file%s: ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
         x, y, grid ? "" : ", using its EPSG code", grid ? grid : "EPSG:CODE", file);
-    buf_append(&what, "", 1);
     add_error(feature, line_diagnostics, what.data);
     buf_free(&what);
 }

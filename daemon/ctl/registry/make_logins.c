@@ -49,7 +49,6 @@ static bool create_login(const struct import *import, const char *login)
     struct buf sql = {0};
     buf_printf(&sql, "create role %s login password %s in role mobeye_patrol", name ? name : "",
                literal ? literal : "");
-    buf_append(&sql, "", 1);
     if (!name || !literal)
         ctl_fail(import->verb, "%s: %s", login, PQerrorMessage(import->conn));
     bool done = name && literal && run_statement(import, login, &sql);
@@ -68,7 +67,6 @@ static bool grant_role(const struct import *import, const char *login)
     char *name = PQescapeIdentifier(import->conn, login, strlen(login));
     struct buf sql = {0};
     buf_printf(&sql, "grant mobeye_patrol to %s", name ? name : "");
-    buf_append(&sql, "", 1);
     bool done = name && run_statement(import, login, &sql);
     buf_free(&sql);
     PQfreemem(name);

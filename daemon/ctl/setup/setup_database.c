@@ -154,7 +154,6 @@ static int make_database(struct setup *s)
         char *name = PQescapeIdentifier(s->conn, s->database, strlen(s->database));
         struct buf sql = {0};
         buf_printf(&sql, "create database %s encoding 'UTF8' template template0", name);
-        buf_append(&sql, "", 1);
         bool created = setup_run(s->conn, s->database, sql.data);
         buf_free(&sql);
         PQfreemem(name);

@@ -28,7 +28,6 @@ static int set_zone(struct setup *s, const char *zone)
     char *name = PQescapeIdentifier(s->conn, s->database, strlen(s->database));
     char *literal = PQescapeLiteral(s->conn, zone, strlen(zone));
     buf_printf(&sql, "alter database %s set timezone = %s", name, literal);
-    buf_append(&sql, "", 1);
     bool done = s->dry_run || setup_run(s->conn, "time zone", sql.data);
     PQfreemem(name);
     PQfreemem(literal);
