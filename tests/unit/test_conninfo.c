@@ -1,6 +1,7 @@
 /* A conninfo may be printed when its passwords are out of it. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
