@@ -307,6 +307,11 @@ socklen_t address_to_socket(const struct address *address, struct sockaddr_stora
     return len;
 }
 
+void address_tcp(const char *number, int port, char ret[ADDRESS_TCP_SIZE])
+{
+    snprintf(ret, ADDRESS_TCP_SIZE, strchr(number, ':') ? "tcp://[%s]:%d" : "tcp://%s:%d", number, port);
+}
+
 uint16_t address_port(const struct sockaddr_storage *of)
 {
     if (of->ss_family == AF_INET6)

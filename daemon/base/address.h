@@ -22,6 +22,7 @@
 #include "base/err.h"
 
 #define ADDRESS_HOST_MAX 255
+#define ADDRESS_TCP_SIZE (ADDRESS_HOST_MAX + sizeof("tcp://[]:65535"))
 
 enum address_kind { ADDRESS_TCP, ADDRESS_IPC };
 
@@ -58,6 +59,9 @@ bool address_within(const struct network *inner, const struct network *outer);
 
 /* For bind() and connect(), of which it returns the length; * becomes ::. 0: a name or a path. */
 socklen_t address_to_socket(const struct address *address, struct sockaddr_storage *ret);
+
+/* tcp://NUMBER:PORT, with an IPv6 number in brackets. */
+void address_tcp(const char *number, int port, char ret[ADDRESS_TCP_SIZE]);
 
 /* The port of a TCP socket's address; 0 for that of another. */
 uint16_t address_port(const struct sockaddr_storage *of);

@@ -41,6 +41,7 @@ void loop_free(struct loop **loop)
 {
     if (!*loop)
         return;
+    event_base_loop((*loop)->base, EVLOOP_NONBLOCK);
     event_base_free((*loop)->base);
     free(*loop);
     *loop = NULL;

@@ -14,7 +14,10 @@ struct loop;
 
 /* NULL with err set if libevent has no usable backend. libevent's own messages are logged, limited in rate. */
 struct loop *loop_new(struct err *err);
-void loop_free(struct loop **loop); /* safe on NULL, like every _free here */
+
+/* Everything that uses the loop has been freed. What calls back a last time, as a cancelled look-up does, does so now.
+ * Safe on NULL, like every _free here. */
+void loop_free(struct loop **loop);
 
 /* For event_assign() and similar functions. Owned by the loop. */
 struct event_base *loop_base(const struct loop *loop);

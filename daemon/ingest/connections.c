@@ -43,6 +43,7 @@ struct connections {
     size_t n_fds, count;
     enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
     struct event give_up;                              /* armed from the end of a connection until libzmq tries again */
+    bool established;                                  /* of a socket that connects */
     bool ended, denied; /* give_up is armed; the peer of that connection did not accept this side */
     struct connections_calls calls;
     void *ctx;
@@ -138,7 +139,8 @@ static void set_ended(struct connections *connections, bool ended)
 static void handle_event(struct connections *connections, unsigned number, uint32_t value, const char *endpoint)
 {
     set_ended(connections, number == ZMQ_EVENT_DISCONNECTED);
-    if (number == ZMQ_EVENT_CONNECT_DELAYED || number == ZMQ_EVENT_CONNECT_RETRIED)
+    connections->established = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    if (connections->established || number == ZMQ_EVENT_CONNECT_DELAYED || number == ZMQ_EVENT_CONNECT_RETRIED)
         return;
     if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         connections->handshake = CLOSED;
@@ -196,14 +198,15 @@ static int open_monitor(struct connections *connections, void *context)
 {
     static unsigned serial;
     char address[64];
+    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                 ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED;
+    if (connections->calls.given_up) /* it connects */
+        events |= ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     int fd, none = 0;
     size_t size = sizeof(fd);
     snprintf(address, sizeof(address), "inproc://connections-%u", serial++);
-    if (zmq_socket_monitor(connections->socket, address,
-                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_CONNECT_DELAYED |
-                               ZMQ_EVENT_CONNECT_RETRIED) != 0)
+    if (zmq_socket_monitor(connections->socket, address, events) != 0)
         return -1;
     connections->monitor = zmq_socket(context, ZMQ_PAIR);
     if (!connections->monitor || zmq_setsockopt(connections->monitor, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
@@ -256,6 +259,19 @@ void connections_free(struct connections **connections)
 size_t connections_count(const struct connections *connections)
 {
     return connections->count;
+}
+
+bool connections_established(const struct connections *connections)
+{
+    return connections->established;
+}
+
+void connections_forget(struct connections *connections)
+{
+    set_ended(connections, false);
+    connections->established = false;
+    for (size_t fd = 0; fd < connections->n_fds; fd++)
+        remove_connection(connections, (int)fd);
 }
 
 void connections_delivered(struct connections *connections, int fd, size_t bytes)

@@ -49,6 +49,12 @@ void connections_free(struct connections **connections);
 
 size_t connections_count(const struct connections *connections);
 
+/* For a socket that connects: whether its handshake has succeeded, and the connection has not ended since. */
+bool connections_established(const struct connections *connections);
+
+/* For a socket that connects, after zmq_disconnect(), of which the monitor says nothing: there is no connection. */
+void connections_forget(struct connections *connections);
+
 /* A message of `bytes` bytes on the wire was received from the connection (ZMQ_SRCFD). fd -1: unknown, ignored. */
 void connections_delivered(struct connections *connections, int fd, size_t bytes);
 

@@ -16,6 +16,7 @@
 #include "base/unix_socket.h"
 #include "ingest/connections.h"
 #include "ingest/endpoint_transport.h"
+#include "ingest/remote.h"
 #include "ingest/security.h"
 
 /* Messages that libzmq queues for a peer: received, and replies to send. The second is larger than any sender's window,
@@ -38,6 +39,7 @@ struct endpoint_zmq {
     struct endpoint *endpoint;
     void *socket;                    /* NULL after a failed rebind */
     struct connections *connections; /* of the socket, while it is open */
+    struct remote *remote;           /* likewise, of one that connects */
     struct event readable;           /* on ZMQ_FD; armed while the socket is open */
     struct rate_limiter limiter;
     bool armed;
@@ -172,6 +174,7 @@ static void close_socket(struct endpoint_zmq *z)
     if (z->armed)
         event_del(&z->readable);
     z->armed = false;
+    remote_free(&z->remote);
     connections_free(&z->connections);
     if (z->socket)
         zmq_close(z->socket);
@@ -223,20 +226,32 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
         endpoint->calls.refused(endpoint->ctx, &refused);
 }
 
-/* What libzmq gave up stays listed until it is disconnected, which drops what waits of an earlier connection. */
+static bool has_waiting(void *ctx)
+{
+    struct endpoint_zmq *z = ctx;
+    note_readable(z);
+    return z->ready;
+}
+
 static bool on_given_up(void *ctx, bool denied)
 {
     struct endpoint_zmq *z = ctx;
     const struct conf_endpoint *conf = z->endpoint->conf;
     char subject[80];
-    note_readable(z);
-    if (z->ready)
+    if (!remote_reconnect(z->remote))
         return false;
     snprintf(subject, sizeof(subject), "endpoint %s", conf->name);
     log_limited(&z->limiter, loop_mono_us(z->endpoint->loop), LOG_LEVEL_WARNING, subject, "connecting again to %s: %s",
                 conf->address, security_given_up(conf, denied));
-    zmq_disconnect(z->socket, conf->address);
-    return zmq_connect(z->socket, conf->address) == 0;
+    return true;
+}
+
+static int connect_remote(struct endpoint_zmq *z, struct err *err)
+{
+    const struct conf_endpoint *conf = z->endpoint->conf;
+    const struct remote_socket socket = {z->endpoint->loop, z->socket, z->connections, has_waiting, z};
+    z->remote = remote_new(&socket, conf->name, conf->address, err);
+    return z->remote ? 0 : -1;
 }
 
 static int open_socket(struct endpoint_zmq *z, int patience_ms, struct err *err)
@@ -258,10 +273,8 @@ static int open_socket(struct endpoint_zmq *z, int patience_ms, struct err *err)
         fail(z, err, "bind");
         goto undo;
     }
-    if (!z->endpoint->conf->bind && zmq_connect(z->socket, z->endpoint->conf->address) != 0) {
-        fail(z, err, "connect to");
+    if (!z->endpoint->conf->bind && connect_remote(z, err) != 0)
         goto undo;
-    }
     int fd = -1;
     size_t size = sizeof(fd);
     if (zmq_getsockopt(z->socket, ZMQ_FD, &fd, &size) != 0) {

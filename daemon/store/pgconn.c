@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/resolve.h"
 #include "base/transition.h"
 #include "store/param.h"
 #include "store/pgtarget.h"
-#include "store/resolve.h"
 
 #define SUBJECT   "database"
 #define MEANWHILE "alerts stay in the journal"

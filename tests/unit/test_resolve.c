@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/resolve.h"
+#include "base/resolve.h"
 
 /* ---- libevent's resolver ---- */
 

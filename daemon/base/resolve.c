@@ -1,4 +1,4 @@
-#include "store/resolve.h"
+#include "base/resolve.h"
 
 #include <event2/dns.h>
 #include <event2/event_struct.h>

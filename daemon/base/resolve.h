@@ -1,9 +1,10 @@
 /*
- * The addresses of a host name, asked for without blocking (libpq would block the loop). Reads /etc/hosts and asks the
- * name servers of /etc/resolv.conf, by libevent's evdns.
+ * The addresses of a host name, asked for without blocking and without a thread: libpq would block the loop, and libzmq
+ * the only thread that serves all its sockets. Reads /etc/hosts and asks the name servers of /etc/resolv.conf, by
+ * libevent's evdns; other sources of nsswitch.conf are not asked.
  */
-#ifndef MOBEYE_STORE_RESOLVE_H
-#define MOBEYE_STORE_RESOLVE_H
+#ifndef MOBEYE_BASE_RESOLVE_H
+#define MOBEYE_BASE_RESOLVE_H
 
 #include <stddef.h>
 

@@ -1,0 +1,149 @@
+#include "ingest/remote.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event_struct.h>
+#include <zmq.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/resolve.h"
+
+/* How often it is seen whether there is a connection. */
+#define CHECK_EVERY_US CLOCK_SECOND
+/* Without a connection for this long, the name is looked up again. */
+#define NEXT_US (5 * CLOCK_SECOND)
+/* The same where something has accepted the connection, so that libzmq's limit of 5 s for a handshake comes first. */
+#define HANDSHAKE_US (10 * CLOCK_SECOND)
+/* The longest look-up: evdns asks three times for five seconds by default, for each domain of "search". */
+#define LOOK_UP_US (20 * CLOCK_SECOND)
+
+struct remote {
+    struct remote_socket of;
+    char *address; /* of the configuration */
+    char subject[80];
+    struct address host;
+    char target[ADDRESS_TCP_SIZE]; /* what libzmq is connecting to; "": nothing yet */
+    struct event check;            /* armed where the host is a name */
+    struct resolve *resolve;       /* NULL: no look-up is running */
+    int64_t asked_us;              /* monotonic, like the next: when that began */
+    int64_t since_us;              /* the latest of: there was a connection, an attempt began, a look-up has ended */
+    struct rate_limiter limiter;
+};
+
+static bool disconnect(struct remote *remote)
+{
+    if (remote->of.has_waiting(remote->of.ctx))
+        return false;
+    zmq_disconnect(remote->of.socket, remote->target);
+    connections_forget(remote->of.connections);
+    return true;
+}
+
+static void complain(struct remote *remote, const char *what, const char *why)
+{
+    log_limited(&remote->limiter, loop_mono_us(remote->of.loop), LOG_LEVEL_WARNING, remote->subject,
+                "cannot connect to %s: %s: %s", remote->address, what, why);
+}
+
+/* The target after the present one; the first one if that is none of these. */
+static void next_target(const struct remote *remote, const char *const *numbers, size_t n, char ret[ADDRESS_TCP_SIZE])
+{
+    size_t next = 0;
+    for (size_t i = 0; i < n; i++) {
+        address_tcp(numbers[i], remote->host.port, ret);
+        if (strcmp(ret, remote->target) == 0)
+            next = (i + 1) % n;
+    }
+    address_tcp(numbers[next], remote->host.port, ret);
+}
+
+/* Where that cannot be done now, the next look-up is followed by another try. */
+static void move_to(struct remote *remote, const char *target)
+{
+    if (strcmp(target, remote->target) == 0 || (remote->target[0] != '\0' && !disconnect(remote)))
+        return;
+    snprintf(remote->target, sizeof(remote->target), "%s", target);
+    if (zmq_connect(remote->of.socket, target) != 0)
+        complain(remote, target, zmq_strerror(zmq_errno()));
+}
+
+static void on_resolved(void *ctx, const char *const *numbers, size_t n, const char *why)
+{
+    struct remote *remote = ctx;
+    char target[ADDRESS_TCP_SIZE];
+    remote->since_us = loop_mono_us(remote->of.loop);
+    if (n == 0)
+        complain(remote, "the name cannot be resolved", why);
+    else
+        log_recover(&remote->limiter, remote->subject, "the name of %s is resolved", remote->address);
+    if (n > 0 && !connections_established(remote->of.connections)) {
+        next_target(remote, numbers, n, target);
+        move_to(remote, target);
+    }
+    resolve_free(&remote->resolve);
+}
+
+static void look_up(struct remote *remote)
+{
+    remote->asked_us = loop_mono_us(remote->of.loop);
+    remote->resolve = resolve_start(remote->of.loop, remote->host.host, on_resolved, remote);
+}
+
+static void on_check(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct remote *remote = arg;
+    int64_t now_us = loop_mono_us(remote->of.loop);
+    bool reached = connections_count(remote->of.connections) > 0;
+    if (connections_established(remote->of.connections)) {
+        remote->since_us = now_us;
+    } else if (remote->resolve && now_us - remote->asked_us >= LOOK_UP_US) {
+        resolve_free(&remote->resolve);
+        remote->since_us = now_us;
+        complain(remote, "the name cannot be resolved", "the name servers do not answer");
+    } else if (!remote->resolve && now_us - remote->since_us >= (reached ? HANDSHAKE_US : NEXT_US)) {
+        look_up(remote);
+    }
+    loop_arm(&remote->check, CHECK_EVERY_US);
+}
+
+struct remote *remote_new(const struct remote_socket *socket, const char *name, const char *address, struct err *err)
+{
+    struct remote *remote = mem_zalloc(sizeof(*remote));
+    remote->of = *socket;
+    remote->address = mem_strdup(address);
+    snprintf(remote->subject, sizeof(remote->subject), "endpoint %s", name);
+    evtimer_assign(&remote->check, loop_base(socket->loop), on_check, remote);
+    if (address_connect(address, &remote->host, NULL) == 0 && remote->host.name) {
+        look_up(remote);
+        loop_arm(&remote->check, CHECK_EVERY_US);
+    } else if (zmq_connect(socket->socket, address) == 0) {
+        snprintf(remote->target, sizeof(remote->target), "%s", address);
+    } else {
+        err_set(err, "endpoint %s: cannot connect to %s: %s", name, address, zmq_strerror(zmq_errno()));
+        remote_free(&remote);
+    }
+    return remote;
+}
+
+void remote_free(struct remote **remote)
+{
+    struct remote *r = *remote;
+    *remote = NULL;
+    if (!r)
+        return;
+    event_del(&r->check);
+    resolve_free(&r->resolve);
+    free(r->address);
+    free(r);
+}
+
+bool remote_reconnect(struct remote *remote)
+{
+    return disconnect(remote) && zmq_connect(remote->of.socket, remote->target) == 0;
+}

@@ -1,0 +1,53 @@
+"""A name server for one test, and programs that ask it alone: they run with another /etc/resolv.conf."""
+import os
+import random
+import socket
+import struct
+import threading
+
+import pytest
+
+WITH_RESOLV_CONF = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+
+
+class NameServer:
+    """It answers for the names in `addresses` ({name: [IPv4 address]}), and is silent about all others."""
+
+    def __init__(self, directory):
+        if os.geteuid() != 0:
+            pytest.skip("needs root, for port 53 and a mount")
+        self.addresses = {}
+        self.asked = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.address = f"127.53.{random.randrange(256)}.{random.randrange(1, 255)}"
+        self.socket.bind((self.address, 53))
+        self.file = directory / "resolv.conf"
+        # A look-up that nobody answers takes longer than any test waits.
+        self.file.write_text(f"nameserver {self.address}\noptions timeout:30 attempts:5\n")
+        # Each program replaces the one before: what is started is what runs in the end.
+        self.wrapper = ["unshare", "--mount", "sh", "-c", WITH_RESOLV_CONF, "sh", self.file]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", (self.address, 53))
+        self.thread.join(60)
+        self.socket.close()
+
+    def _serve(self):
+        while True:
+            query, peer = self.socket.recvfrom(512)
+            if not query:
+                return
+            name, at = [], 12
+            while query[at]:
+                name.append(query[at + 1:at + 1 + query[at]].decode())
+                at += 1 + query[at]
+            name, kind = ".".join(name).lower(), struct.unpack_from("!H", query, at + 1)[0]
+            self.asked.append(name)
+            if name in self.addresses:
+                found = self.addresses[name] if kind == 1 else []
+                records = b"".join(struct.pack("!HHHIH", 0xc00c, 1, 1, 0, 4) + socket.inet_aton(one) for one in found)
+                head = query[:2] + struct.pack("!HHHHH", 0x8180, 1, len(found), 0, 0)
+                self.socket.sendto(head + query[12:at + 5] + records, peer)

@@ -1,0 +1,55 @@
+"""Host names: whose name server does not answer, whose first address does not, and whose address changes."""
+import pytest
+import zmq
+
+from harness.alerts import alert, encode
+from harness.names import NameServer
+from harness.paths import free_port
+from harness.peers import Dealer
+from harness.wait import wait_until
+
+HUB = "hub.example.nl"
+
+
+@pytest.fixture
+def names(tmp_path):
+    server = NameServer(tmp_path)
+    yield server
+    server.close()
+
+
+def start(daemon, names, port):
+    """With a router, and a pull that connects to the hub."""
+    door = daemon.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")
+    daemon.conf.set(endpoints=[door, daemon.conf.endpoint("hub", connect=f"tcp://{HUB}:{port}", socket="pull")])
+    daemon.start(wrapper=names.wrapper)
+    daemon.wrapped = False
+    return daemon
+
+
+def test_a_name_server_that_does_not_answer_holds_up_no_sender_no_reload_and_no_stop(context, daemons, names):
+    daemon = start(daemons("host=/nowhere dbname=nothing"), names, free_port())
+    wait_until(lambda: HUB in names.asked, "the hub is looked up")
+    dealer = Dealer(context, daemon.address())
+    assert dealer.ask(alert("meanwhile")).word == b"ACK"
+    door, hub = daemon.conf.endpoints
+    daemon.reload(endpoints=[door])
+    assert dealer.ask(alert("without the hub")).word == b"ACK"
+    asked = len(names.asked)
+    daemon.reload(endpoints=[door, hub])
+    wait_until(lambda: len(names.asked) > asked, "the hub is looked up again")
+    daemon.stop()
+
+
+def test_an_endpoint_connects_to_the_address_that_answers_and_follows_it(context, daemons, names):
+    names.addresses[HUB] = ["127.0.0.2", "127.0.0.3"]
+    port = free_port()
+    daemon = start(daemons("host=/nowhere dbname=nothing"), names, port)
+    for number, address in enumerate(("127.0.0.3", "127.0.0.4")):
+        names.addresses[HUB] = ["127.0.0.2", address]
+        hub = context.socket(zmq.PUSH)
+        hub.setsockopt(zmq.SNDTIMEO, 60000)
+        hub.bind(f"tcp://{address}:{port}")
+        hub.send(encode(alert(f"from {address}")))
+        daemon.wait_metric("journaled_total", number + 1)
+        hub.close()
