@@ -1,10 +1,12 @@
 """Host names: whose name server does not answer, whose first address does not, and whose address changes."""
+import subprocess
+
 import pytest
 import zmq
 
 from harness.alerts import alert, encode
 from harness.names import NameServer
-from harness.paths import free_port
+from harness.paths import MOBEYECTL, free_port
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -53,3 +55,25 @@ def test_an_endpoint_connects_to_the_address_that_answers_and_follows_it(context
         hub.send(encode(alert(f"from {address}")))
         daemon.wait_metric("journaled_total", number + 1)
         hub.close()
+
+
+def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):
+    file = tmp_path / "alert.json"
+    file.write_bytes(encode(alert("one")))
+    done = subprocess.run([*names.wrapper, MOBEYECTL, "send", "--to", f"tcp://{HUB}:5555", "--to", daemon.address(), file],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert HUB in names.asked
+
+
+def test_a_sender_tries_each_address_of_a_name(context, daemons, names, tmp_path):
+    daemon = daemons("host=/nowhere dbname=nothing")
+    port = free_port()
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door", bind=f"tcp://127.0.0.3:{port}")])
+    daemon.start()
+    names.addresses[HUB] = ["127.0.0.2", "127.0.0.3"]
+    file = tmp_path / "alert.json"
+    file.write_bytes(encode(alert("one")))
+    done = subprocess.run([*names.wrapper, MOBEYECTL, "send", "--to", f"tcp://{HUB}:{port}", file],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -18,7 +18,6 @@
 #define RETRY_MAX_MS     60000
 #define REPLY_FRAMES     3
 #define REPLY_FRAMES_MAX 4
-#define CONNECT_US       (2 * CLOCK_SECOND)  /* how long a connection may take before another socket tries */
 #define RESEND_US        (10 * CLOCK_SECOND) /* where the sender never gives up */
 
 /* An alert without a final reply: in `due` until it is sent, then in `sent`. */
@@ -47,9 +46,7 @@ struct sender {
     struct sender_counts counts;
     struct decoder *decoder;
     struct sender_socket socket;
-    size_t at;         /* index of this socket's endpoint */
-    int64_t opened_us; /* monotonic: when this socket was opened */
-    bool turned_away;  /* this endpoint has replied RETRY */
+    bool turned_away; /* this endpoint has replied RETRY */
     struct item_list due, sent;
     struct unnamed_rejects unnamed;
     unsigned held;          /* number of alerts in both */
@@ -69,9 +66,9 @@ static int64_t resend_after_us(const struct sender *s)
     return s->options->timeout_us > 0 ? s->options->timeout_us / 6 : RESEND_US;
 }
 
-static const struct sender_endpoint *current_endpoint(const struct sender *s)
+static bool has_another(const struct sender *s)
 {
-    return &s->options->endpoints[s->at];
+    return s->options->n_endpoints > 1;
 }
 
 /* The socket */
@@ -80,11 +77,10 @@ static int open_socket(struct sender *s, struct err *err)
 {
     s->blocked = s->turned_away = false;
     s->unnamed.n = 0;
-    s->opened_us = s->now_us;
-    return sender_socket_open(&s->socket, current_endpoint(s), s->options->curve, err);
+    return sender_socket_open(&s->socket, s->now_us, err);
 }
 
-/* Queues everything in flight to be resent to the next endpoint, in order, before what was not sent yet. */
+/* Queues everything in flight to be resent to the next address or endpoint, in order, before what was not sent yet. */
 static int resend_on_new_socket(struct sender *s, struct err *err)
 {
     struct sender_item *item;
@@ -93,7 +89,7 @@ static int resend_on_new_socket(struct sender *s, struct err *err)
         item->at_us = s->now_us;
         TAILQ_INSERT_HEAD(&s->due, item, entry);
     }
-    s->at = (s->at + 1) % s->options->n_endpoints;
+    sender_socket_leave(&s->socket);
     return open_socket(s, err);
 }
 
@@ -339,23 +335,11 @@ static void receive_all(struct sender *s)
 
 /* Time */
 
-static bool has_another(const struct sender *s)
-{
-    return s->options->n_endpoints > 1;
-}
-
-/* When to try with another socket; INT64_MAX: not, since libzmq itself tries the only endpoint again. */
-static int64_t reconnect_us(const struct sender *s)
-{
-    bool tries = !has_another(s) && !s->socket.dropped;
-    return s->socket.connected || tries ? INT64_MAX : s->opened_us + CONNECT_US;
-}
-
 static int64_t next_timer_us(const struct sender *s)
 {
     int64_t next = s->options->timeout_us > 0 ? s->quiet_since_us + s->options->timeout_us : INT64_MAX;
-    if (reconnect_us(s) < next)
-        next = reconnect_us(s);
+    if (sender_socket_retry_us(&s->socket) < next)
+        next = sender_socket_retry_us(&s->socket);
     const struct sender_item *item = TAILQ_FIRST(&s->sent);
     if (item && item->at_us + resend_after_us(s) < next)
         next = item->at_us + resend_after_us(s);
@@ -368,15 +352,17 @@ static int64_t next_timer_us(const struct sender *s)
 static int give_up(struct sender *s, struct err *err)
 {
     bool refused = s->socket.handshake_failed || s->socket.reached;
+    const char *name = sender_names_why(s->socket.names, s->socket.at);
     const char *why = s->socket.connected ? "connected, but it does not answer"
+                      : !refused && name  ? name
                       : !refused          ? "cannot connect"
-                      : current_endpoint(s)->server_key
+                      : sender_socket_endpoint(&s->socket)->server_key
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
                             "--server-key is not that of the daemon"
                           : "the peer does not speak ZeroMQ, or requires CURVE: --server-key and --client-key";
-    return err_set(err, "no reply from %s%s for %lld s (%s): %u alert%s not answered", current_endpoint(s)->to,
-                   has_another(s) ? " or another endpoint" : "", (long long)(s->options->timeout_us / CLOCK_SECOND),
-                   why, s->held, s->held == 1 ? " was" : "s were");
+    return err_set(err, "no reply from %s%s for %lld s (%s): %u alert%s not answered",
+                   sender_socket_endpoint(&s->socket)->to, has_another(s) ? " or another endpoint" : "",
+                   (long long)(s->options->timeout_us / CLOCK_SECOND), why, s->held, s->held == 1 ? " was" : "s were");
 }
 
 /* An item that waits because of RETRY does not mean that the daemon is silent. */
@@ -387,7 +373,7 @@ static int check_times(struct sender *s, struct err *err)
         s->quiet_since_us = s->now_us;
     if (s->options->timeout_us > 0 && s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
-    bool late = s->now_us >= reconnect_us(s), away = !oldest && s->turned_away && has_another(s);
+    bool late = s->now_us >= sender_socket_retry_us(&s->socket), away = !oldest && s->turned_away && has_another(s);
     if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || away || late)
         return resend_on_new_socket(s, err);
     return 0;
@@ -396,6 +382,8 @@ static int check_times(struct sender *s, struct err *err)
 int sender_step(struct sender *s, struct err *err)
 {
     s->now_us = clock_mono_us();
+    if (sender_socket_resolve(&s->socket, s->now_us, err) != 0)
+        return -1;
     receive_all(s);
     if (check_times(s, err) != 0)
         return -1;
@@ -411,7 +399,9 @@ int sender_step(struct sender *s, struct err *err)
 
 int64_t sender_due_us(const struct sender *s)
 {
-    return s->held > 0 ? next_timer_us(s) : reconnect_us(s);
+    int64_t due_us = s->held > 0 ? next_timer_us(s) : sender_socket_retry_us(&s->socket);
+    int64_t answer_us = sender_socket_answer_us(&s->socket, s->now_us);
+    return answer_us < due_us ? answer_us : due_us;
 }
 
 void sender_poll_items(const struct sender *s, zmq_pollitem_t ret[SENDER_POLL_ITEMS])
@@ -450,7 +440,7 @@ enum sender_link sender_link(const struct sender *s)
 
 const char *sender_at(const struct sender *s)
 {
-    return current_endpoint(s)->to;
+    return sender_socket_endpoint(&s->socket)->to;
 }
 
 int64_t sender_quiet_since_us(const struct sender *s)
@@ -465,9 +455,8 @@ struct sender *sender_new(const struct sender_options *options, struct err *err)
     TAILQ_INIT(&s->due);
     TAILQ_INIT(&s->sent);
     s->decoder = decoder_new();
-    s->socket.context = zmq_ctx_new();
     s->now_us = s->quiet_since_us = clock_mono_us();
-    if (open_socket(s, err) != 0)
+    if (sender_socket_init(&s->socket, options, err) != 0 || open_socket(s, err) != 0)
         sender_free(&s);
     return s;
 }
@@ -484,8 +473,7 @@ void sender_free(struct sender **sender)
         TAILQ_REMOVE(&s->due, item, entry);
         free(item);
     }
-    sender_socket_close(&s->socket);
-    zmq_ctx_term(s->socket.context);
+    sender_socket_end(&s->socket);
     decoder_free(&s->decoder);
     free(s);
 }

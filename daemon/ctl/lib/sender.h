@@ -33,7 +33,7 @@
 struct sender;
 
 struct sender_endpoint {
-    const char *to;         /* tcp://... or ipc://... */
+    const char *to;         /* tcp://... or ipc://...; of a name each address is tried */
     const char *server_key; /* the daemon's public key, 40 characters of Z85; NULL: no CURVE */
 };
 

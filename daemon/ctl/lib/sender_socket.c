@@ -1,20 +1,52 @@
 #include "ctl/lib/sender_socket.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <zmq.h>
 
-void sender_socket_close(struct sender_socket *s)
+#include "base/clock.h"
+
+/* How long a connection may take before another socket tries, at first. */
+#define CONNECT_US (2 * CLOCK_SECOND)
+/* How often that is doubled while no endpoint can be connected to: a line may be slow. */
+#define CONNECT_DOUBLED 2
+/* libzmq's limit for a handshake, which begins once a peer is reached. */
+#define HANDSHAKE_MS 5000
+/* How often name servers' answers are received. */
+#define ANSWER_US (50 * CLOCK_MS)
+
+int sender_socket_init(struct sender_socket *s, const struct sender_options *options, struct err *err)
+{
+    s->options = options;
+    s->names = sender_names_new(options->endpoints, options->n_endpoints, err);
+    s->context = zmq_ctx_new();
+    return s->names ? 0 : -1;
+}
+
+static void close_socket(struct sender_socket *s)
 {
     if (s->monitor)
         zmq_close(s->monitor);
     if (s->dealer)
         zmq_close(s->dealer);
     s->monitor = s->dealer = NULL;
+}
+
+void sender_socket_end(struct sender_socket *s)
+{
+    close_socket(s);
+    if (s->context)
+        zmq_ctx_term(s->context);
+    s->context = NULL;
+    sender_names_free(&s->names);
+}
+
+const struct sender_endpoint *sender_socket_endpoint(const struct sender_socket *s)
+{
+    return &s->options->endpoints[s->at];
 }
 
 /* Each monitor gets a new name: that of a socket just closed is not free at once. */
@@ -31,8 +63,10 @@ static int open_monitor(struct sender_socket *s)
     return s->monitor ? zmq_connect(s->monitor, address) : -1;
 }
 
-static int set_curve(struct sender_socket *s, const char *server_key, const struct curve *curve)
+static int set_curve(struct sender_socket *s)
 {
+    const struct curve *curve = s->options->curve;
+    const char *server_key = sender_socket_endpoint(s)->server_key;
     if (!server_key)
         return 0;
     if (zmq_setsockopt(s->dealer, ZMQ_CURVE_PUBLICKEY, curve->public_key, CONF_KEY_LEN) != 0 ||
@@ -41,30 +75,63 @@ static int set_curve(struct sender_socket *s, const char *server_key, const stru
     return zmq_setsockopt(s->dealer, ZMQ_CURVE_SERVERKEY, server_key, CONF_KEY_LEN);
 }
 
+/* libzmq gets the address of a name when it is known. */
+static int connect_socket(struct sender_socket *s, int64_t now_us, struct err *err)
+{
+    const char *address = sender_names_next(s->names, s->at);
+    s->looking_up = s->looking_up || !address;
+    if (!address)
+        return 0;
+    s->connecting = true;
+    s->opened_us = now_us;
+    if (zmq_connect(s->dealer, address) != 0)
+        return err_set(err, "\"%s\" is not an endpoint to connect to (expected tcp://HOST:PORT or ipc://PATH): %s",
+                       address, zmq_strerror(errno));
+    return 0;
+}
+
 /* Without ZMQ_IMMEDIATE, which would keep messages out of a pipe that has no connection: with it libzmq ends the pipe
  * of a lost connection at once, and aborts the program where that has read half of a reply from it. */
-int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *endpoint, const struct curve *curve,
-                       struct err *err)
+int sender_socket_open(struct sender_socket *s, int64_t now_us, struct err *err)
 {
-    sender_socket_close(s);
-    s->connected = s->reached = s->dropped = false;
+    close_socket(s);
+    s->connected = s->connecting = s->reached = s->dropped = false;
+    s->opened_us = now_us;
     s->dealer = zmq_socket(s->context, ZMQ_DEALER);
     if (!s->dealer)
         return err_set(err, "zmq_socket: %s", zmq_strerror(errno));
-    int none = 0, yes = 1, first_ms = 100, longest_ms = 2000, handshake_ms = 5000;
+    int none = 0, yes = 1, first_ms = 100, longest_ms = 2000, handshake_ms = HANDSHAKE_MS;
     zmq_setsockopt(s->dealer, ZMQ_LINGER, &none, sizeof(none));
     zmq_setsockopt(s->dealer, ZMQ_IPV6, &yes, sizeof(yes));
     zmq_setsockopt(s->dealer, ZMQ_RECONNECT_IVL, &first_ms, sizeof(first_ms));
     zmq_setsockopt(s->dealer, ZMQ_RECONNECT_IVL_MAX, &longest_ms, sizeof(longest_ms));
     zmq_setsockopt(s->dealer, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof(handshake_ms));
-    if (set_curve(s, endpoint->server_key, curve) != 0)
+    if (set_curve(s) != 0)
         return err_set(err, "not a CURVE key: %s", zmq_strerror(errno));
     if (open_monitor(s) != 0)
         return err_set(err, "cannot monitor the socket: %s", zmq_strerror(errno));
-    if (zmq_connect(s->dealer, endpoint->to) != 0)
-        return err_set(err, "\"%s\" is not an endpoint to connect to (expected tcp://HOST:PORT or ipc://PATH): %s",
-                       endpoint->to, zmq_strerror(errno));
-    return 0;
+    return connect_socket(s, now_us, err);
+}
+
+void sender_socket_leave(struct sender_socket *s)
+{
+    s->tries++;
+    if (!sender_names_has_more(s->names, s->at))
+        s->at = (s->at + 1) % s->options->n_endpoints;
+}
+
+int sender_socket_resolve(struct sender_socket *s, int64_t now_us, struct err *err)
+{
+    s->looking_up = sender_names_step(s->names);
+    return !s->connecting && sender_names_has_more(s->names, s->at) ? connect_socket(s, now_us, err) : 0;
+}
+
+static void note_connected(struct sender_socket *s)
+{
+    s->connected = true;
+    s->handshake_failed = false;
+    s->tries = 0;
+    sender_names_forget(s->names, s->at);
 }
 
 bool sender_socket_read_monitor(struct sender_socket *s)
@@ -80,7 +147,7 @@ bool sender_socket_read_monitor(struct sender_socket *s)
         while (more && TEMP_FAILURE_RETRY(zmq_msg_recv(&msg, s->monitor, 0)) >= 0)
             more = zmq_msg_more(&msg);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-            s->connected = true, s->handshake_failed = false;
+            note_connected(s);
         else if (event == ZMQ_EVENT_CONNECTED)
             s->reached = true;
         else if (event == ZMQ_EVENT_DISCONNECTED)
@@ -98,4 +165,20 @@ bool sender_socket_may_send(const struct sender_socket *s)
     size_t size = sizeof(events);
     return s->connected && TEMP_FAILURE_RETRY(zmq_getsockopt(s->dealer, ZMQ_EVENTS, &events, &size)) == 0 &&
            (events & ZMQ_POLLOUT);
+}
+
+int64_t sender_socket_retry_us(const struct sender_socket *s)
+{
+    size_t n = s->options->n_endpoints;
+    size_t rounds = s->tries / n;
+    bool stays = s->connecting ? !s->dropped && !sender_names_is_name(s->names, s->at) : s->looking_up;
+    if (s->connected || (n == 1 && stays))
+        return INT64_MAX;
+    return s->opened_us + (CONNECT_US << (rounds < CONNECT_DOUBLED ? rounds : CONNECT_DOUBLED)) +
+           (s->reached && !s->dropped ? HANDSHAKE_MS * CLOCK_MS : 0);
+}
+
+int64_t sender_socket_answer_us(const struct sender_socket *s, int64_t now_us)
+{
+    return s->looking_up ? now_us + ANSWER_US : INT64_MAX;
 }
