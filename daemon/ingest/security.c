@@ -70,6 +70,8 @@ const char *security_mismatch(const struct conf_endpoint *conf)
 
 const char *security_given_up(const struct conf_endpoint *conf, bool denied)
 {
+    if (denied && conf->n_allow_from > 0)
+        return "denied by allow_from of this endpoint, or by its peer";
     if (denied && !conf->curve)
         return "its peer does not admit this daemon";
     if (denied)

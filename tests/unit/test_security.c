@@ -398,3 +398,15 @@ Test(security, a_network_ends_at_any_bit)
     struct conf_endpoint limited = {.allow_from = &all, .n_allow_from = 1};
     cr_expect_not(allow_sockaddr(&limited, &(struct sockaddr){.sa_family = AF_UNIX}), "no address of IP");
 }
+
+/* libzmq reports the denial of a peer by this side, and of this side by its peer, alike. */
+Test(security, who_denied_a_peer_is_left_open_where_it_may_have_been_this_endpoint)
+{
+    struct network network = {.bits = 0};
+    struct conf_endpoint limited = {.allow_from = &network, .n_allow_from = 1}, all = {0};
+    cr_expect_str_eq(security_given_up(&limited, true), "denied by allow_from of this endpoint, or by its peer");
+    limited.curve = true;
+    cr_expect_str_eq(security_given_up(&limited, true), "denied by allow_from of this endpoint, or by its peer");
+    cr_expect_str_eq(security_given_up(&all, true), "its peer does not admit this daemon");
+    cr_expect_not_null(strstr(security_given_up(&limited, false), "ended in an error"));
+}
