@@ -253,7 +253,7 @@ int pipeline_ready(const struct pipeline *p, struct err *err)
         return err_set(err, "the journal has failed");
     if (p->stop_at_us > 0)
         return err_set(err, "stopping");
-    if (journal_failure(p->journal, err) != 0)
+    if (journal_failure(p->journal, err) != 0 || receiver_check_open(p->receiver, err) != 0)
         return -1;
     int rc = journal_check_space(p->journal, loop_wall_us(p->loop), err);
     return rc == 0 ? 0 : err_prefix(err, "the journal is full");

@@ -463,6 +463,11 @@ int64_t receiver_received_us(const struct receiver *r, const char *endpoint)
     return endpoint_state_received_us(r->states, endpoint);
 }
 
+int receiver_check_open(const struct receiver *r, struct err *err)
+{
+    return endpoint_set_check_open(r->endpoints, err);
+}
+
 void receiver_set_own_memory(struct receiver *r, size_t bytes)
 {
     memory_watch_own(r->memory_watch, bytes);
@@ -484,13 +489,12 @@ uint64_t receiver_in_flight(const struct receiver *r)
 
 bool receiver_progresses(struct receiver *r)
 {
-    uint64_t received = 0;
+    uint64_t received = 0, before = r->progress_seen;
     bool waiting = false;
     for (const struct endpoint_state *state = r->states; state; state = state->next)
         received += state->counters->received_total;
     for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++)
         waiting |= may_read(r, endpoint_set_at(r->endpoints, i));
-    bool progress = !waiting || received != r->progress_seen;
     r->progress_seen = received;
-    return progress;
+    return !waiting || received != before;
 }

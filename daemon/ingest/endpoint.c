@@ -5,14 +5,21 @@
 #include "base/mem.h"
 #include "ingest/endpoint_transport.h"
 
-struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
-                              const struct endpoint_calls *calls, void *ctx, struct err *err)
+struct endpoint *endpoint_new_closed(struct loop *loop, void *context, const struct conf_endpoint *conf,
+                                     const struct endpoint_calls *calls, void *ctx)
 {
     struct endpoint *endpoint = mem_zalloc(sizeof(*endpoint));
     *endpoint = (struct endpoint){.loop = loop, .context = context, .conf = conf, .calls = *calls, .ctx = ctx};
     endpoint->kind = conf->socket == CONF_TCP ? &endpoint_tcp : &endpoint_zmq;
-    endpoint->transport = endpoint->kind->open(endpoint, err);
-    if (!endpoint->transport)
+    endpoint->transport = endpoint->kind->create(endpoint);
+    return endpoint;
+}
+
+struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
+                              const struct endpoint_calls *calls, void *ctx, struct err *err)
+{
+    struct endpoint *endpoint = endpoint_new_closed(loop, context, conf, calls, ctx);
+    if (endpoint_rebind(endpoint, err) != 0)
         endpoint_free(&endpoint);
     return endpoint;
 }
@@ -21,8 +28,7 @@ void endpoint_free(struct endpoint **endpoint)
 {
     if (!*endpoint)
         return;
-    if ((*endpoint)->transport)
-        (*endpoint)->kind->close((*endpoint)->transport);
+    (*endpoint)->kind->close((*endpoint)->transport);
     free(*endpoint);
     *endpoint = NULL;
 }

@@ -61,6 +61,10 @@ struct endpoint_calls {
  * the endpoint (see endpoint_reconfigure). NULL with err set, naming the endpoint and its address. */
 struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
                               const struct endpoint_calls *calls, void *ctx, struct err *err);
+
+/* Likewise, but closed: endpoint_rebind() opens it. */
+struct endpoint *endpoint_new_closed(struct loop *loop, void *context, const struct conf_endpoint *conf,
+                                     const struct endpoint_calls *calls, void *ctx);
 void endpoint_free(struct endpoint **endpoint);
 
 /* Receives up to `budget` messages, message() for each. Returns whether more may be waiting: the endpoint is then still
@@ -79,11 +83,11 @@ bool endpoint_is_ready(const struct endpoint *endpoint);
  * On tcp, closes the connections that have ended: everything taken from them must have its reply. */
 void endpoint_replied(struct endpoint *endpoint);
 
-/* Closes the socket and opens it again: frees what peers have queued in libzmq. -1 with err set: it cannot be bound
- * now; try later. Not for tcp. */
+/* Closes the socket and opens it again: frees what peers have queued in libzmq. -1 with err set, naming the endpoint
+ * and its address: it cannot be bound now; try later. A tcp endpoint must be closed. */
 int endpoint_rebind(struct endpoint *endpoint, struct err *err);
 
-/* false after a failed endpoint_rebind(). */
+/* false after endpoint_new_closed() or a failed endpoint_rebind(). */
 bool endpoint_is_open(const struct endpoint *endpoint);
 
 /* Its connections of ZeroMQ, until the next endpoint_rebind(). NULL: it is closed, or a raw TCP endpoint. */

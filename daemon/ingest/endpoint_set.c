@@ -148,15 +148,11 @@ static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_n
             endpoint_free(&next[i]);
     for (size_t i = 0; i < n_closed; i++) {
         struct err err;
-        set->endpoints[closed[i].at] = open_one(set, closed[i].conf, &err);
-        if (!set->endpoints[closed[i].at])
-            log_error("reload", "%s", err.text);
+        struct endpoint *endpoint = endpoint_new_closed(set->loop, set->context, closed[i].conf, &set->calls, set->ctx);
+        if (endpoint_rebind(endpoint, &err) != 0)
+            log_error("reload", "%s; trying again", err.text);
+        set->endpoints[closed[i].at] = endpoint;
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < set->n; i++)
-        if (set->endpoints[i])
-            set->endpoints[kept++] = set->endpoints[i];
-    set->n = kept;
 }
 
 /* Before anything is closed: detects a key that is out of reach. */
@@ -195,6 +191,14 @@ int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct
     }
     free(closed);
     return rc;
+}
+
+int endpoint_set_check_open(const struct endpoint_set *set, struct err *err)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (!endpoint_is_open(set->endpoints[i]))
+            return err_set(err, "endpoint %s is not bound", endpoint_conf(set->endpoints[i])->name);
+    return 0;
 }
 
 struct security *endpoint_set_security(const struct endpoint_set *set)

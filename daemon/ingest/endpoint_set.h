@@ -20,11 +20,15 @@ void endpoint_set_free(struct endpoint_set **set);
 
 /*
  * Makes the set match conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
- * nothing: -1 with err set leaves the set as it was (an endpoint whose address another one takes over is reopened).
+ * nothing: -1 with err set leaves the set as it was. An endpoint whose address another one would take over is reopened
+ * then; where that fails, it stays in the set, closed, for endpoint_rebind().
  * Pending replies must have been sent: endpoints may be freed. conf must live until the next apply or the end of the
  * set.
  */
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err);
+
+/* -1 with err set: names an endpoint that is not bound. */
+int endpoint_set_check_open(const struct endpoint_set *set, struct err *err);
 
 struct security *endpoint_set_security(const struct endpoint_set *set);
 size_t endpoint_set_count(const struct endpoint_set *set);

@@ -8,7 +8,7 @@
 
 struct endpoint_tcp {
     struct endpoint *endpoint;
-    struct tcp *tcp;
+    struct tcp *tcp; /* NULL: closed */
 };
 
 static void on_ready(void *ctx)
@@ -40,53 +40,56 @@ static void close_tcp(void *transport)
     free(t);
 }
 
-static void *open_tcp(struct endpoint *endpoint, struct err *err)
+static void *create_tcp(struct endpoint *endpoint)
 {
-    static const struct tcp_calls calls = {.ready = on_ready, .frame = on_frame, .cut = on_cut};
     struct endpoint_tcp *t = mem_zalloc(sizeof(*t));
     t->endpoint = endpoint;
-    t->tcp = tcp_new(endpoint->loop, endpoint->conf, &calls, endpoint, err);
-    if (t->tcp)
-        return t;
-    close_tcp(t);
-    return NULL;
+    return t;
 }
 
 static bool drain(void *transport, unsigned budget)
 {
-    return tcp_drain(((struct endpoint_tcp *)transport)->tcp, budget);
+    struct tcp *tcp = ((struct endpoint_tcp *)transport)->tcp;
+    return tcp && tcp_drain(tcp, budget);
 }
 
 static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,
                   const struct str *flags)
 {
+    struct tcp *tcp = ((struct endpoint_tcp *)transport)->tcp;
     uint64_t connection;
     (void)word, (void)id, (void)flags;
     memcpy(&connection, peer->id, sizeof(connection));
-    return tcp_reply(((struct endpoint_tcp *)transport)->tcp, connection, detail);
+    return tcp && tcp_reply(tcp, connection, detail);
 }
 
 static void replied(void *transport)
 {
-    tcp_replied(((struct endpoint_tcp *)transport)->tcp);
+    struct tcp *tcp = ((struct endpoint_tcp *)transport)->tcp;
+    if (tcp)
+        tcp_replied(tcp);
 }
 
 static bool is_ready(const void *transport)
 {
-    return tcp_is_ready(((const struct endpoint_tcp *)transport)->tcp);
+    const struct tcp *tcp = ((const struct endpoint_tcp *)transport)->tcp;
+    return tcp && tcp_is_ready(tcp);
 }
 
 static bool is_open(const void *transport)
 {
-    (void)transport;
-    return true;
+    return ((const struct endpoint_tcp *)transport)->tcp;
 }
 
-/* TCP endpoints bound their own queues, so the memory watch never asks for this. */
+/* TCP endpoints bound their own queues, so the memory watch asks only for one that is closed. */
 static int rebind(void *transport, struct err *err)
 {
-    (void)transport;
-    return err_set(err, "a TCP endpoint cannot be rebound");
+    static const struct tcp_calls calls = {.ready = on_ready, .frame = on_frame, .cut = on_cut};
+    struct endpoint_tcp *t = transport;
+    if (t->tcp)
+        return err_set(err, "a TCP endpoint cannot be rebound");
+    t->tcp = tcp_new(t->endpoint->loop, t->endpoint->conf, &calls, t->endpoint, err);
+    return t->tcp ? 0 : -1;
 }
 
 static struct connections *connections_of(const void *transport)
@@ -98,11 +101,12 @@ static struct connections *connections_of(const void *transport)
 static void reconfigure(void *transport)
 {
     const struct endpoint_tcp *t = transport;
-    tcp_reconfigure(t->tcp, t->endpoint->conf);
+    if (t->tcp)
+        tcp_reconfigure(t->tcp, t->endpoint->conf);
 }
 
 const struct endpoint_transport endpoint_tcp = {
-    .open = open_tcp,
+    .create = create_tcp,
     .close = close_tcp,
     .drain = drain,
     .reply = reply,

@@ -6,9 +6,9 @@
 
 #include "ingest/endpoint.h"
 
-/* Functions do what those of endpoint.h with the same name do; their first argument is what open() returned. */
+/* Functions do what those of endpoint.h with the same name do; their first argument is what create() returned. */
 struct endpoint_transport {
-    void *(*open)(struct endpoint *endpoint, struct err *err); /* NULL with err set */
+    void *(*create)(struct endpoint *endpoint); /* closed: rebind() opens it */
     void (*close)(void *transport);
     bool (*drain)(void *transport, unsigned budget);
     bool (*reply)(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,

@@ -37,12 +37,13 @@
 
 struct endpoint_zmq {
     struct endpoint *endpoint;
-    void *socket;                    /* NULL after a failed rebind */
+    void *socket;                    /* NULL: closed */
     struct connections *connections; /* of the socket, while it is open */
     struct remote *remote;           /* likewise, of one that connects */
     struct event readable;           /* on ZMQ_FD; armed while the socket is open */
     struct rate_limiter limiter;
     bool armed;
+    bool failed;          /* the last try to open it */
     bool peers_checked;   /* by CURVE or allow_from: their messages have a User-Id */
     bool ready;           /* the owner knows that messages may be waiting */
     bool draining;        /* guards against message() calling endpoint_drain() */
@@ -200,8 +201,7 @@ static void note_readable(void *transport)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     note_readable(arg);
 }
 
@@ -394,15 +394,12 @@ static void close_zmq(void *transport)
     free(transport);
 }
 
-static void *open_zmq(struct endpoint *endpoint, struct err *err)
+static void *create_zmq(struct endpoint *endpoint)
 {
     struct endpoint_zmq *z = mem_zalloc(sizeof(*z));
     z->endpoint = endpoint;
     z->peers_checked = security_checks_peers(endpoint->conf);
-    if (open_socket(z, BIND_PATIENCE_MS, err) == 0)
-        return z;
-    close_zmq(z);
-    return NULL;
+    return z;
 }
 
 /* Passes one message to the owner. -1: nothing to receive; else whether the owner continues. */
@@ -466,13 +463,15 @@ static bool is_open(const void *transport)
     return ((const struct endpoint_zmq *)transport)->socket;
 }
 
-/* One that was closed already has released its address: who has it now is not waited for. */
+/* The address is waited for where this socket, or another endpoint before this one, may just have left it; after that,
+ * whoever has it is not waited for. */
 static int rebind(void *transport, struct err *err)
 {
     struct endpoint_zmq *z = transport;
-    int patience_ms = z->socket ? BIND_PATIENCE_MS : 0;
+    int patience_ms = z->failed ? 0 : BIND_PATIENCE_MS;
     close_socket(z);
-    return open_socket(z, patience_ms, err);
+    z->failed = open_socket(z, patience_ms, err) != 0;
+    return z->failed ? -1 : 0;
 }
 
 static struct connections *connections_of(const void *transport)
@@ -487,7 +486,7 @@ static void reconfigure(void *transport)
 }
 
 const struct endpoint_transport endpoint_zmq = {
-    .open = open_zmq,
+    .create = create_zmq,
     .close = close_zmq,
     .drain = drain,
     .reply = reply,

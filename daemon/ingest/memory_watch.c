@@ -53,13 +53,15 @@ struct memory_watch {
 static void rebind_endpoint(struct memory_watch *watch, struct endpoint *endpoint)
 {
     struct err err;
+    bool was_closed = !endpoint_is_open(endpoint);
     if (endpoint_rebind(endpoint, &err) != 0) {
-        log_limited(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "memory", "%s; trying again",
+        log_limited(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "endpoints", "%s; trying again",
                     err.text);
         return;
     }
-    log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
-    watch->on_freed(watch->ctx, endpoint, true);
+    if (was_closed)
+        log_info("endpoints", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
+    watch->unbound = (struct rate_limiter){0};
 }
 
 static void reopen_closed(struct memory_watch *watch)
@@ -203,6 +205,7 @@ static void rebind_next(struct memory_watch *watch, size_t resident, size_t limi
                 "and binding it again",
                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
     rebind_endpoint(watch, endpoint);
+    watch->on_freed(watch->ctx, endpoint, true);
     watch->tried++;
 }
 

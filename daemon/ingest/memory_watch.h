@@ -17,7 +17,8 @@ struct memory_watch;
 
 /* The limit is the sum of what the process uses now, room_bytes, memory_watch_own(), and an allowance for each
  * connection and for the queues of pull and sub. on_freed() is called after a connection of the endpoint was cut, or
- * once the endpoint, which was closed, is bound again: if that fails, it is retried every second. */
+ * after the endpoint was closed to bind it again. An endpoint that could not be bound again, also by a reload, is tried
+ * every second. */
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
                                       void (*on_freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx);
 /* The memory that the process itself has allocated since the start, approximately: not attributed to peers. */

@@ -2,10 +2,10 @@
  * Connects the ZeroMQ socket of an endpoint to the address in its configuration.
  *
  * libzmq is given numbers only: it would look a host name up on its only I/O thread, at each attempt, and every other
- * endpoint would wait there for a name server. As long as nothing is connected, the name is looked up every few seconds.
- * An address that did not lead to a connection meanwhile is then followed by the next one of the name, so an address
- * that does not answer is passed over, and one that has changed is found. While a look-up lasts, libzmq itself goes on
- * trying the present address. Messages and metrics name the address of the configuration.
+ * endpoint would wait there for a name server. As long as nothing is connected, the name is looked up every few
+ * seconds. An address that did not lead to a connection meanwhile is then followed by the next one of the name, so an
+ * address that does not answer is passed over, and one that has changed is found. While a look-up lasts, libzmq itself
+ * goes on trying the present address. Messages and metrics name the address of the configuration.
  */
 #ifndef MOBEYE_INGEST_REMOTE_H
 #define MOBEYE_INGEST_REMOTE_H

@@ -188,3 +188,21 @@ def test_a_removed_file_changes_nothing(context, daemon):
     assert not succeeded(daemon)
     assert daemon.lines(str(daemon.file))
     assert Dealer(context, daemon.address()).ask(alert("still")).word == b"ACK"
+
+
+def test_an_endpoint_that_a_refused_reload_could_not_reopen_is_not_ready_until_it_is_bound(context, daemons):
+    daemon = daemons("host=/nowhere dbname=nothing")
+    place, away = daemon.directory / "place", daemon.directory / "away"
+    place.mkdir()
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door", bind=f"ipc://{place}/door")])
+    daemon.start()
+    door = Dealer(context, daemon.address())
+    assert door.ask(alert("before")).word == b"ACK"
+    place.rename(away)  # its address cannot be bound meanwhile
+    daemon.reload(endpoints=[daemon.conf.endpoint("gate", bind=f"ipc://{place}/door")])
+    assert not succeeded(daemon)
+    assert daemon.get("/readyz") == (503, "not ready: endpoint door is not bound\n")
+    away.rename(place)
+    wait_until(lambda: daemon.get("/readyz")[0] == 200, "the door is bound again")
+    assert Dealer(context, f"ipc://{place}/door").ask(alert("after")).word == b"ACK"
+    daemon.wait_log("endpoint door is bound again")

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -16,6 +18,7 @@ static struct {
     const char *failed; /* its name */
     const char *in_use; /* this address is; NULL: none */
     unsigned waits;     /* for it */
+    bool no_address;    /* bind() fails: no interface has it */
 } sim;
 
 static bool fails(const char *name)
@@ -60,6 +63,15 @@ int zmq_bind(void *socket, const char *address)
         return -1;
     }
     return fails("zmq_bind") ? -1 : call(socket, address);
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+    if (sim.no_address && address->sa_family == AF_INET) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    return (int)syscall(SYS_bind, fd, address, len);
 }
 
 int zmq_poll(zmq_pollitem_t *items, int n, long timeout_ms)
@@ -208,4 +220,52 @@ Test(socket_calls, an_address_in_use_is_waited_for_only_by_the_socket_that_has_j
     cr_expect_eq(sim.waits, 0, "it was closed already: nothing is about to leave the address");
     endpoint_set_free(&set);
     loop_free(&loop);
+}
+
+/* The address goes away while another endpoint takes it over: neither can be bound. */
+static void lose_the_address(struct conf_endpoint door)
+{
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    char name[] = "door", other_name[] = "gate";
+    struct conf_endpoint gate = door;
+    struct conf conf = {.endpoints = &door, .n_endpoints = 1}, other = {.endpoints = &gate, .n_endpoints = 1};
+    struct err err;
+    door.name = name;
+    gate.name = other_name;
+    struct loop *loop = loop_new(&err);
+    struct endpoint_set *set = endpoint_set_new(loop, &calls, on_refused, NULL, &err);
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    cr_expect_eq(endpoint_set_check_open(set, &err), 0);
+    sim.no_address = true;
+    cr_expect_eq(endpoint_set_apply(set, &other, &err), -1);
+    cr_assert_eq(endpoint_set_count(set), 1, "the endpoint stays");
+    struct endpoint *endpoint = endpoint_set_at(set, 0);
+    cr_expect_str_eq(endpoint_conf(endpoint)->name, "door");
+    cr_expect_not(endpoint_is_open(endpoint));
+    cr_expect_not(endpoint_is_ready(endpoint));
+    cr_expect_not(endpoint_drain(endpoint, 1));
+    cr_expect_eq(endpoint_set_check_open(set, &err), -1);
+    cr_expect_str_eq(err.text, "endpoint door is not bound");
+    cr_expect_eq(endpoint_rebind(endpoint, &err), -1);
+    cr_expect_eq(endpoint_set_apply(set, &conf, &err), 0, "the same configuration again: %s", err.text);
+    sim.no_address = false;
+    while (endpoint_rebind(endpoint, &err) != 0) /* libzmq leaves the address a moment after it has closed the socket */
+        cr_assert_not_null(strstr(err.text, "in use"), "%s", err.text);
+    cr_expect(endpoint_is_open(endpoint));
+    cr_expect_eq(endpoint_set_check_open(set, &err), 0);
+    endpoint_set_free(&set);
+    loop_free(&loop);
+}
+
+Test(socket_calls, an_endpoint_whose_address_went_away_during_a_reload_can_be_bound_later)
+{
+    char address[] = "tcp://127.0.9.1:27431";
+    lose_the_address((struct conf_endpoint){.address = address, .bind = true, .format = ALERT_CLOUDEVENTS});
+}
+
+Test(socket_calls, so_can_one_of_raw_tcp)
+{
+    char address[] = "tcp://127.0.9.1:27432";
+    lose_the_address((struct conf_endpoint){
+        .address = address, .bind = true, .socket = CONF_TCP, .format = ALERT_SIA_DC09, .connections = 4});
 }
