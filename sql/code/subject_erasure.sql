@@ -267,6 +267,11 @@ as $$
          where i.incident_id = any (s.own || s.joined) and i.device_id = any (s.names)
            and mobeye.is_subject(s, i.device_id, mobeye.stood_at(i), i.first_seen)
         union all
+        select i.device_id, i.first_seen from mobeye.incident i -- as mobeye.erase_last_known()
+         where i.device_id = any (s.names) and i.location_source = 'last_known'
+           and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+           and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen)
+        union all
         select c.device_id, coalesce(c.since, i.first_seen)
           from mobeye.incident_condition c join mobeye.incident i on i.incident_id = c.incident_id
          where c.incident_id = any (s.own || s.joined) and c.device_id = any (s.names)
@@ -335,7 +340,8 @@ begin
            + mobeye.forget_fixes(
                array(select t.name from unnest(s.names) as t(name)
                        left join mobeye.device_status d on d.device_id = t.name
-                      where mobeye.is_of(s.device_id, t.name, null, coalesce(d.fix_at, now()))), s.during);
+                      where mobeye.is_of(s.device_id, t.name, null, coalesce(d.fix_at, now()))
+                        and (d.fix_at is null or mobeye.is_known(s, t.name, d.fix_at))), s.during);
     -- What its last alert was, which is not counted beside the alert; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
      where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at)

@@ -48,13 +48,24 @@ $$;
 comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
     'The devices and periods that a request is about: by the address where they were placed, or by the device.';
 
--- After a restore the registry does not know who had a name since the backup; the log of an erasure does.
+-- After a restore the registry does not know who had a name since the backup; the log of an erasure does. What was erased under an earlier
+-- name may be stored under the present one by then.
+create or replace function mobeye.is_known(s mobeye.subject_scope, name text, at timestamptz) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.known is null
+        or exists (select from jsonb_each_text(s.known) k (key, span)
+                    where (k.key = is_known.name or is_known.name = s.device_id) and k.span::tstzrange @> is_known.at)
+$$;
+comment on function mobeye.is_known(mobeye.subject_scope, text, timestamptz) is
+    'Whether the log of an erasure, if the names of a request are of one, has this name, or the present one, at that time.';
+
 create or replace function mobeye.is_its(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-    select (s.known is null or name = s.device_id or (s.known ->> name)::tstzrange @> at)
-           and mobeye.is_of(s.device_id, name, is_its.placement_id, at)
+    select mobeye.is_known(s, name, at) and mobeye.is_of(s.device_id, name, is_its.placement_id, at)
 $$;
 comment on function mobeye.is_its(mobeye.subject_scope, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a request is about its device: by the registry and, if the names are those of '
@@ -66,7 +77,7 @@ create or replace function mobeye.is_subject(s mobeye.subject_scope, name text, 
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-    select is_subject.placement_id = any (s.placements)
+    select is_subject.placement_id = any (s.placements) and mobeye.is_known(s, name, at)
            and (not starts_with(name, 'dc09:') or name = s.device_id or mobeye.account_holder(name, is_subject.at) is null)
         or s.during @> at and mobeye.is_its(s, name, is_subject.placement_id, at)
 $$;

@@ -4,6 +4,7 @@ import json
 
 import psycopg
 
+from support import insert_alert
 from test_retention import RetentionTest
 
 HOME = "st_setsrid(st_point(5.41, 52.11), 4326)"
@@ -100,9 +101,10 @@ class TwoHomes(ErasureTest):
         self.assertNotIn("Kerkstraat", json.dumps(log))
 
     def test_after_a_restore_the_log_erases_it_again(self):
+        at = self.value(self.superuser, "select occurred_at from mobeye.alert where event_id = 'first home'")
         self.erase("Kerkstraat 1")
         log = json.dumps(self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e"))
-        self.alert("motion", "50 days", "from the backup", device_id="d")
+        insert_alert(self.superuser, "motion", at, event_id="from the backup", device_id="d")
         again = "select n, remaining from mobeye.erase_again(%s)"
         self.assertEqual(self.superuser.execute(again, [log]).fetchone(), (1, []))
         self.assertEqual(self.events(), ["second home"])

@@ -2,7 +2,7 @@
 
 import json
 
-from test_erasure import ErasureTest
+from test_erasure import HOME, ErasureTest
 
 
 class RestoreTest(ErasureTest):
@@ -180,6 +180,49 @@ class NameOfAnother(RestoreTest):
         self.alert("motion", "50 days", "as d", device_id="d")
         self.assertEqual(self.again(self.log()), (2, []))
         self.assertEqual(self.events(), ["another's"])
+
+    def test_in_a_backup_from_before_the_renaming(self):
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.alert; delete from mobeye.device where device_id = 'd'")
+        self.rename("d-old", "d")
+        self.superuser.execute("delete from mobeye.device_renamed")
+        home = self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        self.alert("motion", "50 days", "as d", device_id="d", placement_id=home)
+        self.alert("motion", "46 days", "as d-old", device_id="d-old")
+        self.alert("motion", "44 days", "another's", device_id="d")
+        self.alert("motion", "44 days", "another's, at the placement of the backup", device_id="d", placement_id=home)
+        self.assertEqual(self.again(log), (3, []))
+        self.assertEqual(self.events(), ["another's", "another's, at the placement of the backup"])
+
+    def test_its_last_fix_is_left(self):
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        self.status("d", 44)
+        self.superuser.execute("update mobeye.device_status set fix_at = %s", [self.ago("44 days")])
+        self.alert("motion", "46 days", "as d-old", device_id="d-old")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.value(self.superuser, "select count(fix) from mobeye.device_status"), 1)
+
+
+class LastKnown(RestoreTest):
+    """An incident of an earlier name, on the day after the placement, whose alerts are past their retention."""
+
+    def test_the_place_of_the_home_is_erased_again(self):
+        incident = self.incident(ended="39 days 22 hours", device_id="d")
+        home = "update mobeye.incident set location_source = 'last_known', geom = " + HOME
+        self.superuser.execute(home)
+        self.rename("d", "d2")
+        self.superuser.execute("update mobeye.device_renamed set at = %s", [self.ago("39 days")])
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.incident_row(incident, "geom, location_source"), (None, "none"))
+        log = self.log()
+        self.superuser.execute(home)
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.incident_row(incident, "geom, location_source"), (None, "none"))
 
 
 class Panel(RestoreTest):
