@@ -32,7 +32,7 @@ as $$
 $$;
 comment on function mobeye.divisions(text) is 'When vintages of a layer (null: of any) begin.';
 
-create or replace function mobeye.alarm_places(layer text, from_at timestamptz, until_at timestamptz)
+create or replace function mobeye.alarm_places(layer text, from_at timestamptz, until_at timestamptz, ids bigint[] default null)
 returns table (geom public.geometry, division integer, areas text[])
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -46,11 +46,12 @@ as $$
       from (select a.geom, width_bucket(a.first_seen, (select mobeye.divisions(alarm_places.layer))) as division, min(a.first_seen) as at
               from mobeye.alarm_counted a
              where a.first_seen >= from_at and a.first_seen < until_at and a.geom is not null
+               and (ids is null or a.incident_id = any (ids))
              group by 1, 2) p
 $$;
-comment on function mobeye.alarm_places(text, timestamptz, timestamptz) is
+comment on function mobeye.alarm_places(text, timestamptz, timestamptz, bigint[]) is
     'The places of the alarms of a period, and the areas of a layer (null: of all) in which they lay, as for burglaries. What the alarms '
-    'themselves store is of the areas that there were when they came; it counts for those without a place.';
+    'themselves store is of the areas that there were when they came; it counts for those without a place. With ids only those alarms.';
 
 create or replace function mobeye.alarm_figures(layer text, from_at timestamptz, until_at timestamptz, ids bigint[] default null)
 returns table (areas text[], month date, figure text, n bigint)
@@ -65,7 +66,7 @@ as $$
                case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
                a.kind, a.outcome, a.verified, a.hour_of_week, count(*) as n
           from mobeye.alarm_counted a
-          left join mobeye.alarm_places(alarm_figures.layer, from_at, until_at) p
+          left join mobeye.alarm_places(alarm_figures.layer, from_at, until_at, ids) p
             on p.geom operator(public.=) a.geom and p.division = width_bucket(a.first_seen, (select mobeye.divisions(alarm_figures.layer)))
          where a.first_seen >= from_at and a.first_seen < until_at and (ids is null or a.incident_id = any (ids))
          group by grouping sets ((1, 2, a.kind, a.outcome, a.verified), (1, 2, a.hour_of_week)))
@@ -177,7 +178,7 @@ as $$
     with gone as (
         select p.placement_id, p.geom, p.during * tstzrange(null, now()) as during, l.layer
           from mobeye.placement p cross join mobeye.kept_layers() l
-         where p.placement_id = any (ids) and lower(p.during) < now()
+         where p.placement_id = any (ids) and lower(p.during) < now() and p.erased is null
            and mobeye.placement_erased_on(p.device_id, lower(p.during)) is null -- else it was counted then
     ), cut as (
         select g.placement_id, g.layer, lower(g.during) as at from gone g

@@ -268,6 +268,26 @@ class Report(SchemaTest):
                 self.superuser.execute("select mobeye.apply_retention('placements', '28 days', '90 days', '90 days', '90 days', '90 days')")
                 self.assertEqual(imported()[0][0], 2)
 
+    def test_an_emptied_placement_of_a_device_that_was_renamed_counts_once(self):
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("delete from mobeye.placement; delete from mobeye.area_stats; insert into mobeye.device (device_id) values ('LEEG');"
+                                   " insert into mobeye.placement (device_id, during, geom, address) values ('LEEG',"
+                                   " tstzrange(now() - interval '20 days', now() - interval '10 days'), st_setsrid(st_makepoint(5.31, 52.15), 4326), 'Leegstraat 1')")
+            self.superuser.execute("select mobeye.subject_erase('Leegstraat 1', null, null, null)")
+            kept = "select sum(n) from mobeye.area_stats where layer = 'wijk' and code = 'WK1' and figure = %s"
+            before = [self.value(self.superuser, kept, figure) for figure in ("set_nights", "placements")]
+            self.superuser.execute("update mobeye.device set device_id = 'VOL' where device_id = 'LEEG'")
+            self.assertEqual(self.value(self.superuser, "select mobeye.erase_placements(array_agg(placement_id)) from mobeye.placement"), 1)
+            self.assertEqual([self.value(self.superuser, kept, figure) for figure in ("set_nights", "placements")], before)
+
+    def test_of_incidents_that_are_erased_their_own_places_are_looked_up(self):
+        """And not those of all alarms between the first and the last of them."""
+        with self.superuser.transaction(force_rollback=True):
+            ids = [insert_incident(self.superuser, f"2025-02-0{n} 12:00Z", geom=self.value(self.superuser, "select st_setsrid(st_makepoint(%s, 52.15), 4326)", 5.3 + n / 100))
+                   for n in (1, 2, 3)]
+            places = self.superuser.execute("select st_x(geom) from mobeye.alarm_places(null, '-infinity', 'infinity', %s) order by 1", [ids[::2]])
+            self.assertEqual(places.fetchall(), [(5.31,), (5.33,)])
+
     def test_measures_of_another_layer_count_where_their_area_lies(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("insert into mobeye.area (layer, code, name, geom) values ('hotspot', 'H1', 'H1',"
