@@ -57,7 +57,6 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"overdue", "select mobeye.mark_overdue", append_plain, 1, MAINTENANCE_ROWS_NONE},
     {"unattended", "select mobeye.close_unattended", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"mutes", "select mobeye.end_mutes", append_plain, 1, MAINTENANCE_ROWS_NONE},
-    {"secrecy", "select mobeye.hide_late", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"identity_period", "select mobeye.turn_identity_period", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"identity_filters", "select mobeye.make_identity_filters", append_plain, 1, MAINTENANCE_ROWS_NONE},
     {"retention_camera", "camera", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
@@ -75,6 +74,8 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"retention", "select job, ceil(extract(epoch from now() - since) / 3600), n from mobeye.retention_overdue",
      append_check, HOURLY, MAINTENANCE_ROWS_OVERDUE},
     {"purge", "select mobeye.purge", append_purge, HOURLY, MAINTENANCE_ROWS_NONE},
+    /* The last: it looks back to when it last succeeded, which is reported at the end of a cycle. */
+    {"secrecy", "select mobeye.hide_late", append_plain, 3, MAINTENANCE_ROWS_NONE},
 };
 
 _Static_assert(MAINTENANCE_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");

@@ -139,15 +139,13 @@ create or replace trigger hide_update after update on mobeye.device_address refe
 
 -- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, also
 -- that of an account that went from one to another, the daemon knows no placement, however long ago that was: a sender may keep the
--- name, or a journal be late, by a month as its alerts. What was stored while no daemon led maintenance is looked for when one does
--- again.
+-- name, or a journal be late, by a month as its alerts.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    with late as materialized (
-        select least(now() - interval '10 minutes', (select m.succeeded_at - interval '1 minute'
-                                                       from mobeye.maintenance m where m.job = 'secrecy')) as since)
+    with late as materialized ( -- also what was stored while no daemon led maintenance, and while this job last ran
+        select coalesce((select m.succeeded_at from mobeye.maintenance m where m.job = 'secrecy'), now()) - interval '10 minutes' as since)
     select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'), also_revealed => false)
       from mobeye.placement p
      where p.secret and lower(p.during) < now()

@@ -246,6 +246,13 @@ class LateFrame(ErasureTest):
             self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 0)
         self.superuser.execute("delete from mobeye.maintenance")
 
+    def test_becomes_secret_though_it_was_stored_before_this_was_last_reported_done(self):
+        """That is at the end of the cycle; what was being stored when the job began may be minutes older."""
+        self.superuser.execute("delete from mobeye.registry_log; update mobeye.alert set stored_at = now() - interval '10 minutes 10 seconds'")
+        self.superuser.execute("insert into mobeye.maintenance (job, every, succeeded_at) values ('secrecy', '1 minute', now() - interval '1 minute')")
+        self.assertEqual(self.value(self.superuser, "select mobeye.hide_late()"), 1)
+        self.superuser.execute("delete from mobeye.maintenance")
+
     def test_so_does_what_comes_under_an_earlier_name(self):
         self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
         self.superuser.execute("delete from mobeye.registry_log; delete from mobeye.alert")
