@@ -231,6 +231,14 @@ begin
              limit 1) o
      where i.account is not null;
 
+    return query -- of which only the first would get the new account
+    select i.line, false, 'account'::text,
+           format('device %s has several inputs (expected a column input, or the account changed in QGIS)', i.device_id)
+      from pg_temp.device_import i
+     where i.account is not null and not 'input' = any (columns)
+       and (select count(*) > 1 and bool_and(ltrim(a.account, '0') <> ltrim(i.account, '0'))
+              from mobeye.device_address a where a.device_id = i.device_id);
+
     return query -- a spreadsheet drops leading zeros
     select i.line, true, 'account'::text,
            format('%s has fewer digits than %s on line %s (a spreadsheet drops leading zeros; accounts are compared '

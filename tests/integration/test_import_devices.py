@@ -29,6 +29,11 @@ def test_without_a_column_of_inputs_a_device_keeps_all_of_the_account(registry):
     said = registry.refused("devices", "import", "-", stdin="device_id,account\nF1,AB77\nF2,AB77\n")
     assert said[0] == "-:3: account: account AB77 input 2 belongs to device F1"
     assert registry.query(ADDRESSES) == stored
+    said = registry.refused("devices", "import", "-", stdin="device_id,account\nF1,DE99\n")
+    assert said[0] == "-:2: account: device F1 has several inputs (expected a column input, or the account changed in QGIS)"
+    assert registry.query(ADDRESSES) == stored
+    registry.done("devices", "import", "-", stdin="device_id,account\nF1,\n")
+    assert registry.query(ADDRESSES) == stored[2:]
 
 
 @pytest.mark.parametrize("bad", [False, True], ids=["warnings", "errors"])
