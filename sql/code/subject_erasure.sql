@@ -419,19 +419,19 @@ comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
     'Erases what is stored about devices, each in a period and under names that it had. Returns how many rows, and what remains '
     'and why.';
 
--- By their numbers, which stay: one that is being renamed is waited for, and its new name is read afterwards.
-create or replace function mobeye.lock_devices(devices text[]) returns void
+-- By their numbers, which stay: one that is being renamed is waited for, and its new name is read afterwards. An import locks devices
+-- before placements, so it is waited for first.
+create or replace function mobeye.lock_devices(uuids uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    uuids uuid[] := array(select d.device_uuid from mobeye.device d where d.device_id = any (devices));
 begin
+    perform mobeye.lock_imports();
     perform from mobeye.device d where d.device_uuid = any (uuids) order by d.device_uuid for update;
 end
 $$;
-comment on function mobeye.lock_devices(text[]) is
-    'Until the transaction ends nobody renames these devices, places them, or gives them accounts.';
+comment on function mobeye.lock_devices(uuid[]) is
+    'Until the transaction ends nobody imports files, renames these devices, places them, or gives them accounts.';
 
 create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz,
                                                 out n bigint, out remaining text[])
@@ -439,7 +439,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform mobeye.lock_devices(array(select s.device_id from mobeye.subject(address, device, from_at, until_at) s));
+    perform mobeye.lock_devices(array(select d.device_uuid from mobeye.subject(address, device, from_at, until_at) s
+                                        join mobeye.device d on d.device_id = s.device_id));
     select e.n + b.n, e.remaining || b.remaining into n, remaining
       from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
               from mobeye.subject(address, device, from_at, until_at) s) as scope
@@ -456,7 +457,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform mobeye.lock_devices(array(select mobeye.logged_device(l) from jsonb_array_elements(log) as l));
+    perform mobeye.lock_devices(array(select d.device_uuid from jsonb_array_elements(log) as l
+                                        join mobeye.device d on d.device_id = mobeye.logged_device(l)));
     select e.n + b.n, scope.unknown || e.remaining || b.remaining into n, remaining
       from (select array_agg(d.device_id) filter (where d.device_id is not null) as devices,
                    array_agg((l ->> 'during')::tstzrange) filter (where d.device_id is not null) as periods,

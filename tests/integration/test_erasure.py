@@ -125,6 +125,22 @@ def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 1
 
 
+def test_a_deadlock_with_an_edit_is_tried_again(database):
+    database.execute(HOME + """select mobeye.device_retrieve(device_id) from mobeye.device;
+create sequence deadlocks;
+create function deadlock_once() returns trigger language plpgsql as $$
+begin
+    if nextval('public.deadlocks') = 1 then raise 'as if with an edit' using errcode = 'deadlock_detected'; end if;
+    return null;
+end $$;
+create trigger once before update or delete on mobeye.placement for each statement execute function deadlock_once()""")
+    done = mobeyectl("subject", "erase", "--yes", "--address", "Zonnehof 271", "--db", database.conninfo)
+    assert done.returncode == 0 and done.stdout.count("NL-home") == 1, done.stderr
+    database.execute("update mobeye.placement set address = 'Zonnehof 271' where address is null; alter sequence deadlocks restart")
+    done = mobeyectl("subject", "again", "--db", database.conninfo, "-", input=done.stdout)
+    assert done.returncode == 0 and done.stdout == "1 row erased again\n", done.stderr
+
+
 def test_a_home_in_two_spellings_is_told_of(database):
     database.execute(HOME + "select mobeye.device_retrieve(device_id) from mobeye.device;"
                      " update mobeye.placement set address = 'Zonnehof 271, Amersfoort' where device_id = 'NL-next'")

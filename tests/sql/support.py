@@ -139,9 +139,10 @@ class SchemaTest(unittest.TestCase):
     def value(self, conn, sql, *parameters):
         return conn.execute(sql, parameters).fetchone()[0]
 
-    def waits(self, conn):
-        """Until another connection holds what this one wants."""
+    def waits(self, conn, other=None):
+        """Until another connection, or this other one, holds what this one wants."""
         end = time.monotonic() + PATIENCE_S
         with connect(self.database) as watcher:
-            while not self.value(watcher, "select cardinality(pg_blocking_pids(%s)) > 0", conn.info.backend_pid):
+            while not self.value(watcher, "select coalesce(%s::integer = any (p), cardinality(p) > 0) from pg_blocking_pids(%s) as p",
+                                 other and other.info.backend_pid, conn.info.backend_pid):
                 self.assertLess(time.monotonic(), end)

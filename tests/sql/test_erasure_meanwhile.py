@@ -51,3 +51,20 @@ class Meanwhile(ErasureTest):
             self.assertEqual(self.events(), [])
             self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
             self.log = json.dumps(self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e"))
+
+    def test_it_waits_for_an_import_and_then_for_who_renames_the_device(self):
+        """An import locks devices before placements; the name that the request was read with may be another by then."""
+        self.place("d", 60, 40)
+        eraser, importing, renaming = self.connect(), self.connect(), self.connect()
+        thread = threading.Thread(target=eraser.execute, args=[ERASE, ["Kerkstraat 1", None, None, None]])
+        with renaming.transaction():
+            with importing.transaction():
+                importing.execute("select mobeye.lock_imports()")
+                thread.start()
+                self.waits(eraser)
+                self.superuser.execute("update mobeye.device set device_id = 'd2' where device_id = 'd'")
+                renaming.execute("update mobeye.device set device_id = 'd3' where device_id = 'd2'")
+            self.waits(eraser, renaming)
+            self.alert("motion", "50 days", "as d3", device_id="d3")
+        thread.join(PATIENCE_S)
+        self.assertEqual(self.events(), [])

@@ -13,6 +13,8 @@
 
 #define VERB "subject"
 
+#define DEADLOCK_DETECTED "40P01"
+
 #define NOTHING "no data found for this address or device"
 
 /* Result of mobeye.subject_erase() and mobeye.erase_again(); remaining has one line for each thing left. */
@@ -204,19 +206,37 @@ static bool end_transaction(PGconn *conn, bool commit)
     return done && commit;
 }
 
+/* In a transaction that stays open. Somebody may edit a placement who waits for what this has, and has what this waits
+ * for: then once more. NULL: printed. */
+static PGresult *query_erased(PGconn *conn, const char *what, const char *sql, int n, const char *const *values)
+{
+    PQclear(PQexec(conn, "begin"));
+    PGresult *rows = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
+    const char *sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
+    if (sqlstate && strcmp(sqlstate, DEADLOCK_DETECTED) == 0) {
+        PQclear(rows);
+        PQclear(PQexec(conn, "rollback"));
+        PQclear(PQexec(conn, "begin"));
+        rows = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
+    }
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
+        return rows;
+    ctl_fail_sql(VERB, what, rows);
+    PQclear(rows);
+    return NULL;
+}
+
 /* Writes the log before the commit: if it cannot be written, nothing is erased. */
 static int erase_subject(PGconn *conn, const struct subject_request *request)
 {
     if (!confirmed(request))
         return ctl_fail(VERB, "nothing was erased");
-    PGresult *begun = PQexec(conn, "begin");
-    PQclear(begun);
     PGresult *rows =
-        ctl_query(conn, VERB, "erase",
-                  "with done as materialized (select coalesce(max(erasure_id), 0) as before from mobeye.erasure)"
-                  " select before, " ERASED_COLUMNS " from done cross join lateral"
-                  " mobeye.subject_erase($1, $2, $3::timestamptz, $4::timestamptz)",
-                  4, request->subject);
+        query_erased(conn, "erase",
+                     "with done as materialized (select coalesce(max(erasure_id), 0) as before from mobeye.erasure)"
+                     " select before, " ERASED_COLUMNS " from done cross join lateral"
+                     " mobeye.subject_erase($1, $2, $3::timestamptz, $4::timestamptz)",
+                     4, request->subject);
     bool logged = rows && print_log(conn, PQgetvalue(rows, 0, 0));
     int status = end_transaction(conn, logged) ? CTL_OK : CTL_FAILED;
     if (status == CTL_OK) {
@@ -263,10 +283,11 @@ static int erase_again(PGconn *conn, const struct subject_request *request)
     if (status == CTL_OK) {
         const char *values[] = {log.data};
         PGresult *rows =
-            ctl_query(conn, VERB, file, "select " ERASED_COLUMNS " from mobeye.erase_again($1::jsonb)", 1, values);
-        if (rows)
+            query_erased(conn, file, "select " ERASED_COLUMNS " from mobeye.erase_again($1::jsonb)", 1, values);
+        bool done = end_transaction(conn, rows != NULL);
+        if (done)
             print_erased(stdout, PQgetvalue(rows, 0, 0), " again");
-        status = rows ? print_remaining(PQgetvalue(rows, 0, 1)) : CTL_FAILED;
+        status = done ? print_remaining(PQgetvalue(rows, 0, 1)) : CTL_FAILED;
         PQclear(rows);
     }
     buf_free(&log);
