@@ -359,25 +359,32 @@ comment on function mobeye.erase_device(text, tstzrange, jsonb) is
     'Erases what was stored about a device in a period, under all its names or the known ones, when the erasure began, and logs '
     'it. Returns how many rows, and what remains and why.';
 
--- Where the registry of a backup gives the account of a panel to another device, its alerts are stored as that one's.
+-- Where the registry of a backup gives the account of a panel to another device, its alerts are stored as that one's. What that one
+-- sent itself in between is not to be erased with them.
 create or replace function mobeye.stored_elsewhere(device text, known jsonb) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
+    with stored as (
+        select k.name, a.device_id, a.occurred_at, a.source || coalesce('/' || a.input, '') = k.name as its
+          from jsonb_each_text(known) as k (name, span)
+          join mobeye.address_holder h on h.account = ltrim(substr(split_part(k.name, '/', 1), 6), '0') and h.device_id <> device
+          join mobeye.alert a on a.device_id = h.device_id and k.span::tstzrange @> a.occurred_at
+         where starts_with(k.name, 'dc09:')
+    ), run as (
+        select t.*, count(*) filter (where not t.its) over (partition by t.name, t.device_id order by t.occurred_at) as n from stored t)
     select format('%s, which was erased with device %s, is stored as device %s; if it is not about that one, erase it with '
-                  '--device %3$s --from %s --until %s', k.name, device, a.device_id,
-                  to_char(min(a.occurred_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                  to_char((max(a.occurred_at) + interval '1 second') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-      from jsonb_each_text(known) as k (name, span)
-      join mobeye.address_holder h on h.account = ltrim(substr(split_part(k.name, '/', 1), 6), '0') and h.device_id <> device
-      join mobeye.alert a on a.device_id = h.device_id and k.span::tstzrange @> a.occurred_at
-                             and a.source || coalesce('/' || a.input, '') = k.name
-     where starts_with(k.name, 'dc09:')
-     group by k.name, a.device_id
-     order by k.name, a.device_id
+                  '--device %3$s --from %s --until %s', r.name, device, r.device_id,
+                  to_char(min(r.occurred_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                  to_char((max(r.occurred_at) + interval '1 microsecond') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+      from run r
+     where r.its
+     group by r.name, r.device_id, r.n
+     order by r.name, r.device_id, r.n
 $$;
 comment on function mobeye.stored_elsewhere(text, jsonb) is
-    'What is stored as another device''s though it came by an account, and at a time, that the log of an erasure lists: one line each.';
+    'What is stored as another device''s though it came by an account, and at a time, that the log of an erasure lists: one line for '
+    'all between which that one sent nothing else.';
 
 -- names: an object of each, as mobeye.subject_named(), or null.
 create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], names jsonb[],

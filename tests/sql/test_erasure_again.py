@@ -262,3 +262,21 @@ class Panel(RestoreTest):
         self.superuser.execute("select mobeye.subject_erase(null, 'neighbour', %s, %s)", [start, end])
         self.assertEqual(self.events(), [])
         self.assertEqual(self.again(self.line), (0, []))
+
+    def test_what_is_told_leaves_what_that_device_sent_in_between(self):
+        self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        for days in (50, 42):
+            self.alert("panic", f"{days} days", "by the account", device_id="d", **self.BY_ACCOUNT)
+        self.erase("Kerkstraat 1")
+        log = json.dumps(json.loads(self.log())[1:])
+        self.superuser.execute("insert into mobeye.device_address (account, device_id, since) values ('12AB', 'neighbour', %s)",
+                               [self.ago("90 days")])
+        home = self.place("neighbour", 60, -10, "Dorpsweg 2")
+        for days, number in ((50, 1), (46, 2), (44, 1), (43, 1), (42, 1)):
+            self.alert("panic", f"{days} days", f"input {number}", device_id="neighbour", placement_id=home, source="dc09:012AB", input=number)
+        _, told = self.again(log)
+        self.assertEqual(len(told), 2)
+        for line in told:
+            self.superuser.execute("select mobeye.subject_erase(null, 'neighbour', %s, %s)", [line.split()[-3], line.split()[-1]])
+        self.assertEqual(self.events(), ["input 2"])
