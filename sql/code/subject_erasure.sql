@@ -45,13 +45,13 @@ begin
           from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
                  where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
-                   and not (a.device_id = any (s.names) and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at))
+                   and not (a.device_id = any (s.names) and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at))
                 union all
                 select c.device_id, i.kind, coalesce(c.since, i.first_seen), null
                   from mobeye.incident_condition c
                  where c.incident_id = i.incident_id
                    and not (c.device_id = any (s.names)
-                            and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen)))) o
+                            and mobeye.is_of_request(s, c.device_id, null, coalesce(c.since, i.first_seen)))) o
          order by o.at limit 1;
         if found then
             update mobeye.incident t
@@ -63,7 +63,7 @@ begin
         delete from mobeye.incident_condition c
          where c.incident_id = i.incident_id and c.device_id = any (s.names)
            and (c.since is null or s.during @> c.since)
-           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
+           and mobeye.is_of_request(s, c.device_id, null, coalesce(c.since, i.first_seen))
         returning c.active)
     select count(*) into n from gone where active;
     update mobeye.incident t set active = greatest(t.active - n, 0) where t.incident_id = i.incident_id and n > 0;
@@ -89,7 +89,7 @@ begin
          where a.device_id = any (s.names) and a.location_source = 3 -- last_known
            and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
            and mobeye.is_held(a.incident_id) is not true
-           and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at)
+           and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at)
            and not exists (select from mobeye.alert later
                             where later.device_id = any (s.names) and later.location_source = 1 -- message
                               and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -101,7 +101,7 @@ begin
        set geom = null, accuracy_m = null, location_source = 'none', areas = '{}'
      where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-       and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen)
+       and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen)
        and not exists (select from mobeye.alert later
                         where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -111,13 +111,13 @@ begin
      where i.incident_id = any (joined) and not i.legal_hold
         or i.device_id = any (s.names) and not i.legal_hold
            and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-           and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen);
+           and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen);
     update mobeye.change c set areas_before = null
       from mobeye.incident i
      where c.incident_id = i.incident_id and c.areas_before is not null
        and i.device_id = any (s.names) and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-       and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen);
+       and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen);
     return total + n;
 end
 $$;
@@ -255,7 +255,7 @@ as $$
         select a.device_id, a.source, a.input, a.occurred_at from mobeye.alert a -- as mobeye.erase_last_known()
          where a.device_id = any (s.names) and a.location_source = 3
            and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
-           and mobeye.is_its(s, a.device_id, a.placement_id, a.occurred_at)
+           and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at)
     ), named (name, at) as (
         select a.device_id, a.occurred_at from alerts a
         union all
@@ -270,12 +270,12 @@ as $$
         select i.device_id, i.first_seen from mobeye.incident i -- as mobeye.erase_last_known()
          where i.device_id = any (s.names) and i.location_source = 'last_known'
            and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-           and mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen)
+           and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen)
         union all
         select c.device_id, coalesce(c.since, i.first_seen)
           from mobeye.incident_condition c join mobeye.incident i on i.incident_id = c.incident_id
          where c.incident_id = any (s.own || s.joined) and c.device_id = any (s.names)
-           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
+           and mobeye.is_of_request(s, c.device_id, null, coalesce(c.since, i.first_seen))
         union all
         select m.device_id, m.at from mobeye.subject_mutes(s) m
         union all
@@ -284,7 +284,7 @@ as $$
         union all
         select t.device_id, r.at
           from mobeye.device_status t cross join lateral (values (t.fix_at), (t.last_occurred_at)) as r (at)
-         where t.device_id = any (s.names) and s.during @> r.at and mobeye.is_its(s, t.device_id, null, r.at)
+         where t.device_id = any (s.names) and s.during @> r.at and mobeye.is_of_request(s, t.device_id, null, r.at)
     )
     select coalesce(jsonb_object_agg(n.name, n.span), '{}')
       from (select named.name, tstzrange(min(named.at), max(named.at), '[]') as span from named
@@ -345,7 +345,7 @@ begin
     -- What its last alert was, which is not counted beside the alert; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
      where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at)
-       and mobeye.is_its(s, d.device_id, null, d.last_occurred_at);
+       and mobeye.is_of_request(s, d.device_id, null, d.last_occurred_at);
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);
@@ -463,7 +463,14 @@ create or replace function mobeye.erase_again(log jsonb, out n bigint, out remai
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    bad text := (select l ->> 'device_id' from jsonb_array_elements(log) as l
+                  where jsonb_typeof(l -> 'names') not in ('object', 'null') limit 1);
 begin
+    if bad is not null then
+        raise exception 'names of device % in the log: not an object of each with its times (expected as it was printed)', bad
+              using errcode = 'invalid_parameter_value';
+    end if;
     perform mobeye.lock_devices(array(select d.device_uuid from jsonb_array_elements(log) as l
                                         join mobeye.device d on d.device_id = mobeye.logged_device(l)));
     select e.n + b.n, scope.unknown || e.remaining || b.remaining into n, remaining

@@ -61,13 +61,13 @@ $$;
 comment on function mobeye.is_known(mobeye.subject_scope, text, timestamptz) is
     'Whether the log of an erasure, if the names of a request are of one, has this name, or the present one, at that time.';
 
-create or replace function mobeye.is_its(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
+create or replace function mobeye.is_of_request(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-    select mobeye.is_known(s, name, at) and mobeye.is_of(s.device_id, name, is_its.placement_id, at)
+    select mobeye.is_known(s, name, at) and mobeye.is_of(s.device_id, name, is_of_request.placement_id, at)
 $$;
-comment on function mobeye.is_its(mobeye.subject_scope, text, bigint, timestamptz) is
+comment on function mobeye.is_of_request(mobeye.subject_scope, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a request is about its device: by the registry and, if the names are those of '
     'the log of an erasure, by the time of what was erased under that name.';
 
@@ -79,7 +79,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select is_subject.placement_id = any (s.placements) and mobeye.is_known(s, name, at)
            and (not starts_with(name, 'dc09:') or name = s.device_id or mobeye.account_holder(name, is_subject.at) is null)
-        or s.during @> at and mobeye.is_its(s, name, is_subject.placement_id, at)
+        or s.during @> at and mobeye.is_of_request(s, name, is_subject.placement_id, at)
 $$;
 comment on function mobeye.is_subject(mobeye.subject_scope, text, bigint, timestamptz) is
     'Whether what was stored under one of the names of a device is about the home or device of a request.';
@@ -139,11 +139,11 @@ begin
           join mobeye.incident i on i.incident_id = c.incident_id
          where c.device_id = any (s.names)
            and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
-           and mobeye.is_its(s, c.device_id, null, coalesce(c.since, i.first_seen))
+           and mobeye.is_of_request(s, c.device_id, null, coalesce(c.since, i.first_seen))
         union
         select i.incident_id from mobeye.incident i
          where i.placement_id = any (s.placements)
-           and (not starts_with(i.device_id, 'dc09:') or mobeye.is_its(s, i.device_id, i.placement_id, i.first_seen))
+           and (not starts_with(i.device_id, 'dc09:') or mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen))
         except
         select unnest(s.own));
     shared := array(
@@ -155,7 +155,7 @@ begin
                                select from unnest(others || s) o
                                 where c.device_id = any (o.names)
                                   and (o.device_id = s.device_id or o.during @> coalesce(c.since, i.first_seen))
-                                  and mobeye.is_its(o, c.device_id, null, coalesce(c.since, i.first_seen))))
+                                  and mobeye.is_of_request(o, c.device_id, null, coalesce(c.since, i.first_seen))))
                 or exists (select from mobeye.alert a
                             where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
                               and not exists (
@@ -163,14 +163,15 @@ begin
                                    where a.device_id = any (o.names)
                                      and (coalesce(a.placement_id = any (o.placements), false)
                                           or (o.device_id = s.device_id or o.during @> a.occurred_at)
-                                             and mobeye.is_its(o, a.device_id, a.placement_id, a.occurred_at))))));
+                                             and mobeye.is_of_request(o, a.device_id, a.placement_id, a.occurred_at))))));
     s.own := array(select unnest(s.own) except select unnest(shared));
     s.joined := s.joined || shared;
     return s;
 end
 $$;
 comment on function mobeye.subject_scope(text, tstzrange, jsonb, mobeye.subject_scope[]) is
-    'The scope of a request about a device in a period; known: its names by the log of an erasure; others: those of '
+    'The scope of a request about a device in a period; known: its names, each with its times, by the log of an erasure, which also limit '
+    'what is found in the period; others: those of '
     'the devices of the same request, whose incidents are not shared with anybody.';
 
 create or replace function mobeye.subject_held(s mobeye.subject_scope) returns bigint[]
@@ -193,7 +194,7 @@ as $$
         select q.id
           from mobeye.quarantine q
          cross join lateral (select coalesce(q.received_at, q.quarantined_at) as at) r
-         where (q.device_id is null or q.device_id = any (s.names) and mobeye.is_its(s, q.device_id, null, r.at))
+         where (q.device_id is null or q.device_id = any (s.names) and mobeye.is_of_request(s, q.device_id, null, r.at))
            and (s.during @> r.at
                 or r.at >= upper(s.during) and r.at < upper(s.during) + interval '31 days'
                    and case when q.device_id is null
@@ -211,7 +212,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select m.* from mobeye.mute m
      where m.placement_id = any (s.placements)
-        or m.device_id = any (s.names) and s.during @> m.at and mobeye.is_its(s, m.device_id, m.placement_id, m.at)
+        or m.device_id = any (s.names) and s.during @> m.at and mobeye.is_of_request(s, m.device_id, m.placement_id, m.at)
 $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 

@@ -2,6 +2,8 @@
 
 import json
 
+import psycopg
+
 from test_erasure import HOME, ErasureTest
 
 
@@ -97,6 +99,11 @@ class AfterARestore(RestoreTest):
         log = json.dumps([{key: row[key] for key in ("device_id", "during", "at")} for row in json.loads(self.log())])
         self.alert("motion", "50 days", "from the backup", device_id="d")
         self.assertEqual(self.again(log), (1, []))
+
+    def test_a_log_with_names_that_have_no_times(self):
+        line = {"device_id": "d", "during": "[2026-01-01,2026-02-01)", "names": ["d", "d2"], "at": "2026-10-01"}
+        with self.assertRaisesRegex(psycopg.errors.InvalidParameterValue, "^names of device d in the log: not an object"):
+            self.again(json.dumps([line]))
 
     def test_a_name_that_another_device_has_since_is_not_that_device(self):
         self.place("neighbour", 60, 40, "Dorpsweg 2")
