@@ -80,6 +80,7 @@ grant select on patrol.burglaries, patrol.devices, patrol.device_cards, patrol.m
     patrol.incident_history, patrol.teams
     to mobeye_registry;
 grant execute on function
+    mobeye.address_rows(text[]),
     mobeye.burglaries_wanted(text[]),
     mobeye.check_areas(float8[]),
     mobeye.check_burglaries(float8[], interval, text[]),

@@ -190,29 +190,12 @@ $$;
 comment on function mobeye.keep_secrecy(text[]) is
     'Makes the placements of device_import secret that the file does not say are not, and that are at a secret home; returns warnings.';
 
-create or replace function mobeye.check_devices(bounds float8[], columns text[])
+create or replace function mobeye.address_rows(columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
-language plpgsql
-set search_path = pg_catalog, public, pg_temp
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform mobeye.lock_imports();
-    perform mobeye.locate_devices(columns);
-    return query select k.* from mobeye.keep_secrecy(columns) k;
-
-    return query -- the rows of a device agree
-    select r.line, false, r.name, format('device %s has "%s" on line %s and "%s" here (expected the same in all rows of a device)',
-                                         r.device_id, r.first_value, r.first_line, r.value)
-      from (select i.line, i.device_id, c.name, c.value, first_value(i.line) over w as first_line,
-                   first_value(c.value) over w as first_value
-              from pg_temp.device_import i,
-                   lateral (values ('model', i.model), ('group', i."group"), ('account', ltrim(i.account, '0')),
-                                   ('input', i.input::text), ('heartbeat', i.heartbeat::text),
-                                   ('grace', i.grace::text)) as c(name, value)
-             where c.value is not null
-            window w as (partition by i.device_id, c.name order by i.line)) r
-     where r.value <> r.first_value;
-
     return query -- an address belongs to one device
     select i.line, false, 'account'::text, format('account %s%s belongs to device %s%s', i.account,
                                                   ' input ' || i.input, o.device_id, ' on line ' || o.line)
@@ -238,7 +221,36 @@ begin
      where i.account is not null and not 'input' = any (columns)
        and (select count(*) > 1 and bool_and(ltrim(a.account, '0') <> ltrim(i.account, '0'))
               from mobeye.device_address a where a.device_id = i.device_id);
+end
+$$;
+comment on function mobeye.address_rows(text[]) is
+    'Complaints of check_devices() about accounts of device_import that are another device''s, or of which a device has several inputs.';
 
+create or replace function mobeye.check_devices(bounds float8[], columns text[])
+returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    perform mobeye.lock_imports();
+    perform mobeye.locate_devices(columns);
+    return query select k.* from mobeye.keep_secrecy(columns) k;
+
+    return query -- the rows of a device agree
+    select r.line, false, r.name, format('device %s has "%s" on line %s and "%s" here (expected the same in all rows of a device)',
+                                         r.device_id, r.first_value, r.first_line, r.value)
+      from (select i.line, i.device_id, c.name, c.value, first_value(i.line) over w as first_line,
+                   first_value(c.value) over w as first_value
+              from pg_temp.device_import i,
+                   lateral (values ('model', i.model), ('group', i."group"), ('account', ltrim(i.account, '0')),
+                                   ('input', i.input::text), ('heartbeat', i.heartbeat::text),
+                                   ('grace', i.grace::text)) as c(name, value)
+             where c.value is not null
+            window w as (partition by i.device_id, c.name order by i.line)) r
+     where r.value <> r.first_value;
+
+
+    return query select a.* from mobeye.address_rows(columns) a;
     return query -- a spreadsheet drops leading zeros
     select i.line, true, 'account'::text,
            format('%s has fewer digits than %s on line %s (a spreadsheet drops leading zeros; accounts are compared '
