@@ -29,24 +29,38 @@ int conninfo_check_ports(const char *ports, struct err *err)
     return 0;
 }
 
-/* Whether libpq ends the password of a URI too early, since it contains @ or /: the rest became host or database. */
+/* Whether libpq ends the password of a URI too early, since it contains @ or /: the rest became host or database.
+ * Without : there is no password, and after ? there is a / only of another value. */
 static bool has_stray_at(const char *conninfo)
 {
     const char *start = strncmp(conninfo, "postgres", 8) == 0 ? strstr(conninfo, "://") : NULL;
     const char *end = start ? strpbrk(start + 3, "@/") : NULL;
-    return end && memchr(end + 1, '@', strcspn(end + 1, "?"));
+    if (!end || !memchr(start + 3, ':', (size_t)(end - start - 3)))
+        return false;
+    if (*end == '/' && memchr(start + 3, '?', (size_t)(end - start - 3)))
+        return false;
+    return memchr(end + 1, '@', strcspn(end + 1, "?"));
+}
+
+/* Whether a password follows the value without a space. In options name.password= is a setting of an extension. */
+static bool holds_password(const PQconninfoOption *o)
+{
+    bool is_options = strcmp(o->keyword, "options") == 0;
+    for (const char *at = o->val; (at = strcasestr(at, "password=")); at++)
+        if (!is_options || at == o->val || at[-1] != '.')
+            return true;
+    return false;
 }
 
 /* Whether libpq read what was meant. -1: a part of a password may be where it does not belong. */
 static int check_read(const char *conninfo, const PQconninfoOption *options, struct err *err)
 {
     if (has_stray_at(conninfo))
-        return err_set(err, "a URI with @ in another place than after the password "
-                            "(expected %%40 for @ and %%2F for / in a password)");
+        return err_set(err, "unexpected @ after the host (expected %%40 for @ and %%2F for / in a password)");
     for (const PQconninfoOption *o = options; o->keyword; o++) {
         if (!o->val || *o->dispchar == '*')
             continue;
-        if (strstr(o->val, "password="))
+        if (holds_password(o))
             return err_set(err, "the value of %s contains password= (expected a space before it)", o->keyword);
         if (strcmp(o->keyword, "port") == 0 && conninfo_check_ports(o->val, err) < 0)
             return -1;

@@ -58,7 +58,7 @@ def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
 @pytest.mark.parametrize("conninfo, says", [
     ("host=a,b port=5432,70000", "value 2 of port is not a port number (expected 1 to 65535)"),
     ("postgresql://mobeye_ingest:geheim/42@db/mobeye", 
-     "a URI with @ in another place than after the password (expected %40 for @ and %2F for / in a password)"),
+     "unexpected @ after the host (expected %40 for @ and %2F for / in a password)"),
     ("host=a port=5432password=geheim", "the value of port contains password= (expected a space before it)"),
 ])
 def test_of_a_conninfo_that_libpq_misreads_nothing_is_quoted(conf, tmp_path, conninfo, says):

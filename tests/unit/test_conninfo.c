@@ -52,7 +52,11 @@ Test(conninfo, what_libpq_reads_is_right)
     cr_assert_eq(conninfo_check("postgresql:///mobeye", NULL), 0);
     cr_assert_eq(conninfo_check("host=a,b port=5432,", NULL), 0);
     cr_assert_eq(conninfo_check("postgresql://u:a%40b%2Fc@db/x?application_name=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("postgresql://db?sslrootcert=/etc/ca.pem&user=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("postgresql://db:5432?sslrootcert=/etc/ca.pem&user=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("postgresql://u@db/mobeye@home", NULL), 0);
     cr_assert_eq(conninfo_check("host=@abstract dbname=a@b", NULL), 0);
+    cr_assert_eq(conninfo_check("host=db options='-c a.password=b'", NULL), 0);
     cr_assert_eq(conninfo_check("password='my password=x'", NULL), 0);
     cr_assert_eq(conninfo_check("mobeye", NULL), 0);
 }
@@ -70,7 +74,8 @@ Test(conninfo, an_error_quotes_nothing_of_a_password)
                            "postgresql://u:ge%heim@db/x",      "sslpassword='geheim",
                            "postgresql://u:geheim/42@db/x",    "postgresql://u:42/geheim@db/x",
                            "postgresql://u:42@geheim@db",      "host=db port=5432password=geheim",
-                           "connect_timeout=5password=geheim", "host=a,b port=1,geheim"};
+                           "connect_timeout=5password=geheim", "host=a,b port=1,geheim",
+                           "connect_timeout=5PASSWORD=geheim", "options=-cx=1password=geheim"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct err err;
         cr_assert_eq(conninfo_check(wrong[i], &err), -1, "%s", wrong[i]);
