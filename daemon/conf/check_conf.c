@@ -226,7 +226,7 @@ static void check_http(const struct conf_check *check, const struct node *root)
     if (address.port == 0)
         diagnostics_warning(
             check->diagnostics, listen->pos, "http.listen",
-            "%s is another port after each start: neither mobeyectl nor Prometheus finds it (expected a port)",
+            "%s: port 0 changes at every start, and neither mobeyectl nor Prometheus finds it (expected a port)",
             quoted(text).text);
     for (size_t i = 0; check->endpoints && i < check->endpoints->n; i++)
         if (*check->bound[i].host && address_collides(&check->bound[i], &address))
