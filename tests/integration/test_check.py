@@ -69,8 +69,10 @@ def test_of_a_conninfo_that_libpq_misreads_nothing_is_quoted(conf, tmp_path, con
     assert "geheim" not in str(said)
     done = mobeyectl("status", "-c", tmp_path / "mobeyed.yaml")
     assert done.returncode == 1 and says in done.stdout and "geheim" not in done.stdout + done.stderr
+    done = mobeyectl("doctor", "-c", tmp_path / "mobeyed.yaml")
+    assert done.returncode == 1 and f"database.conninfo: {says}" in done.stdout and "geheim" not in done.stdout + done.stderr
     done = mobeyectl("migrate", "--db", conninfo)
-    assert done.returncode == 1 and says in done.stderr and "geheim" not in done.stderr
+    assert done.returncode == 1 and f"--db: {says}" in done.stderr and "geheim" not in done.stderr
 
 
 def test_what_the_file_refers_to_is_checked_beside_other_errors(conf, tmp_path):

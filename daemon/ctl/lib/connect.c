@@ -345,6 +345,10 @@ static void append_local(struct buf *out, const char *complete)
 static char *database_of(const char *complete)
 {
     char *database = conninfo_value(complete, "dbname"), *service = conninfo_value(complete, "service");
+    if (database && !*database) {
+        free(database);
+        database = NULL;
+    }
     if (!database && !service)
         database = conninfo_value(complete, "user");
     free(service);
@@ -356,7 +360,7 @@ bool connect_own(struct buf *out, const char *complete)
     static const char *const left_out[] = {"user", "password", "passfile", "service", "dbname", NULL};
     bool local = connect_is_local(complete);
     char *database = database_of(complete);
-    bool known = database && (local || geteuid() != 0 || getenv("PGUSER"));
+    bool known = *complete && database && (local || geteuid() != 0 || getenv("PGUSER"));
     if (known && local)
         append_local(out, complete);
     else if (known)

@@ -128,22 +128,21 @@ static bool connected(const PGconn *conn)
     return PQstatus(conn) == CONNECTION_OK;
 }
 
-/* Of what it refuses libpq's message may quote a password. */
-static bool is_right(const char *verb, const char *conninfo, struct buf *ret_why)
+bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo, struct buf *ret_why)
 {
     struct err err;
     if (conninfo_check(conninfo, &err) == 0)
         return true;
     if (ret_why)
-        buf_printf(ret_why, "%s", err.text);
+        buf_printf(ret_why, "%s: %s", from, err.text);
     else
-        ctl_fail(verb, "%s", err.text);
+        ctl_fail(verb, "%s: %s", from, err.text);
     return false;
 }
 
 static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *ret_why)
 {
-    if (!is_right(verb, conninfo, ret_why))
+    if (!ctl_check_conninfo(verb, "--db", conninfo, ret_why))
         return NULL;
     PGconn *conn = connect_open(verb, conninfo, NULL);
     if (connected(conn))
@@ -207,7 +206,7 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
 {
     const char *conninfo = conf->database.conninfo;
     struct buf own = {0};
-    if (!is_right(verb, conninfo, ret_why))
+    if (!ctl_check_conninfo(verb, "database.conninfo", conninfo, ret_why))
         return NULL;
     char *complete = complete_conninfo(conf);
     PGconn *as_own = connect_own(&own, complete) ? connect_open(verb, own.data, NULL) : NULL;
@@ -261,6 +260,8 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
 
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
+    if (!ctl_check_conninfo(verb, "database.conninfo", conf->database.conninfo, ret_why))
+        return NULL;
     PGconn *conn = connect_as_daemon(conf->file, verb, conf->database.conninfo);
     if (connected(conn))
         return conn;

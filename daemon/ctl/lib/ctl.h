@@ -54,6 +54,10 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
 /* The same, but always as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why);
 
+/* Whether libpq can read the conninfo; otherwise prints the reason, or appends it to ret_why, with where the conninfo
+ * is from. Nothing connects with one that is refused: libpq's message may quote a part of the password. */
+bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo, struct buf *ret_why);
+
 /* Appends why nobody can connect, if the database or the role of the daemon does not exist, and what to do about it;
  * nothing if they do, or if the server does not let this user look. */
 void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret);

@@ -16,6 +16,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
+#include "store/conninfo.h"
 
 #define CHECK      "board"
 #define BUILD_INFO "\nmobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n"
@@ -85,6 +86,11 @@ static void say_logins(struct doctor *d)
 /* Connects as the board does. level: if it cannot. */
 static void say_connection(struct doctor *d, const struct conf_board *conf, enum doctor_level level)
 {
+    struct err err;
+    if (conninfo_check(conf->database.conninfo, &err) != 0) {
+        doctor_say(d, level, CHECK, "correct it", "%s: database.conninfo: %s", d->board_file, err.text);
+        return;
+    }
     PGconn *conn = connect_as_user(CONNECT_BOARD_USER, d->board_file, "doctor", conf->database.conninfo);
     const char *user = PQuser(conn);
     if (PQstatus(conn) != CONNECTION_OK)

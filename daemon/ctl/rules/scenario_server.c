@@ -61,6 +61,8 @@ int server_run(PGconn *conn, const char *what, const char *sql, int n, const cha
 
 static PGconn *connect_to(const char *conninfo, struct err *err)
 {
+    if (conninfo_check(conninfo, err) != 0) /* libpq's message may quote a part of a password */
+        return NULL;
     PGconn *conn = PQconnectdb(conninfo);
     if (PQstatus(conn) == CONNECTION_OK)
         return conn;

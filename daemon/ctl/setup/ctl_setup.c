@@ -31,8 +31,8 @@ static const char help[] =
     "                           service (package mobeyed-board); prints what is left to do\n"
     "      --curve              use CURVE: create a key for the daemon and one that is valid for drills only\n"
     "      --replace            replace a configuration that was edited by hand (the old one is kept); otherwise it\n"
-    "                           asks or, without a terminal, writes the new one next to it. A conninfo of your own\n"
-    "                           with which the daemon cannot connect it replaces with this option only\n"
+    "                           asks or, without a terminal, writes the new one next to it. Only with this option\n"
+    "                           does it replace a conninfo with which the daemon cannot connect\n"
     "      --no-drill           do not send a drill alert\n"
     "      --dry-run            change nothing; print what would be done\n"
     "      --yes                do not ask questions\n"
@@ -142,6 +142,17 @@ static void ask_what_is_not_given(struct setup *s)
     }
 }
 
+/* A conninfo that is refused has no host: its database would be taken for one of this machine. */
+static bool check_conninfos(const struct setup *s)
+{
+    const struct setup_program *daemon = &s->daemon;
+    if (s->admin && !ctl_check_conninfo(SETUP_VERB, "--admin", s->admin, NULL))
+        return false;
+    if (daemon->conninfo)
+        return ctl_check_conninfo(SETUP_VERB, "--conninfo", daemon->conninfo, NULL);
+    return !daemon->file_conninfo || ctl_check_conninfo(SETUP_VERB, daemon->file, daemon->file_conninfo, NULL);
+}
+
 static int set_up(struct setup *s)
 {
     int status = s->board ? setup_board_user() : CTL_OK;
@@ -208,6 +219,8 @@ int ctl_setup(int argc, char **argv)
     bool go = status == CTL_GO;
     if (go)
         status = read_configuration(&s);
+    if (go && status == CTL_OK && !check_conninfos(&s))
+        status = CTL_FAILED;
     if (go && status == CTL_OK) {
         ask_what_is_not_given(&s);
         status = is_wanted(&s) ? set_up(&s) : CTL_FAILED;
