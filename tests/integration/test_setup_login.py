@@ -1,5 +1,6 @@
 """mobeyectl setup and the password of a daemon that has one: whom it would lock out, and what it takes for its own."""
 import os
+import re
 import shutil
 
 import psycopg
@@ -179,6 +180,22 @@ def test_a_credential_is_not_missed_while_the_unit_is_stopped(ready_machine):
     assert "the password of the daemon is a credential of its unit, which does not run: not checked" in done, done
     assert does(done) == ["systemctl restart mobeyed.service"] and (machine.etc / "mobeyed.yaml").read_text() == text
     assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
+
+
+def test_a_credential_that_a_running_unit_lacks_is_refused(ready_machine):
+    """A daemon that is connected is not reloaded with a connection string that does not work."""
+    machine = ready_machine
+    file = machine.etc / "mobeyed.yaml"
+    credential = re.sub("passfile=[^ \"]*", "passfile=/run/credentials/mobeyed.service/pgpass", conninfo_of(machine.etc))
+    before = file.read_text()
+    for stop in "true", "systemctl stop":
+        refused = machine.run("bash", "-c", f"{stop}; mobeyectl setup --yes --no-drill --replace --conninfo '{credential}'")
+        assert refused.returncode == 1 and "cannot connect with --conninfo" in refused.stdout, refused.stdout
+        assert not does(refused.stdout) and file.read_text() == before
+    machine.must("systemctl", "start")
+    file.write_text(before.replace(conninfo_of(machine.etc), credential))
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill")
+    assert refused.returncode == 1 and "is left unchanged" in refused.stdout and "reload" not in refused.stdout, refused.stdout
 
 
 def test_a_dry_run_says_what_a_run_would_need(server, place, name):

@@ -1,12 +1,14 @@
 /* How mobeyectl connects to the database. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "ctl/lib/connect.h"
+#include "store/conninfo.h"
 
 static void expect(PGconn *conn, const char *keyword, const char *value)
 {
@@ -69,4 +71,29 @@ Test(connect, a_session_that_refuses_our_settings_is_not_connected_and_says_why)
     PQfinish(conn);
     pthread_join(server, NULL);
     close(listener);
+}
+
+static void expect_own(const char *complete, const char *database)
+{
+    struct buf own = {0};
+    bool known = connect_own(&own, complete);
+    char *found = known ? conninfo_value(own.data, "dbname") : NULL;
+    cr_expect_eq(known, database != NULL, "%s", complete);
+    cr_expect(!database || (found && strcmp(found, database) == 0), "%s: %s", complete, found ? found : "none");
+    free(found);
+    buf_free(&own);
+}
+
+/* libpq takes an empty name for none. */
+Test(connect, a_database_without_a_name_is_that_of_the_role)
+{
+    expect_own("user=mobeye_ingest", "mobeye_ingest");
+    expect_own("user=mobeye_ingest dbname=''", "mobeye_ingest");
+    expect_own("user=mobeye_ingest dbname=mobeye", "mobeye");
+}
+
+/* Nor is it on this machine. */
+Test(connect, what_is_refused_has_no_database)
+{
+    expect_own("", NULL);
 }

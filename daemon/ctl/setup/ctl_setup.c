@@ -133,8 +133,10 @@ static void ask_what_is_not_given(struct setup *s)
     if (!s->database && !s->fresh && complete)
         s->database = conninfo_value(complete, "dbname");
     free(complete);
-    if (!s->database)
+    if (!s->database || !*s->database) {
+        free(s->database);
         s->database = ask_text(s, "Name of the database", "mobeye");
+    }
     if (!s->instance && s->fresh) {
         gethostname(host, sizeof(host) - 1);
         snprintf(preset, sizeof(preset), "%.60s-1", host);

@@ -309,13 +309,20 @@ static bool has_files(const struct setup_program *program, const char *conninfo)
     return has;
 }
 
-/* Whether the password is a credential, which systemd removes when the unit stops. */
-static bool is_with_stopped_unit(const char *conninfo)
+/* Whether the password of the file is a credential, which systemd removes when the unit stops. */
+static bool is_with_stopped_unit(const struct setup_program *program)
 {
-    char *passfile = conninfo_value(conninfo, "passfile");
+    char unit[CONNECT_UNIT_SIZE];
+    char *passfile = program->file_conninfo ? conninfo_value(program->file_conninfo, "passfile") : NULL;
     bool is = passfile && strncmp(passfile, "/run/credentials/", 17) == 0 && access(passfile, F_OK) != 0;
     free(passfile);
-    return is;
+    if (!is)
+        return false;
+    connect_unit_of(program->user, program->file, unit);
+    char *pid = ctl_unit_property(unit, "MainPID");
+    bool runs = pid && *pid && strcmp(pid, "0") != 0;
+    free(pid);
+    return !runs;
 }
 
 int setup_login(struct setup *s, struct setup_program *program)
@@ -324,7 +331,7 @@ int setup_login(struct setup *s, struct setup_program *program)
         return CTL_FAILED;
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
     enum connect_refusal kind = CONNECT_REFUSED;
-    if (conninfo && is_with_stopped_unit(conninfo)) {
+    if (!program->conninfo && is_with_stopped_unit(program)) {
         setup_is(s, "the password of %s is a credential of its unit, which does not run: not checked", program->name);
         return CTL_OK;
     }
