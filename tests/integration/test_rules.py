@@ -325,6 +325,18 @@ def test_what_requires_a_restart_is_told_without_metrics_too(systemd, tmp_path):
     assert "systemctl restart mobeyed.service is required" in done.stderr
 
 
+def test_metrics_that_only_the_new_file_has_are_not_asked(systemd, tmp_path):
+    """The daemon runs without, until a restart."""
+    new, text = tmp_path / "new.yaml", systemd.file.read_text()
+    new.write_text(text.replace(f":{systemd.conf.port}", f":{free_port()}"))
+    without = re.sub("http:\n +listen: .*\n", "", text)
+    assert without != text
+    systemd.file.write_text(without)
+    done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
+    assert done.returncode == 0 and "http.listen is not set" in done.stderr, done.stderr
+    assert "http.listen: change requires a restart" in done.stderr
+
+
 def test_an_installed_file_that_is_not_valid_does_not_hide_a_refusal(systemd, tmp_path):
     """The address of the daemon is then that of the new one."""
     new, text = tmp_path / "new.yaml", systemd.file.read_text()

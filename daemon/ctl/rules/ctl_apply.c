@@ -227,11 +227,13 @@ static struct conf *load_as_daemon(const char *file)
     return conf;
 }
 
-/* Where the daemon answers; otherwise the first address that a file has. */
+/* Where the daemon answers; otherwise that of the installed file, or of the new one where that is not valid. NULL:
+ * none.
+ */
 static char *find_listen(const struct conf *running, const struct conf *conf)
 {
     const char *old = running ? running->http_listen : NULL, *new = conf ? conf->http_listen : NULL;
-    bool by_new = new && (!old || (isnan(scrape_applied_at(old, NULL)) && !isnan(scrape_applied_at(new, NULL))));
+    bool by_new = new && (!running || (isnan(scrape_applied_at(old, NULL)) && !isnan(scrape_applied_at(new, NULL))));
     return mem_strdup(by_new ? new : old);
 }
 
