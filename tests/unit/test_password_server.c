@@ -80,6 +80,29 @@ Test(password_server, a_relative_certificate_becomes_absolute)
     rmdir(directory);
 }
 
+/* A renewal makes it one to another file. */
+Test(password_server, a_certificate_that_is_a_link_stays_one)
+{
+    char directory[] = "/tmp/certificate.XXXXXX", link[64], conninfo[128];
+    cr_assert(mkdtemp(directory) && chdir(directory) == 0);
+    snprintf(link, sizeof(link), "%s/chain.pem", directory);
+    close(open("chain3.pem", O_WRONLY | O_CREAT, 0600));
+    cr_assert_eq(symlink("chain3.pem", "chain.pem"), 0);
+    const char *const named[] = {link, "chain.pem"};
+    for (size_t i = 0; i < 2; i++) {
+        struct password_server server;
+        snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=1 sslrootcert=%s", named[i]);
+        PGconn *conn = PQconnectStart(conninfo);
+        password_server_find(&server, conn, conninfo);
+        cr_expect_str_eq(server.sslrootcert, link);
+        password_server_free(&server);
+        PQfinish(conn);
+    }
+    unlink("chain.pem");
+    unlink("chain3.pem");
+    rmdir(directory);
+}
+
 Test(password_server, knows_the_conninfo_that_it_wrote)
 {
     static const char *const own[] = {

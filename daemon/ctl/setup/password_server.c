@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "ctl/lib/connect.h"
+#include "ctl/setup/setup.h"
 #include "store/conninfo.h"
 
 /* What the superuser's connection was told; NULL: nothing, so libpq's default applies. The caller frees it. */
@@ -14,6 +16,17 @@ static char *value_of(const char *admin, const char *keyword, const char *variab
     if (value || !getenv(variable))
         return value;
     return mem_strdup(getenv(variable));
+}
+
+/* A link stays one: it is for another certificate after a renewal. "system" and what is not there stay as they are. */
+static void make_absolute(char **path)
+{
+    if (!*path || **path == '/' || access(*path, F_OK) != 0)
+        return;
+    const char *slash = strrchr(*path, '/');
+    char *absolute = setup_beside(*path, slash ? slash + 1 : *path);
+    free(*path);
+    *path = absolute;
 }
 
 void password_server_find(struct password_server *ret, const PGconn *conn, const char *admin)
@@ -28,11 +41,7 @@ void password_server_find(struct password_server *ret, const PGconn *conn, const
         return;
     ret->sslmode = value_of(admin, "sslmode", "PGSSLMODE");
     ret->sslrootcert = value_of(admin, "sslrootcert", "PGSSLROOTCERT");
-    char *absolute = ret->sslrootcert ? realpath(ret->sslrootcert, NULL) : NULL;
-    if (absolute) { /* otherwise it is "system", or libpq says what is wrong */
-        free(ret->sslrootcert);
-        ret->sslrootcert = absolute;
-    }
+    make_absolute(&ret->sslrootcert);
     ret->sslmode_chosen = !ret->sslmode && !connect_is_local_host(host);
     if (ret->sslmode_chosen)
         ret->sslmode = mem_strdup("verify-full");
