@@ -42,6 +42,12 @@ def test_the_environment_is_that_of_the_process(ready):
     ready.must("mobeyectl", "doctor")
 
 
+@pytest.mark.parametrize("variable, value", [("PGHOSTADDR", "192.0.2.1"), ("PGSERVICE", "mine"), ("PGPORT", "1")])
+def test_variables_of_the_shell_lead_root_to_no_other_server(ready, variable, value):
+    assert "up to date" in ready.must("mobeyectl", "migrate", "--check", env={variable: value})
+    assert "the database mobeye exists" in ready.must("mobeyectl", "setup", "--yes", "--no-drill", env={variable: value})
+
+
 def test_without_a_name_it_is_that_of_the_role(ready):
     """As to libpq; not that of root, who would find the database postgres."""
     connects_with(ready, f"host=127.0.0.1 user=mobeye_ingest {PASSFILE}")

@@ -92,6 +92,26 @@ Test(connect, a_database_without_a_name_is_that_of_the_role)
     expect_own("user=mobeye_ingest dbname=mobeye", "mobeye");
 }
 
+/* Of root, who may administer other servers; other people's count. */
+Test(connect, variables_of_the_shell_lead_root_to_no_other_server)
+{
+    static const char *const names[] = {"PGHOSTADDR", "PGPORT", "PGSERVICE"}, *const values[] = {"127.0.0.9", "9", "x"};
+    if (geteuid() != 0)
+        cr_skip("only root has a role that is not its own");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        setenv(names[i], values[i], 1);
+        setenv("PGSSLMODE", "require", 1);
+        PGconn *conn = connect_open_own("watch", "host=/nowhere user=postgres dbname=mobeye", NULL);
+        expect(conn, "hostaddr", "not set");
+        expect(conn, "port", "5432");
+        expect(conn, "service", "not set");
+        expect(conn, "sslmode", "require");
+        PQfinish(conn);
+        cr_expect_str_eq(getenv(names[i]), values[i]);
+        unsetenv(names[i]);
+    }
+}
+
 /* Nor is it on this machine. */
 Test(connect, what_is_refused_has_no_database)
 {

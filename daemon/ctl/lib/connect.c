@@ -285,6 +285,27 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
     return conn;
 }
 
+/* Who one is, and how the server proves who it is. */
+static bool is_of_login(const char *line)
+{
+    return strncmp(line, "PGUSER=", 7) == 0 || strncmp(line, "PGPASSWORD=", 11) == 0 ||
+           strncmp(line, "PGPASSFILE=", 11) == 0 || strncmp(line, "PGSSL", 5) == 0;
+}
+
+PGconn *connect_open_own(const char *verb, const char *own, const char *database)
+{
+    struct variables kept;
+    keep_variables(&kept);
+    if (geteuid() == 0)
+        unset_variables();
+    for (size_t i = 0; i < kept.n; i++)
+        if (is_of_login(kept.lines[i]))
+            set_variable(kept.lines[i]);
+    PGconn *conn = connect_open(verb, own, database);
+    restore_variables(&kept);
+    return conn;
+}
+
 PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo)
 {
     return connect_as_user(CONNECT_DAEMON_USER, file, verb, conninfo);

@@ -56,6 +56,10 @@ char *connect_complete(const char *user, const char *file, const char *conninfo)
  * root, and the server is remote, so that the role is unknown (PGUSER sets it). */
 bool connect_own(struct buf *out, const char *complete);
 
+/* Connects with what connect_own() appended, and database in place of its own (NULL: its own). To the daemon's server:
+ * of root's own variables of libpq only those of the login count. */
+PGconn *connect_open_own(const char *verb, const char *own, const char *database);
+
 /* Whether the server of the complete conninfo is on this machine. */
 bool connect_is_local(const char *complete);
 bool connect_is_local_host(const char *host); /* as PQhost() returns it */

@@ -178,7 +178,7 @@ void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *
 {
     struct buf own = {0};
     char *complete = complete_conninfo(conf);
-    PGconn *conn = connect_own(&own, complete) ? connect_open(verb, own.data, "postgres") : NULL;
+    PGconn *conn = connect_own(&own, complete) ? connect_open_own(verb, own.data, "postgres") : NULL;
     char *database = conninfo_value(own.data, "dbname"), *role = conninfo_value(complete, "user");
     if (connected(conn))
         append_missing(conn, database, role, ret);
@@ -209,7 +209,7 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
     if (!ctl_check_conninfo(verb, "database.conninfo", conninfo, ret_why))
         return NULL;
     char *complete = complete_conninfo(conf);
-    PGconn *as_own = connect_own(&own, complete) ? connect_open(verb, own.data, NULL) : NULL;
+    PGconn *as_own = connect_own(&own, complete) ? connect_open_own(verb, own.data, NULL) : NULL;
     PGconn *conn = as_own;
     if (!connected(as_own))
         conn = connect_as_daemon(conf->file, verb, conninfo);

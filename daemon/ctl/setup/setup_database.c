@@ -16,7 +16,7 @@ char *setup_complete_conninfo(const struct setup *s)
     return conninfo ? connect_complete(s->daemon.user, s->daemon.file, conninfo) : NULL;
 }
 
-/* By default on the daemon's server: this machine may have several servers. */
+/* By default on the daemon's server: this machine may have several servers. Where no file names one yet, PGPORT may. */
 static PGconn *connect_admin(const struct setup *s, const char *database)
 {
     struct buf own = {0};
@@ -24,7 +24,8 @@ static PGconn *connect_admin(const struct setup *s, const char *database)
         return connect_open(SETUP_VERB, s->admin, database);
     char *complete = setup_complete_conninfo(s);
     bool known = complete && connect_own(&own, complete);
-    PGconn *conn = connect_open(SETUP_VERB, known ? own.data : "host=/run/postgresql user=postgres", database);
+    PGconn *conn = known ? connect_open_own(SETUP_VERB, own.data, database)
+                         : connect_open(SETUP_VERB, "host=/run/postgresql user=postgres", database);
     buf_free(&own);
     free(complete);
     return conn;
