@@ -42,6 +42,21 @@ def test_the_environment_is_that_of_the_process(ready):
     ready.must("mobeyectl", "doctor")
 
 
+def test_what_only_the_process_knows_is_not_guessed_without_it(ready):
+    """The database may be on another machine: none is made here."""
+    (ready.home / "EnvironmentFile.environment").write_text("PGHOST=127.0.0.1\n")
+    connects_with(ready, f"dbname=other user=mobeye_ingest {PASSFILE}")
+    ready.must("systemctl", "stop")
+    for verb in "migrate", "migrate --check", "setup --yes --no-drill", "setup --dry-run":
+        refused = ready.run("mobeyectl", *verb.split())
+        assert refused.returncode == 1 and "an EnvironmentFile= of the daemon's unit" in refused.stdout, refused.stdout
+    assert ready.sql("select from pg_database where datname = 'other'", "postgres") == ""
+    # Where the connection string names it, nothing is missed.
+    connects_with(ready, f"host=127.0.0.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    ready.must("systemctl", "stop")
+    assert "up to date" in ready.must("mobeyectl", "migrate", "--check")
+
+
 @pytest.mark.parametrize("variable, value", [("PGHOSTADDR", "192.0.2.1"), ("PGSERVICE", "mine"), ("PGPORT", "1")])
 def test_variables_of_the_shell_lead_root_to_no_other_server(ready, variable, value):
     assert "up to date" in ready.must("mobeyectl", "migrate", "--check", env={variable: value})

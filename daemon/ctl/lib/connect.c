@@ -145,14 +145,14 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
     return true;
 }
 
-/* false: it does not run, or its environment is not ours to read. */
-static bool take_variables_of_process(const char *pid)
+/* false: it does not run, or its environment is not ours to read, or is empty, as of one that ends. */
+static bool import_variables_of_process(const char *pid)
 {
     char path[64];
     struct buf environment = {0};
     snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool taken = fd >= 0 && file_read(fd, ENVIRONMENT_MAX, &environment) == 0;
+    bool taken = fd >= 0 && file_read(fd, ENVIRONMENT_MAX, &environment) == 0 && environment.len > 0;
     buf_append(&environment, "", 1);
     for (size_t at = 0; taken && at < environment.len; at += strlen(environment.data + at) + 1)
         set_variable(environment.data + at);
@@ -162,45 +162,52 @@ static bool take_variables_of_process(const char *pid)
     return taken;
 }
 
-/* Sets the variables of libpq that the unit's process has, or would have by the unit alone. */
-static void take_variables_of_unit(const char *unit)
+/* Sets the variables of libpq that the unit's process has, or would have by the unit alone. false: those in an
+ * EnvironmentFile= are not known. */
+static bool import_variables_of_unit(const char *unit)
 {
     char *pid = ctl_unit_property(unit, "MainPID");
-    bool taken = pid && take_variables_of_process(pid);
+    bool taken = pid && import_variables_of_process(pid);
     free(pid);
     if (taken)
-        return;
+        return true;
     char *value = ctl_unit_property(unit, "Environment"), *state = NULL;
     for (char *word = value ? strtok_r(value, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state))
         set_variable(word);
     free(value);
+    char *files = ctl_unit_property(unit, "EnvironmentFiles");
+    bool known = !files || !*files;
+    free(files);
+    return known;
 }
 
 /* What oneself has, while acting as a program that systemd runs as a user. */
-struct acting {
+struct impersonation {
     struct variables kept;
     struct root root;
     bool became;
+    bool knows_variables; /* all that the program has */
 };
 
 /* Takes the place of the user's program with this file: its variables, of which it has none of root's, and its user. */
-static void be_program(struct acting *ret, const char *user, const char *file)
+static void impersonate(struct impersonation *ret, const char *user, const char *file)
 {
     char unit[CONNECT_UNIT_SIZE];
     bool is_its_file = connect_unit_of(user, file, unit);
     keep_variables(&ret->kept);
+    ret->knows_variables = true;
     if (geteuid() == 0)
         unset_variables();
     if (geteuid() == 0 || is_its_file)
-        take_variables_of_unit(unit);
+        ret->knows_variables = import_variables_of_unit(unit);
     ret->became = become(user, &ret->root);
 }
 
-static void be_oneself(struct acting *acting)
+static void impersonate_end(struct impersonation *as)
 {
-    if (acting->became)
-        be_root_again(&acting->root);
-    restore_variables(&acting->kept);
+    if (as->became)
+        be_root_again(&as->root);
+    restore_variables(&as->kept);
 }
 
 /* Where they are refused, nothing may run on this connection: it is cut, and PQerrorMessage() begins with the reason.
@@ -256,12 +263,28 @@ bool connect_is_local_host(const char *host)
 char *connect_complete(const char *user, const char *file, const char *conninfo)
 {
     struct buf complete = {0};
-    struct acting acting;
-    be_program(&acting, user, file);
+    struct impersonation as;
+    impersonate(&as, user, file);
     conninfo_complete(&complete, conninfo);
-    be_oneself(&acting);
+    impersonate_end(&as);
     buf_append(&complete, "", 1);
     return complete.data;
+}
+
+bool connect_lacks_variables(const char *user, const char *file, const char *conninfo)
+{
+    struct buf complete = {0};
+    struct impersonation as;
+    impersonate(&as, user, file);
+    conninfo_complete(&complete, conninfo);
+    impersonate_end(&as);
+    buf_append(&complete, "", 1);
+    char *host = host_of(complete.data), *database = conninfo_value(complete.data, "dbname");
+    bool lacks = !as.knows_variables && (!host || !database);
+    buf_free(&complete);
+    free(host);
+    free(database);
+    return lacks;
 }
 
 bool connect_is_local(const char *complete)
@@ -313,10 +336,10 @@ PGconn *connect_as_daemon(const char *file, const char *verb, const char *connin
 
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo)
 {
-    struct acting acting;
-    be_program(&acting, user, file);
+    struct impersonation as;
+    impersonate(&as, user, file);
     PGconn *conn = open_as(NULL, verb, conninfo, NULL);
-    be_oneself(&acting);
+    impersonate_end(&as);
     return conn;
 }
 

@@ -46,9 +46,14 @@ enum connect_refusal {
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
 /* The conninfo as the user's program with this file completes it, by the environment of its process, or where it does
- * not run, that in its unit, and by a service file. Whoever asks for the server or the database of the program takes
+ * not run, that in its unit, and by a service file. The process's memory belongs to its user, who could write another
+ * server there. Whoever asks for the server or the database of the program takes
  * them from this. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
+
+/* Whether the server or the database of the program may be named in an EnvironmentFile= of its unit, whose process does
+ * not run or is not ours to read. */
+bool connect_lacks_variables(const char *user, const char *file, const char *conninfo);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
  * by the daemon's complete conninfo, under their own role: root as user postgres, others as the role of their name;

@@ -140,6 +140,17 @@ bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo
     return false;
 }
 
+bool ctl_knows_database(const char *verb, const char *file, const char *conninfo)
+{
+    if (!connect_lacks_variables(CONNECT_DAEMON_USER, file, conninfo))
+        return true;
+    ctl_fail(verb,
+             "the database may be named in an EnvironmentFile= of the daemon's unit, which is read from its process "
+             "only (start the daemon, or name host and dbname in database.conninfo of %s)",
+             file);
+    return false;
+}
+
 static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *ret_why)
 {
     if (!ctl_check_conninfo(verb, "--db", conninfo, ret_why))

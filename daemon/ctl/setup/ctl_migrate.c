@@ -287,6 +287,18 @@ static int check_schema(PGconn *conn)
 
 static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
 
+/* A schema is not created in a database that only looks like the daemon's. */
+static PGconn *connect_database(const struct ctl_call *call)
+{
+    if (call->db)
+        return ctl_connect(VERB, NULL, call->db);
+    struct conf *conf = ctl_load(call->file);
+    bool knows = conf && ctl_knows_database(VERB, conf->file, conf->database.conninfo);
+    PGconn *conn = knows ? ctl_connect_to(VERB, conf, NULL) : NULL;
+    conf_free(&conf);
+    return conn;
+}
+
 int ctl_migrate(int argc, char **argv)
 {
     bool only_check = false;
@@ -295,7 +307,7 @@ int ctl_migrate(int argc, char **argv)
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    PGconn *conn = ctl_connect(VERB, call.file, call.db);
+    PGconn *conn = connect_database(&call);
     status = !conn ? CTL_FAILED : only_check ? check_schema(conn) : ctl_migrate_schema(conn, false);
     PQfinish(conn);
     return status;

@@ -130,6 +130,9 @@ static bool finds_server(const struct setup *s)
 
 static int connect_server(struct setup *s)
 {
+    const char *conninfo = s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
+    if (!s->admin && conninfo && !ctl_knows_database(SETUP_VERB, s->daemon.file, conninfo))
+        return CTL_FAILED;
     if (!finds_server(s))
         return CTL_FAILED;
     s->conn = connect_admin(s, "postgres");

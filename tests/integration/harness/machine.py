@@ -63,6 +63,7 @@ board() {
 }
 [[ " $* " != *" mobeye-board.service "* ]] || { board "$1" && exit; exit 1; }
 [[ " $* " != *" Environment "* ]] || { environment "${!#}" && exit; }
+[[ " $* " != *" EnvironmentFiles "* ]] || { [[ ! -s $HOME/EnvironmentFile.environment ]] || echo "/etc/default/mobeyed (ignore_errors=yes)"; exit; }
 case $1 in
 start) start ;;
 stop) stop ;;
