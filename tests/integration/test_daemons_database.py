@@ -77,7 +77,7 @@ def test_a_service_that_is_not_known_leads_nowhere(ready):
         refused = ready.run("mobeyectl", *verb.split())
         assert refused.returncode == 1 and 'definition of service "mobeye" not found' in refused.stdout, refused.stdout
     refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
-    assert refused.returncode == 1 and "the service that /etc/mobeyed/mobeyed.yaml names is not defined" in refused.stdout, refused.stdout
+    assert refused.returncode == 1 and "the service that /etc/mobeyed/mobeyed.yaml names is not defined, or has no dbname" in refused.stdout, refused.stdout
     assert ready.sql("select to_regclass('mobeye.schema_version')", "postgres") == ""
 
 

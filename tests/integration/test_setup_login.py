@@ -156,6 +156,19 @@ def test_a_file_that_the_unit_does_not_have_is_refused(ready_machine, option, to
     assert does(machine.must("mobeyectl", "setup", "--yes", "--no-drill")) == []
 
 
+def test_a_file_that_an_edited_unit_has_is_not_refused(ready_machine):
+    """Nor is a key that is in no file."""
+    machine = ready_machine
+    conninfo = conninfo_of(machine.etc)
+    (machine.home / "ProtectHome").write_text("read-only\n")
+    try:
+        for option in "sslrootcert=/root/ca.crt", "sslkey=pkcs11:object=key":
+            done = machine.run("mobeyectl", "setup", "--dry-run", "--conninfo", f"{conninfo} sslmode=disable {option}")
+            assert done.returncode == 0, done.stdout
+    finally:
+        (machine.home / "ProtectHome").unlink()
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_directory_that_is_closed_to_the_daemon_is_named(ready_machine, dry):
     """The password is right and the daemon is connected with it: neither to be replaced nor to be stopped."""

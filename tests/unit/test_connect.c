@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -116,4 +117,14 @@ Test(connect, variables_of_the_shell_lead_root_to_no_other_server)
 Test(connect, what_is_refused_has_no_database)
 {
     expect_own("", NULL);
+}
+
+/* Which has no writer. */
+Test(connect, a_fifo_does_not_block_whoever_tries_it)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/tmp/fifo.%d", (int)getpid());
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(connect_try_file(NULL, path), 0);
+    unlink(path);
 }

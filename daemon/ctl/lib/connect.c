@@ -97,14 +97,23 @@ static void keep_variables(struct variables *ret)
             ret->lines[ret->n++] = mem_strdup(*line);
 }
 
+/* PGPASSWORD may be among the variables. */
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 static void unset_variables(void)
 {
     struct variables present;
     keep_variables(&present);
     for (size_t i = 0; i < present.n; i++) {
-        present.lines[i][strcspn(present.lines[i], "=")] = '\0';
-        unsetenv(present.lines[i]);
-        free(present.lines[i]);
+        char *name = strndup(present.lines[i], strcspn(present.lines[i], "="));
+        unsetenv(name);
+        free(name);
+        free_secret(present.lines[i]);
     }
 }
 
@@ -113,7 +122,7 @@ static void restore_variables(struct variables *kept)
     unset_variables();
     for (size_t i = 0; i < kept->n; i++) {
         set_variable(kept->lines[i]);
-        free(kept->lines[i]);
+        free_secret(kept->lines[i]);
     }
 }
 
@@ -158,6 +167,7 @@ static bool import_variables_of_process(const char *pid)
         set_variable(environment.data + at);
     if (fd >= 0)
         close(fd);
+    explicit_bzero(environment.data, environment.len);
     buf_free(&environment);
     return taken;
 }
@@ -347,7 +357,7 @@ int connect_try_file(const char *user, const char *path)
 {
     struct root root;
     bool became = become(user, &root);
-    int fd = open(path, O_RDONLY | O_CLOEXEC), why = fd < 0 ? errno : 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), why = fd < 0 ? errno : 0; /* a FIFO would block */
     if (became)
         be_root_again(&root);
     if (fd >= 0)
@@ -384,8 +394,8 @@ static void append_local(struct buf *out, const char *complete)
     free(port);
 }
 
-/* The one that libpq takes, by default that of the role's name. NULL: it is that of a service which is not known. The
- * caller frees it. */
+/* The one that libpq takes, by default that of the role's name. NULL: a service names none, or is not known. The caller
+ * frees it. */
 static char *database_of(const char *complete)
 {
     char *database = conninfo_value(complete, "dbname"), *service = conninfo_value(complete, "service");

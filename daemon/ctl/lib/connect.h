@@ -57,8 +57,8 @@ bool connect_lacks_variables(const char *user, const char *file, const char *con
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
  * by the daemon's complete conninfo, under their own role: root as user postgres, others as the role of their name;
- * over the Unix socket if the server is on this machine. false: the service that names the database is not defined, or
- * root, and the server is remote, so that the role is unknown (PGUSER sets it). */
+ * over the Unix socket if the server is on this machine. false: a service is named that has no database or is not
+ * defined, or root, and the server is remote, so that the role is unknown (PGUSER sets it). */
 bool connect_own(struct buf *out, const char *complete);
 
 /* Connects with what connect_own() appended, and database in place of its own (NULL: its own). To the daemon's server:

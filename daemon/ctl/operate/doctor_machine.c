@@ -381,7 +381,8 @@ void doctor_backlog(struct doctor *d)
                           "systemctl reload %s has it read its file again; journalctl -u %s -p warning gives the "
                           "reason",
                           d->unit, d->unit),
-            "the daemon has had no session on the database for %.0f s, to which this program can connect", down_s);
+            "the daemon has had no session on the database for %.0f s%s", down_s,
+            d->own == d->conn ? "" : ", to which this program can connect");
     else
         doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
 }

@@ -121,8 +121,11 @@ static bool finds_server(const struct setup *s)
         ctl_fail(SETUP_VERB, "the database of %s is on another machine (expected --admin with a superuser there)",
                  from);
     else if (!known)
-        ctl_fail(SETUP_VERB,
-                 "the service that %s names is not defined (correct it, or use --admin with a superuser there)", from);
+        ctl_fail(
+            SETUP_VERB,
+            "the service that %s names is not defined, or has no dbname (correct it, or use --admin with a superuser "
+            "there)",
+            from);
     buf_free(&own);
     free(complete);
     return local && known;

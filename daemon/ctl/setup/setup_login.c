@@ -280,15 +280,38 @@ static void keep_working(const struct setup *s, struct setup_program *program, b
     }
 }
 
-/* Whether the unit, in which ProtectHome= and PrivateTmp= are set, lacks the file. */
+/* Whether the unit has the setting, as it is shipped; it may have been edited. */
+static bool is_set(const char *unit, const char *property)
+{
+    char *value = ctl_unit_property(unit, property);
+    bool is = !value || (strcmp(value, "no") != 0 && strcmp(value, "read-only") != 0);
+    free(value);
+    return is;
+}
+
+/* Whether the unit hides the file from the program. */
 static bool is_hidden(const struct setup_program *program, const char *path)
 {
-    static const char *const hidden[] = {"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"};
+    static const struct {
+        const char *directory, *property;
+    } hidden[] = {{"/home/", "ProtectHome"},
+                  {"/root/", "ProtectHome"},
+                  {"/run/user/", "ProtectHome"},
+                  {"/tmp/", "PrivateTmp"},
+                  {"/var/tmp/", "PrivateTmp"}};
     char unit[CONNECT_UNIT_SIZE];
-    bool is = false;
+    if (!connect_unit_of(program->user, program->file, unit))
+        return false;
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-        is |= strncmp(path, hidden[i], strlen(hidden[i])) == 0;
-    return is && connect_unit_of(program->user, program->file, unit);
+        if (strncmp(path, hidden[i].directory, strlen(hidden[i].directory)) == 0)
+            return is_set(unit, hidden[i].property);
+    return false;
+}
+
+/* A key that is not in a file, as pkcs11:... */
+static bool is_of_engine(const char *keyword, const char *value)
+{
+    return strcmp(keyword, "sslkey") == 0 && strchr(value, ':');
 }
 
 /* Whether the program, run by its unit, has the files that the conninfo names; prints why not. */
@@ -298,7 +321,7 @@ static bool has_files(const struct setup_program *program, const char *conninfo)
     bool has = true;
     for (size_t i = 0; has && i < sizeof(keywords) / sizeof(keywords[0]); i++) {
         char *path = conninfo_value(conninfo, keywords[i]);
-        if (path && *path && *path != '/' && strcmp(path, "system") != 0)
+        if (path && *path && *path != '/' && strcmp(path, "system") != 0 && !is_of_engine(keywords[i], path))
             has = ctl_fail(SETUP_VERB, "%s=%s is relative (expected an absolute path)", keywords[i], path) == CTL_OK;
         else if (path && is_hidden(program, path))
             has = ctl_fail(SETUP_VERB,

@@ -75,6 +75,7 @@ show)
     case " $* " in
     *' UnitFileState '*) [[ -e $HOME/disabled ]] && echo disabled || echo enabled ;;
     *' ActiveState '*) [[ "$*" != *@* ]] && pid > /dev/null && echo active || echo inactive ;;
+    *' ProtectHome '*) cat "$HOME/ProtectHome" 2> /dev/null || echo yes ;;
     *' MainPID '*) [[ "$*" != *@* ]] && pid || echo 0 ;;
     esac
     ;;
