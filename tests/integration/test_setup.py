@@ -233,26 +233,6 @@ def test_a_conninfo_that_does_not_work_stops_it_in_the_words_of_libpq(server, pl
     assert not (place / "mobeyed.yaml").exists()
 
 
-@pytest.mark.parametrize("option", ["--conninfo", "--admin", "file"])
-def test_a_conninfo_that_is_refused_makes_no_database(server, place, name, option):
-    """It has no host, and is not for this machine therefore; nothing of its password is printed."""
-    refused = "postgresql://mobeye_ingest:ge/heim@db.example/mobeye"
-    file = place / "mobeyed.yaml"
-    text = (ROOT / "config/mobeyed.yaml").read_text()
-    if option == "file":
-        file.write_text(re.sub('conninfo: ".*"', f'conninfo: "{refused}"', text))
-        done = set_up(server, place, name)
-    elif option == "--admin":
-        done = mobeyectl("setup", option, refused, "--yes", "-c", file)
-    else:
-        done = set_up(server, place, name, option, refused)
-    where = file if option == "file" else option
-    assert done.returncode == 1 and f"{where}: unexpected @ after the host" in done.stderr, done.stdout + done.stderr
-    assert not done.stdout and "heim" not in done.stderr
-    with psycopg.connect(server.conninfo, dbname="postgres") as connection:
-        assert not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
-
-
 def test_no_superuser_is_told(place):
     done = mobeyectl("setup", "--admin", f"host={place}", "--yes", "-c", place / "mobeyed.yaml")
     assert done.returncode == 1 and "cannot connect to PostgreSQL as a superuser" in done.stderr

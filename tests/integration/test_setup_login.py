@@ -6,7 +6,9 @@ import shutil
 import psycopg
 import pytest
 
+from harness.daemon import mobeyectl
 from harness.machine_fixtures import machine, machine_of_module, ready as ready_machine  # noqa: F401
+from harness.paths import ROOT
 from test_setup import does, letting_in, name, place, ready, server, set_up, write_conninfo  # noqa: F401
 
 
@@ -30,6 +32,26 @@ def test_a_refusal_that_no_password_mends_changes_none(server, place, name):
             connection.execute("alter role mobeye_ingest connection limit -1")
     assert refused.returncode == 1 and "too many connections for role" in refused.stderr, refused.stdout + refused.stderr
     assert verifier(server) == before and not does(refused.stdout)
+
+
+@pytest.mark.parametrize("option", ["--conninfo", "--admin", "file"])
+def test_a_conninfo_that_is_refused_makes_no_database(server, place, name, option):
+    """It has no host, and is not for this machine therefore; nothing of its password is printed."""
+    refused = "postgresql://mobeye_ingest:ge/heim@db.example/mobeye"
+    file = place / "mobeyed.yaml"
+    text = (ROOT / "config/mobeyed.yaml").read_text()
+    if option == "file":
+        file.write_text(re.sub('conninfo: ".*"', f'conninfo: "{refused}"', text))
+        done = set_up(server, place, name)
+    elif option == "--admin":
+        done = mobeyectl("setup", option, refused, "--yes", "-c", file)
+    else:
+        done = set_up(server, place, name, option, refused)
+    where = file if option == "file" else option
+    assert done.returncode == 1 and f"{where}: unexpected @ after the host" in done.stderr, done.stdout + done.stderr
+    assert not done.stdout and "heim" not in done.stderr
+    with psycopg.connect(server.conninfo, dbname="postgres") as connection:
+        assert not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
 
 
 def test_a_login_that_only_the_unit_knows_is_left_alone(server, place, name):
