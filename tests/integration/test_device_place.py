@@ -38,7 +38,7 @@ def test_the_address_of_a_secret_home_stays_secret(filled):
     _, said = filled.done("device", "place", "NL-2", "--at", "straat 1 achter")
     assert "note: --at: the placement there is secret, of team noord; this one is too" in said
     assert filled.query(placed) == [("noord", True)]
-    filled.done("device", "place", "NL-2", "--at", "straat 1 achter", "--team", "zuid")
+    filled.done("device", "place", "NL-2", "--at", " straat 1\t\u00a0ACHTER ", "--team", "zuid")
     assert filled.query(placed) == [("zuid", True)]
     _, said = filled.done("device", "place", "NL-2", "--at", "straat 2")
     assert "secret" not in said and filled.query(placed) == [(None, False)]
@@ -46,6 +46,7 @@ def test_the_address_of_a_secret_home_stays_secret(filled):
 
 @pytest.mark.parametrize("place, secret", [
     (["--at", "5.5,52.3", "--address", "straat 1 ACHTER"], "--address"),  # its address, wherever it is said to be
+    (["--at", "5.5,52.3", "--address", " straat 1\t\u00a0ACHTER "], "--address"),
     (["--at", "5.38421,52.19634"], "--at"),  # its point
     (["--at", "RD"], "--at"),  # the same in RD New, in whole centimetres
     (["--at", "5.38421,52.19634", "--address", "Straat 1, voor"], "--at"),  # nobody knows that as another home

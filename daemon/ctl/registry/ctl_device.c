@@ -115,30 +115,23 @@ static int check_place(const struct device_request *request, const char *lon, co
     return status;
 }
 
-/* As find_place() compares them. */
-#define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
-
 /* The place may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
  * which is corrected) or, if no placement has the address that is given, by its point. Flats may have the same point;
  * coordinates that were converted differ by millimetres. A secret placement that is corrected stays what it is. */
 static const char secret_sql[] =
     "with corrected as (select p.address, p.secret from mobeye.placement p"
     "   where p.device_id = $5 and lower(p.during) = $6::timestamptz and upper_inf(p.during)),"
-    " given as (select coalesce($3::text, $4, (select address from corrected)) as address),"
-    " named as (select p.secret, p.team, lower(p.during) as since, " NORMAL("p.address") " = " NORMAL(
-        "g.address") " as is_given"
-                     "   from mobeye.placement p, given g"
-                     "   where " NORMAL("p.address") " in (" NORMAL("g.address") ", " NORMAL(
-                         "$4::text") ")),"
-                                     " near as (select p.secret, p.team, lower(p.during) as since, false from "
-                                     "mobeye.placement p"
-                                     "   where not exists (select from named where is_given)"
-                                     "   and public.st_dwithin(p.geom::public.geography,"
-                                     "     public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
-                                     "4326)::public.geography, 1))"
-                                     " select team, is_given from (table named union all table near) f where secret"
-                                     " and not exists (select from corrected c where c.secret and num_nonnulls($3, $4) "
-                                     "= 0) order by since desc limit 1";
+    " given as (select mobeye.plain_address(coalesce($3::text, $4, (select address from corrected))) as home),"
+    " named as (select p.secret, p.team, lower(p.during) as since, mobeye.plain_address(p.address) = g.home as is_given"
+    "   from mobeye.placement p, given g"
+    "   where mobeye.plain_address(p.address) in (g.home, mobeye.plain_address($4::text))),"
+    " near as (select p.secret, p.team, lower(p.during) as since, false from mobeye.placement p"
+    "   where not exists (select from named where is_given)"
+    "   and public.st_dwithin(p.geom::public.geography,"
+    "     public.st_setsrid(public.st_makepoint($1::float8, $2::float8), 4326)::public.geography, 1))"
+    " select team, is_given from (table named union all table near) f where secret"
+    " and not exists (select from corrected c where c.secret and num_nonnulls($3, $4) = 0)"
+    " order by since desc limit 1";
 
 /* ret_option: the option by which the placement that is secret was found. */
 static int find_secrecy(const struct device_request *request, struct found_place *at, const char *from,
@@ -177,7 +170,7 @@ static const char standing_sql[] =
     " where p.device_id = $1 and upper_inf(p.during) and lower(p.during) < now() and not p.secret"
     "   and public.st_dwithin(p.geom::public.geography,"
     "     public.st_setsrid(public.st_makepoint($2::float8, $3::float8), 4326)::public.geography, 1)"
-    "   and ($4::text is null or " NORMAL("p.address") " = " NORMAL("$4::text") ")";
+    "   and ($4::text is null or mobeye.plain_address(p.address) = mobeye.plain_address($4::text))";
 
 /* A home that becomes secret where the device stands already is secret since it stands there: what has been stored is
  * hidden too. */

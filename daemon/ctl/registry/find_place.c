@@ -12,24 +12,21 @@ static const char rd_sql[] =
     "select public.st_x(g), public.st_y(g), null, null, false, null from public.st_transform(public.st_setsrid("
     "public.st_makepoint($1::float8, $2::float8), 28992), 4326) as g";
 
-/* Addresses are compared without case, commas and repeated spaces. The newest placement there comes first; another
- * place of the same address, at more than 50 m, is a second row. One that is secret makes the address secret. */
-#define NORMAL(text) "regexp_replace(lower(" text "), '[ ,]+', ' ', 'g')"
+/* The newest placement at the address comes first; another place of the same address, at more than 50 m, is a second
+ * row. One that is secret makes the address secret. */
 static const char address_sql[] =
-    "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since, p.secret, p.team from "
-    "mobeye.placement p"
-    "   where " NORMAL("p.address") " = " NORMAL(
-        "$1::text") " order by lower(p.during) desc),"
-                    " newest as (select * from same limit 1),"
-                    " hidden as (select * from same where secret limit 1)"
-                    " select public.st_x(s.geom), public.st_y(s.geom), s.address, format('where %s was placed on %s', "
-                    "s.device_id,"
-                    "   to_char(s.since, 'YYYY-MM-DD')), h.device_id is not null,"
-                    "   case when s.secret or h.device_id is null then s.team else h.team end"
-                    " from newest s left join hidden h on true"
-                    " union all (select public.st_x(s.geom), public.st_y(s.geom), s.address, null, null, null"
-                    "   from same s, newest n"
-                    "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
+    "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since, p.secret, p.team"
+    "   from mobeye.placement p where mobeye.plain_address(p.address) = mobeye.plain_address($1::text)"
+    "   order by lower(p.during) desc),"
+    " newest as (select * from same limit 1),"
+    " hidden as (select * from same where secret limit 1)"
+    " select public.st_x(s.geom), public.st_y(s.geom), s.address,"
+    "   format('where %s was placed on %s', s.device_id, to_char(s.since, 'YYYY-MM-DD')), h.device_id is not null,"
+    "   case when s.secret or h.device_id is null then s.team else h.team end"
+    " from newest s left join hidden h on true"
+    " union all (select public.st_x(s.geom), public.st_y(s.geom), s.address, null, null, null"
+    "   from same s, newest n"
+    "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
 /* Without a place: why. */
 static const char reference_sql[] =
