@@ -145,6 +145,21 @@ def test_a_corrected_flat_takes_nothing_from_another_flat_at_the_same_point(fill
     assert placements(filled, "NL-4") == [("Flat 44", "noord", False, "bel bij buren") if stays else ("Flat 12", "zuid", True, "bel bij buren")]
 
 
+@pytest.mark.parametrize("device, start, found", [
+    ("NL-4", None, []),
+    ("NL-3", None, ["zuid"]),
+    ("NL-3", "2026-01-01T00:00:00Z", []),  # it stays what it is
+    ("NL-2", None, ["zuid"]),  # nobody knows that as another home
+])
+def test_a_flat_is_placed_again_as_what_it_is(filled, device, start, found):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,Flat 12,zuid,yes,2026-01-01T00:00:00Z\n"
+                                                "NL-4,5.4,52.25,Flat 44,noord,no,2026-01-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", device, "--at", "5.4,52.25", "--instructions", "bel", *(["--from", start] if start else []))
+    assert re.findall("placement there is secret, of team (.*); this one is too", said) == found and "becomes secret" not in said
+    assert {secret for _, _, secret, _ in placements(filled, device)} == {device != "NL-4"}
+
+
 def test_a_corrected_secret_home_keeps_its_team(filled):
     filled.done("devices", "import", "-", stdin="device_id,lon,lat,team,secret,placed_from\n"
                                                 "NL-3,5.4,52.25,zuid,yes,2026-01-02T00:00:00Z\n"

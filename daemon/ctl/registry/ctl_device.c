@@ -116,21 +116,25 @@ static int check_place(const struct device_request *request, const char *lon, co
 }
 
 /* The place may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
- * which is corrected) or, if no placement has the address that is given, by its point. Flats may have the same point;
- * coordinates that were converted differ by millimetres. A secret placement that is corrected stays what it is. */
+ * which is corrected, or stands there) or, if no placement has the address that is given, by its point. Flats may have
+ * the same point; coordinates that were converted differ by millimetres. A secret placement that is corrected stays
+ * what it is. */
 static const char secret_sql[] =
-    "with corrected as (select p.address, p.secret from mobeye.placement p"
-    "   where p.device_id = $5 and lower(p.during) = $6::timestamptz and upper_inf(p.during)),"
+    "with place as (select"
+    "   public.st_setsrid(public.st_makepoint($1::float8, $2::float8), 4326)::public.geography as g),"
+    " corrected as (select p.address, p.secret from mobeye.placement p, place"
+    "   where p.device_id = $5 and upper_inf(p.during)"
+    "   and (lower(p.during) = $6::timestamptz"
+    "     or $6 is null and public.st_dwithin(p.geom::public.geography, place.g, 1))),"
     " given as (select mobeye.plain_address(coalesce($3::text, $4, (select address from corrected))) as home),"
     " named as (select p.secret, p.team, lower(p.during) as since, mobeye.plain_address(p.address) = g.home as is_given"
     "   from mobeye.placement p, given g"
     "   where mobeye.plain_address(p.address) in (g.home, mobeye.plain_address($4::text))),"
-    " near as (select p.secret, p.team, lower(p.during) as since, false from mobeye.placement p"
+    " near as (select p.secret, p.team, lower(p.during) as since, false from mobeye.placement p, place"
     "   where not exists (select from named where is_given)"
-    "   and public.st_dwithin(p.geom::public.geography,"
-    "     public.st_setsrid(public.st_makepoint($1::float8, $2::float8), 4326)::public.geography, 1))"
+    "   and public.st_dwithin(p.geom::public.geography, place.g, 1))"
     " select team, is_given from (table named union all table near) f where secret"
-    " and not exists (select from corrected c where c.secret and num_nonnulls($3, $4) = 0)"
+    " and not exists (select from corrected c where c.secret and $6 is not null and num_nonnulls($3, $4) = 0)"
     " order by since desc limit 1";
 
 /* ret_option: the option by which the placement that is secret was found. */
