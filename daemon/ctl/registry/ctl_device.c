@@ -174,7 +174,8 @@ static const char standing_sql[] =
     " where p.device_id = $1 and upper_inf(p.during) and lower(p.during) < now() and not p.secret"
     "   and public.st_dwithin(p.geom::public.geography,"
     "     public.st_setsrid(public.st_makepoint($2::float8, $3::float8), 4326)::public.geography, 1)"
-    "   and ($4::text is null or mobeye.plain_address(p.address) = mobeye.plain_address($4::text))";
+    "   and ($4::text is null or p.address is null"
+    "     or mobeye.plain_address(p.address) = mobeye.plain_address($4::text))";
 
 /* A home that becomes secret where the device stands already is secret since it stands there: what has been stored is
  * hidden too. */
