@@ -210,7 +210,9 @@ begin
                and a.device_id <> i.device_id
                and not exists (select from pg_temp.device_import f
                                 where f.device_id = a.device_id
-                                  and ('input' = any (columns) or ltrim(f.account, '0') is distinct from ltrim(a.account, '0')))
+                                  and ('input' = any (columns)
+                                       or not exists (select from pg_temp.device_import g
+                                                       where g.device_id = a.device_id and ltrim(g.account, '0') = ltrim(a.account, '0'))))
              limit 1) o
      where i.account is not null;
 

@@ -36,6 +36,14 @@ def test_without_a_column_of_inputs_a_device_keeps_all_of_the_account(registry):
     assert registry.query(ADDRESSES) == stored[2:]
 
 
+def test_an_input_that_one_row_of_a_device_keeps_is_not_free(registry):
+    registry.done("devices", "import", "-", stdin="device_id,account,input\nK1,BEEF,1\nK2,CAFE,2\n")
+    registry.query("insert into mobeye.device_address (account, input, device_id) values ('BEEF', 2, 'K1') returning 1")
+    said = registry.refused("devices", "import", "-", stdin="device_id,account\nK1,BEEF\nK1,\nK2,BEEF\n")
+    assert said[0] == "-:4: account: account BEEF input 2 belongs to device K1"
+    assert registry.query(ADDRESSES) == [("K1", "BEEF", 1), ("K1", "BEEF", 2), ("K2", "CAFE", 2)]
+
+
 @pytest.mark.parametrize("bad", [False, True], ids=["warnings", "errors"])
 def test_nobody_waits_for_who_reads_what_is_said_of_a_file(registry, database, bad):
     file = registry.file("device_id,heartbeat,address\n" + "".join(f"D{n},{'x' if bad else ''},Straat {n}\n" for n in range(3000)))
