@@ -103,9 +103,11 @@ $$;
 comment on function mobeye.overlapping_rows(text[]) is 'Complaints of check_devices() about placements of device_import that overlap.';
 
 -- A home stays secret until a file says no: what it does not say decides nothing. A stored placement keeps its secrecy, and then its team
--- too. One that is new takes both over from the secret placement of the device that it ends or continues, or that is at most 50 m away;
--- and so does one that is new, or comes to another place, from a secret placement at its address, or at its point (within 1 m: metres in
--- RD New) unless another placement has the address: flats may have the same point. Rows can follow from each other.
+-- too. Another takes both over from a secret placement, in three ways, of which the first that applies gives the team:
+-- 1. a new one, of a secret one of its device: at most 50 m away, or that it ends or continues unless both have addresses, and others;
+-- 2. one that is new, or comes to another place, of one that has its address;
+-- 3. likewise, of one at its point (within 1 m: metres in RD New), unless another placement has its address: flats may have the same point.
+-- Rows can follow from each other.
 create or replace function mobeye.keep_secrecy(columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
@@ -153,7 +155,8 @@ begin
               from undecided u join hidden h on h.device_id = u.device_id
              where u.new
                and (st_dwithin(u.geom::geography, h.geom::geography, 50)
-                    or lower(h.during) < lower(u.during) and coalesce(upper(h.during), 'infinity') >= lower(u.during)
+                    or (u.home is null or h.home is null or u.home = h.home)
+                       and lower(h.during) < lower(u.during) and coalesce(upper(h.during), 'infinity') >= lower(u.during)
                        and not exists (select from pg_temp.device_import b
                                         where b.device_id = u.device_id and lower(b.during) > lower(h.during)
                                           and lower(b.during) < lower(u.during)))

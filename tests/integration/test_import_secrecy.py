@@ -34,7 +34,8 @@ EMPTY = "secret: is empty, but the placement stays secret, of team noord (secret
     ("rd_x,rd_y,address", f"{NEAR},\"opvang  3, Amersfoort\"", BEFORE),  # its address is written otherwise
     ("rd_x,rd_y", NEAR, BEFORE),
     ("rd_x,rd_y,secret,team", f"{NEAR},,", BEFORE),
-    ("lon,lat,address", "5.5,52.3,Opvang 4", BEFORE),  # it moves: a person may, with the device
+    ("lon,lat", "5.5,52.3", BEFORE),  # it moves: nobody says that this is another home
+    ("rd_x,rd_y,address", f"{NEAR},Opvang 4", BEFORE),
     ("placed_from,lon,lat", f"2026-01-01T00:00:00Z,{HOME}", None),
     ("placed_from,rd_x,rd_y,address", f"2026-01-01T00:00:00Z,{NEAR},Opvang III", None),  # a correction
     ("placed_from,lon,lat,secret", f"2026-01-01T00:00:00Z,{HOME},", EMPTY),
@@ -46,6 +47,12 @@ def test_what_a_file_does_not_say_leaves_a_home_secret(sheltered, columns, row, 
     assert stand == {"H1": ("noord", True)}
     assert [line.partition("-:2: warning: ")[2].removeprefix("secret: " if said in (THERE, BEFORE) else "") for line in warned] == (
         [said] if said else [])
+
+
+def test_a_set_that_goes_to_another_address_leaves_its_secret_home(sheltered):
+    stand, warned = imported(sheltered, "device_id,placed_from,lon,lat,address,team\nH1,2026-02-01T00:00:00Z,5.55,52.35,Gewoon 77,zuid\n")
+    assert stand == {"H1": ("zuid", False)} and warned == []
+    assert sheltered.query("select address from mobeye.placement where secret") == [("Opvang 3",)]
 
 
 @pytest.mark.parametrize("columns, row, team", [
@@ -90,9 +97,9 @@ def test_an_earlier_placement_of_the_same_home_is_secret(sheltered):
 def test_rows_of_a_file_follow_from_each_other(registry):
     registry.add_team("noord")
     stand, warned = imported(registry, "device_id,placed_from,placed_until,lon,lat,address,team,secret\n"
-                                       "S2,2026-01-01T00:00:00Z,,5.5,52.3,Schuil 1,,\n"  # as is H1 later
+                                       "S2,2026-01-01T00:00:00Z,,5.5,52.3,,,\n"  # where H1 stands later
                                        f"H1,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z,{HOME},Opvang 3,noord,yes\n"
-                                       "H1,2026-02-01T00:00:00Z,,5.5,52.31,schuil 1,,\n"
+                                       "H1,2026-02-01T00:00:00Z,,5.5,52.3,,,\n"
                                        f"P1,2026-01-01T00:00:00Z,,{HOME},Straat 1,,\n"  # the file tells them apart
                                        f"P2,2026-01-01T00:00:00Z,,{HOME},,,\n")
     assert stand == {"H1": ("noord", True), "S2": ("noord", True), "P1": (None, False), "P2": ("noord", True)}
