@@ -102,6 +102,22 @@ end
 $$;
 comment on function mobeye.overlapping_rows(text[]) is 'Complaints of check_devices() about placements of device_import that overlap.';
 
+create or replace function mobeye.erased_rows()
+returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select i.line, true, 'placed_from'::text, format('the placement of %s from then was erased on %s and is imported again', i.device_id, e.erased_on)
+      from pg_temp.device_import i cross join lateral (select mobeye.placement_erased_on(i.device_id, lower(i.during)) as erased_on) e
+     where e.erased_on is not null
+       and not exists (select from mobeye.placement p
+                        where p.device_id = i.device_id and lower(p.during) = lower(i.during) and num_nonnulls(p.address, p.bag_id, p.instructions) > 0);
+end
+$$;
+comment on function mobeye.erased_rows() is 'Warnings of check_devices() about placements of device_import that were erased before.';
+
 -- A home stays secret until a file says no: what it does not say decides nothing. A stored placement keeps its secrecy, and then its team
 -- too. Another takes both over from a secret placement, in three ways, of which the first that applies gives the team:
 -- 1. a new one, of a secret one of its device: at most 50 m away, or that it ends or continues unless both have addresses, and others;
@@ -183,7 +199,7 @@ begin
            set secret = true, team = coalesce(i.team, t.team)
           from taken t where t.line = i.line
         returning i.line, true, case when t.said then 'team' else 'secret' end,
-                  format('%s is secret%s; this one is too (expected no if it is not)',
+                  format('%s is secret%s; this one is too (set secret to no if it is not)',
                          case when t.rank = 1 then 'the placement of the device before' else 'the placement there' end,
                          ', of team ' || t.team);
         exit when not found;
@@ -412,19 +428,3 @@ $$;
 comment on function mobeye.merge_devices(text[]) is
     'Applies device_import to devices, addresses and placements: every column that the file has, empty cells included; other '
     'columns stay. Returns the number of devices in the file, and of rows added and changed.';
-
-create or replace function mobeye.erased_rows()
-returns table (line bigint, warning boolean, "column" text, message text)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return query
-    select i.line, true, 'placed_from'::text, format('the placement of %s from then was erased on %s and is imported again', i.device_id, e.erased_on)
-      from pg_temp.device_import i cross join lateral (select mobeye.placement_erased_on(i.device_id, lower(i.during)) as erased_on) e
-     where e.erased_on is not null
-       and not exists (select from mobeye.placement p
-                        where p.device_id = i.device_id and lower(p.during) = lower(i.during) and num_nonnulls(p.address, p.bag_id, p.instructions) > 0);
-end
-$$;
-comment on function mobeye.erased_rows() is 'Warnings of check_devices() about placements of device_import that were erased before.';

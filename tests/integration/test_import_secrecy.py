@@ -24,8 +24,8 @@ def imported(registry, text):
     return {device: (team, secret) for device, team, secret in rows}, [line for line in said.splitlines() if " secret" in line]
 
 
-THERE = "the placement there is secret, of team noord; this one is too (expected no if it is not)"
-BEFORE = "the placement of the device before is secret, of team noord; this one is too (expected no if it is not)"
+THERE = "the placement there is secret, of team noord; this one is too (set secret to no if it is not)"
+BEFORE = "the placement of the device before is secret, of team noord; this one is too (set secret to no if it is not)"
 EMPTY = "secret: is empty, but the placement stays secret, of team noord (secret: no makes it plain)"
 
 
