@@ -55,3 +55,13 @@ def test_nobody_waits_for_who_reads_what_is_said_of_a_file(registry, database, b
         said, out = first + importing.stderr.read(), importing.stdout.read()
     assert said.count("has no meaning without a place") == 3000
     assert (importing.returncode, bool(out)) == ((1, False) if bad else (0, True))
+
+
+def test_a_commit_that_fails_says_only_why(registry, database):
+    database.execute("""
+        create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
+        create constraint trigger refuse after insert on mobeye.device deferrable initially deferred
+            for each row execute function refuse()""")
+    said = registry.refused("devices", "import", "-", stdin="device_id\nF1\n")
+    assert [line for line in said if "transaction" in line] == [] and "not today" in said[0]
+    assert registry.query("select count(*) from mobeye.device") == [(0,)]

@@ -214,7 +214,8 @@ static void print_diagnostics(struct import *import)
 
 static void roll_back(const struct import *import)
 {
-    PQclear(PQexec(import->conn, "rollback"));
+    if (PQtransactionStatus(import->conn) != PQTRANS_IDLE)
+        PQclear(PQexec(import->conn, "rollback"));
 }
 
 static bool ask_to_confirm(struct import *import)
