@@ -53,6 +53,9 @@ begin
                     or i.location_source = 'last_known' and i.first_seen < upper(p.during) + interval '25 hours')
                and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id))
                and mobeye.is_of(p.device_id, name, mobeye.stood_at(i), i.first_seen));
+        insert into mobeye.incident_history (incident_id, at, actor, action)
+        select i.incident_id, clock_timestamp(), 'mobeyed', 'hide' from mobeye.incident i
+         where also_revealed and (i.incident_id = any (incidents) or i.placement_id = p.placement_id) and mobeye.is_revealed(i.incident_id);
         -- If another secret placement is in the incident as well, no single team may know the place.
         update mobeye.incident i
            set secret = true,

@@ -140,6 +140,8 @@ select results_eq(format('select actor, action, note from mobeye.incident_histor
                   $$values ('t_baas', 'reveal', 'verhuisd, zaak 12')$$, 'and it is recorded');
 select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''open-2'' returning 1') \g /dev/null
 select is(exact('t_fee', 'o2'), 'false', 'what becomes secret again is');
+select is(array_agg(action order by entry), '{reveal,hide}', 'which is recorded too')
+  from mobeye.incident_history where incident_id = :revealed and action in ('reveal', 'hide');
 select as_login('t_baas', format('select mobeye.reveal(%s, ''toch'')', :revealed)) \g /dev/null
 update mobeye.placement set instructions = 'bel niet' where device_id = 'open-2';
 select as_login('t_rik', 'select mobeye.device_retrieve(''open-2'')') \g /dev/null
