@@ -64,8 +64,9 @@ begin
                            where p.device_id = i.device_id and lower(p.during) = s.start) end)
       from (select f.line, coalesce(f.placed_from,
                                     (select lower(p.during) from mobeye.placement p
-                                      where p.device_id = f.device_id and lower(p.during) <= now() and p.during @> now()
-                                        and p.geom = f.geom),
+                                      where p.device_id = f.device_id
+                                        and hashtextextended(p.device_id, 0) = hashtextextended(f.device_id, 0) -- as indexed
+                                        and lower(p.during) <= now() and p.during @> now() and p.geom = f.geom),
                                     now()) as start
               from pg_temp.device_import f) s
      where s.line = i.line and i.geom is not null

@@ -84,6 +84,23 @@ select is(reads('t_fee', 'select count(*) from patrol.incidents_at(''straat 6'')
 select is(as_login(login, 'select count(*) from patrol.incidents_at(''STRAAT 6'')'), wanted, login || ' finds it')
   from (values ('t_fee', '0'), ('t_piet', '1'), ('t_jan', '0'), ('t_leeg', '0'), ('postgres', '1')) as w(login, wanted);
 
+-- An import of devices asks where each stands, not what stands anywhere: whatever was there when statistics were made.
+insert into mobeye.device (device_id) select 'i' || n from generate_series(1, 300) as n;
+insert into mobeye.placement (device_id, during, geom)
+select 'i' || n, '[2010-01-01,2011-01-01)', 'SRID=4326;POINT(5.36 52.15)' from generate_series(1, 300) as n;
+delete from mobeye.placement where upper_inf(during);
+analyze mobeye.placement;
+insert into mobeye.placement (device_id, during, geom)
+select 'i' || n, '[2020-01-01,)', 'SRID=4326;POINT(5.36 52.15)' from generate_series(1, 300) as n;
+select mobeye.stage_devices() \g /dev/null
+insert into pg_temp.device_import (line, device_id, lon, lat) select n, 'i' || n, 5.36, 52.15 from generate_series(1, 300) as n;
+create function placements_found() returns bigint language sql as
+    'select sum(pg_stat_get_xact_tuples_returned(indexrelid))::bigint from pg_index where indrelid = ''mobeye.placement''::regclass';
+create temporary table before_import as select placements_found() as n;
+select mobeye.locate_devices(array['placed_until']) \g /dev/null
+select cmp_ok(placements_found() - n, '<', 3000::bigint, 'an import finds the placements of its devices') from before_import;
+select is(count(*), 300::bigint, 'as those that stand there') from pg_temp.device_import where lower(during) = '2020-01-01';
+
 -- Whom a raise may verify is found by where things were raised, and by when they were closed.
 select make(jsonb_build_object('device_id', 'd' || n, 'extent', '(5.9,52.9),(5.9,52.9)')) from generate_series(1, 300) as n \g /dev/null
 select make('{"device_id": "mobile", "extent": "(5.4,52.2),(5.3,52.1)", "verify_within": "5 minutes", "verify_radius_m": 150}') as id \gset
