@@ -205,6 +205,13 @@ begin
                          ', of team ' || t.team);
         exit when not found;
     end loop;
+
+    return query
+    select distinct i.line, true, 'secret'::text,
+           'the placement of the device before is secret; this one, at another address, is not (set secret to yes if it is)'::text
+      from pg_temp.device_import i join mobeye.placement p on p.device_id = i.device_id
+     where p.secret and i.secret is null and lower(p.during) < lower(i.during) and coalesce(upper(p.during), 'infinity') >= lower(i.during)
+       and not exists (select from mobeye.placement s where s.device_id = i.device_id and lower(s.during) = lower(i.during));
 end
 $$;
 comment on function mobeye.keep_secrecy(text[]) is

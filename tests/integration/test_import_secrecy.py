@@ -51,7 +51,9 @@ def test_what_a_file_does_not_say_leaves_a_home_secret(sheltered, columns, row, 
 
 def test_a_set_that_goes_to_another_address_leaves_its_secret_home(sheltered):
     stand, warned = imported(sheltered, "device_id,placed_from,lon,lat,address,team\nH1,2026-02-01T00:00:00Z,5.55,52.35,Gewoon 77,zuid\n")
-    assert stand == {"H1": ("zuid", False)} and warned == []
+    assert stand == {"H1": ("zuid", False)}
+    assert warned == ["-:2: warning: secret: the placement of the device before is secret; this one, at another address, is not"
+                      " (set secret to yes if it is)"]
     assert sheltered.query("select address from mobeye.placement where secret") == [("Opvang 3",)]
 
 
