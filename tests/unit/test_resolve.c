@@ -2,19 +2,28 @@
  * who has gone. */
 #include <criterion/criterion.h>
 #include <event2/dns.h>
+#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/resolve.h"
 
 /* ---- libevent's resolver ---- */
 
-static struct {
+/* What was asked for one family. */
+struct question {
     evdns_getaddrinfo_cb done;
     void *ctx;
-    unsigned bases;
+    int family, flags;
     bool cancelled;
+};
+
+static struct {
+    struct question question[2];
+    unsigned asked, bases;
+    int options;
 } dns;
 
 struct evdns_base *evdns_base_new(struct event_base *base, int flags)
@@ -32,7 +41,8 @@ void evdns_base_free(struct evdns_base *base, int fail)
 
 int evdns_base_resolv_conf_parse(struct evdns_base *base, int flags, const char *path)
 {
-    (void)base, (void)flags, (void)path;
+    (void)base, (void)path;
+    dns.options = flags;
     return 0;
 }
 
@@ -40,18 +50,17 @@ struct evdns_getaddrinfo_request *evdns_getaddrinfo(struct evdns_base *base, con
                                                     const struct evutil_addrinfo *hints, evdns_getaddrinfo_cb done,
                                                     void *ctx)
 {
-    (void)base, (void)service, (void)hints;
-    cr_assert_str_eq(host, "db1");
-    dns.done = done;
-    dns.ctx = ctx;
-    return (struct evdns_getaddrinfo_request *)&dns;
+    (void)base, (void)service, (void)host;
+    cr_assert_lt(dns.asked, 2u, "once for each family");
+    struct question *question = &dns.question[dns.asked++];
+    *question = (struct question){done, ctx, hints->ai_family, hints->ai_flags, false};
+    return (struct evdns_getaddrinfo_request *)question;
 }
 
 /* It calls back later, as libevent says. */
 void evdns_getaddrinfo_cancel(struct evdns_getaddrinfo_request *request)
 {
-    (void)request;
-    dns.cancelled = true;
+    ((struct question *)request)->cancelled = true;
 }
 
 void evutil_freeaddrinfo(struct evutil_addrinfo *list)
@@ -62,6 +71,19 @@ void evutil_freeaddrinfo(struct evutil_addrinfo *list)
         free(list);
         list = next;
     }
+}
+
+/* The only timer, whose time comes when a test says so. */
+static struct {
+    struct event *event;
+    int64_t after_us;
+} timer;
+
+int event_add(struct event *event, const struct timeval *after)
+{
+    timer.event = event;
+    timer.after_us = after->tv_sec * CLOCK_SECOND + after->tv_usec;
+    return 0;
 }
 
 /* n addresses of IPv4, 10.0.0.1 and on, one of them of an unknown family. */
@@ -114,12 +136,33 @@ static void teardown(void)
 
 TestSuite(resolve, .init = setup, .fini = teardown, .timeout = 60);
 
+/* What is due, and nothing is waited for. */
+static void turn(void)
+{
+    event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
+}
+
+static struct resolve *ask(const char *host)
+{
+    dns.asked = 0;
+    return resolve_start(loop, host, on_done, NULL);
+}
+
+static void reply(int family, int error, struct evutil_addrinfo *list)
+{
+    for (unsigned i = 0; i < dns.asked; i++)
+        if (dns.question[i].family == family)
+            dns.question[i].done(error, list, dns.question[i].ctx);
+}
+
+/* There are addresses of IPv4 at most. */
 static void answer(int error, struct evutil_addrinfo *list)
 {
-    struct resolve *resolve = resolve_start(loop, "db1", on_done, NULL);
-    dns.done(error, list, dns.ctx);
+    struct resolve *resolve = ask("db1");
+    reply(AF_INET, error, list);
+    reply(AF_INET6, EVUTIL_EAI_NODATA, NULL);
     cr_expect_eq(called, 0, "not from within libevent's own callback");
-    loop_turn(loop);
+    turn();
     cr_expect_eq(called, 1);
     resolve_free(&resolve);
     cr_expect_null(resolve);
@@ -147,24 +190,109 @@ Test(resolve, without_an_address_there_is_a_reason)
 {
     answer(EVUTIL_EAI_NONAME, NULL);
     cr_expect_eq(n_found, 0);
-    cr_expect_str_eq(why, evutil_gai_strerror(EVUTIL_EAI_NONAME));
+    cr_expect_str_eq(why, evutil_gai_strerror(EVUTIL_EAI_NODATA));
     called = 0;
-    answer(0, NULL);
+    answer(EVUTIL_EAI_AGAIN, NULL);
+    cr_expect_str_eq(why, evutil_gai_strerror(EVUTIL_EAI_AGAIN), "that there is none of IPv6 says less");
+    called = 0;
+    answer(EVUTIL_EAI_FAIL, NULL);
+    cr_expect_str_eq(why, "the name servers failed, or their answer is too long for UDP");
+}
+
+Test(resolve, a_name_whose_addresses_have_no_text_has_none)
+{
+    struct resolve *resolve = ask("db1");
+    reply(AF_INET, 0, addresses(1, 1));
+    reply(AF_INET6, 0, NULL);
+    turn();
+    cr_expect_eq(n_found, 0);
     cr_expect_str_eq(why, "it has no address");
+    resolve_free(&resolve);
+}
+
+Test(resolve, a_family_without_an_address_takes_no_time_from_the_other)
+{
+    struct resolve *resolve = ask("db1");
+    reply(AF_INET6, EVUTIL_EAI_NODATA, NULL);
+    turn();
+    cr_expect_eq(called, 0);
+    cr_expect_null(timer.event, "it has all the time that libevent gives it");
+    cr_expect_not(dns.question[0].cancelled);
+    reply(AF_INET, 0, addresses(1, 0));
+    turn();
+    cr_expect_eq(called, 1);
+    cr_expect_str_eq(first, "10.0.0.1");
+    resolve_free(&resolve);
+}
+
+Test(resolve, addresses_of_one_family_wait_three_seconds_for_the_other)
+{
+    struct resolve *resolve = ask("db1");
+    reply(AF_INET, 0, addresses(1, 0));
+    turn();
+    cr_expect_not(dns.question[1].cancelled);
+    cr_assert_not_null(timer.event);
+    cr_expect_eq(timer.after_us, 3 * CLOCK_SECOND);
+    event_active(timer.event, EV_TIMEOUT, 0);
+    turn();
+    cr_expect(dns.question[1].cancelled);
+    cr_expect_eq(called, 0, "libevent has not called back");
+    reply(AF_INET6, EVUTIL_EAI_CANCEL, NULL);
+    turn();
+    cr_expect_eq(called, 1);
+    cr_expect_eq(n_found, 1);
+    resolve_free(&resolve);
+}
+
+Test(resolve, addresses_of_ipv4_come_first)
+{
+    struct resolve *resolve = ask("db1");
+    reply(AF_INET6, 0, addresses(RESOLVE_MAX, 0));
+    reply(AF_INET, 0, addresses(RESOLVE_MAX + 5, RESOLVE_MAX));
+    turn();
+    cr_expect_eq(n_found, (size_t)RESOLVE_MAX);
+    cr_expect_str_eq(last, "10.0.0.9", "of IPv4, of which one has no text");
+    resolve_free(&resolve);
+}
+
+Test(resolve, families_are_asked_for_whatever_the_machine_had_once)
+{
+    struct resolve *resolve = ask("db1");
+    cr_expect_eq(dns.asked, 2u);
+    cr_expect_eq(dns.question[0].flags | dns.question[1].flags, 0);
+    reply(AF_INET, 0, NULL);
+    reply(AF_INET6, 0, NULL);
+    resolve_free(&resolve);
+}
+
+Test(resolve, the_search_list_is_for_names_without_a_dot)
+{
+    static const char *const hosts[] = {"db1", "db1.example.nl"};
+    static const int options[] = {DNS_OPTIONS_ALL, DNS_OPTIONS_ALL & ~DNS_OPTION_SEARCH};
+    for (int i = 0; i < 2; i++) {
+        struct resolve *resolve = ask(hosts[i]);
+        cr_expect_eq(dns.options, options[i], "%s", hosts[i]);
+        reply(AF_INET, 0, NULL);
+        reply(AF_INET6, 0, NULL);
+        resolve_free(&resolve);
+    }
 }
 
 Test(resolve, nobody_is_called_back_who_has_gone)
 {
-    struct resolve *resolve = resolve_start(loop, "db1", on_done, NULL);
+    struct resolve *resolve = ask("db1");
     resolve_free(&resolve);
-    cr_expect(dns.cancelled);
-    cr_expect_eq(dns.bases, 1u, "libevent uses it until it calls back");
-    dns.done(EVUTIL_EAI_CANCEL, NULL, dns.ctx);
-    loop_turn(loop);
+    cr_expect(dns.question[0].cancelled && dns.question[1].cancelled);
+    reply(AF_INET, EVUTIL_EAI_CANCEL, NULL);
+    turn();
+    cr_expect_eq(dns.bases, 2u, "libevent uses them until both have called back");
+    reply(AF_INET6, EVUTIL_EAI_CANCEL, NULL);
+    turn();
     cr_expect_eq(called, 0);
 
-    resolve = resolve_start(loop, "db1", on_done, NULL); /* its answer is in, and not handed on yet */
-    dns.done(0, addresses(1, 0), dns.ctx);
+    resolve = ask("db1"); /* its answers are in, and not handed on yet */
+    reply(AF_INET, 0, addresses(1, 0));
+    reply(AF_INET6, 0, addresses(1, 0));
     resolve_free(&resolve);
     cr_expect_eq(called, 0);
     resolve_free(&resolve);
