@@ -184,10 +184,17 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     loop_arm(&connections->more, 0);
 }
 
+void connections_refresh(struct connections *connections)
+{
+    on_event(-1, 0, connections);
+}
+
 static void on_give_up(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd;
+    (void)what;
     struct connections *connections = arg;
-    on_event(fd, what, connections); /* what waits may say that libzmq does try again */
+    connections_refresh(connections); /* what waits may say that libzmq does try again */
     if (connections->ended)
         set_ended(connections, !connections->calls.given_up(connections->ctx, connections->denied));
 }

@@ -49,6 +49,9 @@ void connections_free(struct connections **connections);
 
 size_t connections_count(const struct connections *connections);
 
+/* Reads what the monitor has reported up to now, which the loop may not have come to. */
+void connections_refresh(struct connections *connections);
+
 /* For a socket that connects: whether its handshake has succeeded, and the connection has not ended since. */
 bool connections_established(const struct connections *connections);
 

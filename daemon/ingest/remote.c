@@ -31,7 +31,8 @@ struct remote {
     struct event check;            /* armed where the host is a name */
     struct resolve *resolve;       /* NULL: no look-up is running */
     int64_t asked_us;              /* monotonic, like the next: when that began */
-    int64_t since_us;              /* the latest of: there was a connection, an attempt began, a look-up has ended */
+    bool reached_when_asked;       /* a peer had accepted a connection by then */
+    int64_t waiting_since_us;      /* there was a connection, or a look-up has ended, whichever is later */
     struct rate_limiter limiter;
 };
 
@@ -50,38 +51,61 @@ static void complain(struct remote *remote, const char *what, const char *why)
                 "cannot connect to %s: %s: %s", remote->address, what, why);
 }
 
-/* The target after the present one; the first one if that is none of these. */
+/* A minute after the last complaint: name servers may fail every other time. */
+static void recover(struct remote *remote)
+{
+    log_recover_if_quiet(&remote->limiter, loop_mono_us(remote->of.loop), remote->subject, "the name of %s is resolved",
+                         remote->address);
+}
+
+/* The target after the present one, which name servers may give twice; the first one if that is none of these. */
 static void next_target(const struct remote *remote, const char *const *numbers, size_t n, char ret[ADDRESS_TCP_SIZE])
 {
-    size_t next = 0;
+    bool passed = false;
     for (size_t i = 0; i < n; i++) {
         address_tcp(numbers[i], remote->host.port, ret);
-        if (strcmp(ret, remote->target) == 0)
-            next = (i + 1) % n;
+        bool present = strcmp(ret, remote->target) == 0;
+        if (passed && !present)
+            return;
+        passed = passed || present;
     }
-    address_tcp(numbers[next], remote->host.port, ret);
+    address_tcp(numbers[0], remote->host.port, ret);
 }
 
 /* Where that cannot be done now, the next look-up is followed by another try. */
 static void move_to(struct remote *remote, const char *target)
 {
-    if (strcmp(target, remote->target) == 0 || (remote->target[0] != '\0' && !disconnect(remote)))
+    bool has_target = remote->target[0] != '\0';
+    if (strcmp(target, remote->target) == 0)
         return;
-    snprintf(remote->target, sizeof(remote->target), "%s", target);
-    if (zmq_connect(remote->of.socket, target) != 0)
-        complain(remote, target, zmq_strerror(zmq_errno()));
+    if (has_target && !disconnect(remote))
+        return;
+    if (zmq_connect(remote->of.socket, target) == 0) {
+        snprintf(remote->target, sizeof(remote->target), "%s", target);
+        return;
+    }
+    complain(remote, target, zmq_strerror(zmq_errno()));
+    remote->target[0] = '\0';
+}
+
+/* Whether there is a connection, or one has come to its handshake since the name was asked for. */
+static bool is_reached(const struct remote *remote)
+{
+    connections_refresh(remote->of.connections);
+    return connections_established(remote->of.connections) ||
+           (!remote->reached_when_asked && connections_count(remote->of.connections) > 0);
 }
 
 static void on_resolved(void *ctx, const char *const *numbers, size_t n, const char *why)
 {
     struct remote *remote = ctx;
     char target[ADDRESS_TCP_SIZE];
-    remote->since_us = loop_mono_us(remote->of.loop);
+    remote->waiting_since_us = loop_mono_us(remote->of.loop);
     if (n == 0)
         complain(remote, "the name cannot be resolved", why);
     else
-        log_recover(&remote->limiter, remote->subject, "the name of %s is resolved", remote->address);
-    if (n > 0 && !connections_established(remote->of.connections)) {
+        recover(remote);
+    if (n > 0 && !is_reached(remote)) {
         next_target(remote, numbers, n, target);
         move_to(remote, target);
     }
@@ -91,6 +115,7 @@ static void on_resolved(void *ctx, const char *const *numbers, size_t n, const c
 static void look_up(struct remote *remote)
 {
     remote->asked_us = loop_mono_us(remote->of.loop);
+    remote->reached_when_asked = connections_count(remote->of.connections) > 0;
     remote->resolve = resolve_start(remote->of.loop, remote->host.host, on_resolved, remote);
 }
 
@@ -101,12 +126,13 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
     int64_t now_us = loop_mono_us(remote->of.loop);
     bool reached = connections_count(remote->of.connections) > 0;
     if (connections_established(remote->of.connections)) {
-        remote->since_us = now_us;
+        remote->waiting_since_us = now_us;
+        recover(remote);
     } else if (remote->resolve && now_us - remote->asked_us >= LOOK_UP_US) {
         resolve_free(&remote->resolve);
-        remote->since_us = now_us;
+        remote->waiting_since_us = now_us;
         complain(remote, "the name cannot be resolved", "the name servers do not answer");
-    } else if (!remote->resolve && now_us - remote->since_us >= (reached ? HANDSHAKE_US : NEXT_US)) {
+    } else if (!remote->resolve && now_us - remote->waiting_since_us >= (reached ? HANDSHAKE_US : NEXT_US)) {
         look_up(remote);
     }
     loop_arm(&remote->check, CHECK_EVERY_US);

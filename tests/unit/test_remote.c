@@ -42,6 +42,7 @@ static struct {
     unsigned connects, disconnects;
     size_t count;
     bool established, waiting, refuses;
+    bool reported; /* the monitor has told of a connection, and nobody has read that */
 } zmq;
 
 int zmq_connect(void *socket, const char *address)
@@ -70,6 +71,12 @@ size_t connections_count(const struct connections *connections)
 {
     (void)connections;
     return zmq.count;
+}
+
+void connections_refresh(struct connections *connections)
+{
+    (void)connections;
+    zmq.established = zmq.established || zmq.reported;
 }
 
 bool connections_established(const struct connections *connections)
@@ -215,6 +222,75 @@ Test(remote, a_connection_that_comes_during_a_look_up_is_kept)
     zmq.established = true;
     answer("192.0.2.9", NULL);
     cr_expect_str_eq(zmq.target, "tcp://192.0.2.1:5557");
+}
+
+Test(remote, a_connection_of_which_the_loop_has_not_heard_is_kept)
+{
+    connect_to("tcp://hub.example.nl:5557");
+    answer("192.0.2.1", NULL);
+    pass_to_look_up();
+    zmq.reported = true;
+    answer("192.0.2.9", NULL);
+    cr_expect_eq(zmq.disconnects, 0);
+}
+
+Test(remote, a_handshake_that_begins_during_a_look_up_may_end)
+{
+    connect_to("tcp://hub.example.nl:5557");
+    answer("192.0.2.1", NULL);
+    pass_to_look_up();
+    zmq.count = 1;
+    answer("192.0.2.9", NULL);
+    cr_expect_eq(zmq.disconnects, 0);
+    pass_to_look_up();
+    answer("192.0.2.9", NULL);
+    cr_expect_str_eq(zmq.target, "tcp://192.0.2.9:5557", "it had its time");
+}
+
+Test(remote, an_address_that_is_given_twice_is_passed_over)
+{
+    connect_to("tcp://hub.example.nl:5557");
+    answer("192.0.2.1", "192.0.2.1");
+    pass_to_look_up();
+    const char *addresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.1"};
+    names.done(names.ctx, addresses, 3, "");
+    cr_expect_str_eq(zmq.target, "tcp://192.0.2.2:5557");
+    pass_to_look_up();
+    names.done(names.ctx, addresses, 3, "");
+    cr_expect_str_eq(zmq.target, "tcp://192.0.2.1:5557");
+}
+
+Test(remote, an_address_that_libzmq_has_refused_is_tried_again)
+{
+    connect_to("tcp://hub.example.nl:5557");
+    zmq.refuses = true;
+    answer("192.0.2.1", NULL);
+    cr_expect_not_null(strstr(take_log(), "tcp://192.0.2.1:5557: Invalid argument"));
+    zmq.refuses = false;
+    pass_to_look_up();
+    answer("192.0.2.1", NULL);
+    cr_expect_str_eq(zmq.target, "tcp://192.0.2.1:5557");
+    cr_expect_eq(zmq.disconnects, 0, "of what was never connected");
+}
+
+Test(remote, name_servers_that_fail_now_and_then_are_logged_once_a_minute)
+{
+    log_open(LOG_LEVEL_INFO);
+    connect_to("tcp://hub.example.nl:5557");
+    answer(NULL, NULL);
+    cr_expect_not_null(strstr(take_log(), "cannot be resolved"));
+    for (int i = 0; i < 2; i++) {
+        pass_to_look_up();
+        answer("192.0.2.1", NULL);
+        pass_to_look_up();
+        answer(NULL, NULL);
+    }
+    cr_expect_str_empty(take_log());
+    pass_to_look_up();
+    answer("192.0.2.1", NULL);
+    zmq.established = true;
+    pass(loop, CLOCK_MINUTE);
+    cr_expect_not_null(strstr(take_log(), "the name of tcp://hub.example.nl:5557 is resolved"));
 }
 
 Test(remote, a_handshake_has_more_time_than_an_address_that_does_not_answer)
