@@ -38,7 +38,8 @@ int pipeline_close(struct pipeline *pipeline, struct err *err);
 /* True after a failure that ends the process: the loop has been stopped, the reason has been logged. */
 bool pipeline_failed(const struct pipeline *pipeline);
 
-/* Whether alerts are accepted, by every endpoint, for /readyz. -1 with the reason in err; never because the database is unreachable. */
+/* Whether alerts are accepted, by every endpoint, for /readyz. -1 with the reason in err; never because the database is
+ * unreachable. */
 int pipeline_ready(const struct pipeline *pipeline, struct err *err);
 
 /* Writes the gauges into the metrics. */

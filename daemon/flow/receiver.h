@@ -41,7 +41,7 @@ bool receiver_check_silence(struct receiver *receiver);
 /* Wall time when the endpoint last received a message that was not rejected; ALERT_NO_TIME: not since the start. */
 int64_t receiver_received_us(const struct receiver *receiver, const char *endpoint);
 
-/* -1 with err set: an endpoint is not bound, which is tried again every second. */
+/* -1 with err set: an endpoint is not open, which is tried again every second. */
 int receiver_check_open(const struct receiver *receiver, struct err *err);
 
 /* Memory allocated by other parts of the daemon since the start: not counted as queued by peers. */

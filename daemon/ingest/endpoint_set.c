@@ -197,7 +197,7 @@ int endpoint_set_check_open(const struct endpoint_set *set, struct err *err)
 {
     for (size_t i = 0; i < set->n; i++)
         if (!endpoint_is_open(set->endpoints[i]))
-            return err_set(err, "endpoint %s is not bound", endpoint_conf(set->endpoints[i])->name);
+            return err_set(err, "endpoint %s is not open", endpoint_conf(set->endpoints[i])->name);
     return 0;
 }
 

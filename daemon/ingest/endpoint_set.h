@@ -27,7 +27,7 @@ void endpoint_set_free(struct endpoint_set **set);
  */
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err);
 
-/* -1 with err set: names an endpoint that is not bound. */
+/* -1 with err set: names an endpoint that is not open. */
 int endpoint_set_check_open(const struct endpoint_set *set, struct err *err);
 
 struct security *endpoint_set_security(const struct endpoint_set *set);

@@ -60,7 +60,7 @@ static void rebind_endpoint(struct memory_watch *watch, struct endpoint *endpoin
         return;
     }
     if (was_closed)
-        log_info("endpoints", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
+        log_info("endpoints", "endpoint %s is open again", endpoint_conf(endpoint)->name);
     watch->unbound = (struct rate_limiter){0};
 }
 

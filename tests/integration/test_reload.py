@@ -201,8 +201,8 @@ def test_an_endpoint_that_a_refused_reload_could_not_reopen_is_not_ready_until_i
     place.rename(away)  # its address cannot be bound meanwhile
     daemon.reload(endpoints=[daemon.conf.endpoint("gate", bind=f"ipc://{place}/door")])
     assert not succeeded(daemon)
-    assert daemon.get("/readyz") == (503, "not ready: endpoint door is not bound\n")
+    assert daemon.get("/readyz") == (503, "not ready: endpoint door is not open\n")
     away.rename(place)
     wait_until(lambda: daemon.get("/readyz")[0] == 200, "the door is bound again")
     assert Dealer(context, f"ipc://{place}/door").ask(alert("after")).word == b"ACK"
-    daemon.wait_log("endpoint door is bound again")
+    daemon.wait_log("endpoint door is open again")

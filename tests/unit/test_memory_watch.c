@@ -313,7 +313,7 @@ Test(memory_watch, an_endpoint_that_could_not_be_bound_is_tried_once_a_second)
     set.endpoints[0].fails = false;
     pass(loop, CLOCK_SECOND);
     cr_expect(set.endpoints[0].open);
-    cr_expect_not_null(strstr(take_log(), "endpoint one is bound again"));
+    cr_expect_not_null(strstr(take_log(), "endpoint one is open again"));
     pass(loop, CLOCK_MINUTE);
     cr_expect_eq(set.endpoints[0].rebound, tries + 11);
     cr_expect_eq(set.endpoints[1].rebound, 0);
@@ -325,7 +325,7 @@ Test(memory_watch, an_endpoint_that_others_left_closed_is_opened_and_was_not_clo
     set.endpoints[2].open = false; /* raw TCP */
     pass(loop, 2 * CLOCK_SECOND);
     cr_expect(set.endpoints[2].open);
-    cr_expect_not_null(strstr(take_log(), "endpoint raw is bound again"));
+    cr_expect_not_null(strstr(take_log(), "endpoint raw is open again"));
     cr_expect_eq(freed_by_rebinding, 0);
 }
 

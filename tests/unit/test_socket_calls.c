@@ -245,7 +245,7 @@ static void lose_the_address(struct conf_endpoint door)
     cr_expect_not(endpoint_is_ready(endpoint));
     cr_expect_not(endpoint_drain(endpoint, 1));
     cr_expect_eq(endpoint_set_check_open(set, &err), -1);
-    cr_expect_str_eq(err.text, "endpoint door is not bound");
+    cr_expect_str_eq(err.text, "endpoint door is not open");
     cr_expect_eq(endpoint_rebind(endpoint, &err), -1);
     cr_expect_eq(endpoint_set_apply(set, &conf, &err), 0, "the same configuration again: %s", err.text);
     sim.no_address = false;
