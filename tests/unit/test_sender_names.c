@@ -16,13 +16,16 @@
 
 #define PATIENCE_MS 60000
 
-/* ---- time, which passes by itself too ---- */
+/* ---- time, which passes by itself too unless a test stops it ---- */
 
 static int64_t leap_us;
+static bool stopped;
 
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, ret);
+    if (id != CLOCK_REALTIME && stopped)
+        *ret = (struct timespec){.tv_sec = 1000};
     if (id != CLOCK_REALTIME)
         ret->tv_sec += leap_us / CLOCK_SECOND;
     return rc;
@@ -89,6 +92,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    stopped = false;
     sender_free(&sender);
     cr_expect(!lookups[0].done && !lookups[1].done, "a look-up is left running");
     close(silent);
@@ -249,6 +253,7 @@ Test(sender_names, each_round_without_a_connection_waits_longer_up_to_a_bound)
     address_tcp("127.0.0.2", port, nowhere[0]);
     address_tcp("127.0.0.4", port, nowhere[1]);
     static const int waits[] = {2, 2, 4, 4, 8, 8, 8, 8};
+    stopped = true;
     open_sender(nowhere[0], nowhere[1]);
     for (unsigned i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
         cr_expect_eq(sender_sockets(sender), i + 1);
@@ -256,4 +261,59 @@ Test(sender_names, each_round_without_a_connection_waits_longer_up_to_a_bound)
         cr_expect_eq(sender_sockets(sender), i + 1, "round %u", i);
         pass(1);
     }
+}
+
+Test(sender_names, all_addresses_of_a_name_are_one_round)
+{
+    stopped = true;
+    open_sender(at_one, NULL);
+    answer(0, "127.0.0.2", "127.0.0.4");
+    step();
+    pass(2);
+    cr_expect_eq(sender_sockets(sender), 2);
+    pass(2);
+    cr_expect_eq(sender_sockets(sender), 3, "the second address has no more time than the first");
+    answer(0, "127.0.0.2", "127.0.0.4");
+    step();
+    pass(3);
+    cr_expect_eq(sender_sockets(sender), 3);
+    pass(1);
+    cr_expect_eq(sender_sockets(sender), 4);
+}
+
+static void expect_to_give_up(const char *why)
+{
+    struct err err;
+    struct sender_message message = {.payload = {"{}", 2}};
+    sender_add(sender, &message);
+    step(); /* there is no connection to send it on */
+    leap_us += 10 * CLOCK_SECOND;
+    cr_assert_eq(sender_step(sender, &err), -1);
+    cr_expect_not_null(strstr(err.text, why), "%s", err.text);
+}
+
+Test(sender_names, giving_up_says_why_there_is_no_address)
+{
+    stopped = true;
+    options.timeout_us = 10 * CLOCK_SECOND;
+    open_sender(at_one, NULL);
+    step();
+    expect_to_give_up("(the name cannot be resolved: the name servers do not answer)");
+    sender_free(&sender);
+    open_sender(at_one, NULL);
+    answer(0, NULL, NULL);
+    expect_to_give_up("(the name cannot be resolved: no such name)");
+}
+
+/* The loop was busy for longer than a connection may take. */
+Test(sender_names, a_connection_that_was_made_in_time_is_kept)
+{
+    open_sender(by_number, at_one);
+    zmq_pollitem_t items[SENDER_POLL_ITEMS];
+    sender_poll_items(sender, items);
+    cr_assert_geq(zmq_poll(items, SENDER_POLL_ITEMS, PATIENCE_MS), 1);
+    leap_us += 3 * CLOCK_SECOND;
+    while (sender_link(sender) != SENDER_CONNECTED && sender_sockets(sender) == 1)
+        step();
+    cr_expect_eq(sender_sockets(sender), 1);
 }

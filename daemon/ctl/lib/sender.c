@@ -385,9 +385,9 @@ int sender_step(struct sender *s, struct err *err)
     if (sender_socket_resolve(&s->socket, s->now_us, err) != 0)
         return -1;
     receive_all(s);
-    if (check_times(s, err) != 0)
-        return -1;
     if (sender_socket_read_monitor(&s->socket) && resend_on_new_socket(s, err) != 0)
+        return -1;
+    if (check_times(s, err) != 0)
         return -1;
     do {
         if (send_due(s, err) != 0)

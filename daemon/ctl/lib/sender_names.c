@@ -15,7 +15,7 @@ struct sender_name {
     struct address host;
     struct resolve *resolve; /* NULL: no look-up is running */
     size_t n, next;
-    char why[128]; /* the last look-up failed; "": it did not */
+    char why[160]; /* the last look-up failed; "": it did not */
     char found[RESOLVE_MAX][ADDRESS_TCP_SIZE];
 };
 
@@ -58,7 +58,9 @@ static void on_resolved(void *ctx, const char *const *numbers, size_t n, const c
     struct sender_name *name = ctx;
     name->n = n;
     name->next = 0;
-    snprintf(name->why, sizeof(name->why), "%s", n == 0 ? why : "");
+    name->why[0] = '\0';
+    if (n == 0)
+        snprintf(name->why, sizeof(name->why), "the name cannot be resolved: %s", why);
     for (size_t i = 0; i < n; i++)
         address_tcp(numbers[i], name->host.port, name->found[i]);
     resolve_free(&name->resolve);
@@ -104,5 +106,7 @@ bool sender_names_is_name(const struct sender_names *names, size_t endpoint)
 const char *sender_names_why(const struct sender_names *names, size_t endpoint)
 {
     const struct sender_name *name = &names->name[endpoint];
-    return name->why[0] != '\0' ? name->why : NULL;
+    if (name->why[0] != '\0')
+        return name->why;
+    return name->resolve && name->n == 0 ? "the name cannot be resolved: the name servers do not answer" : NULL;
 }

@@ -38,7 +38,7 @@ bool sender_names_step(struct sender_names *names);
 /* Whether the host of this endpoint is a name. */
 bool sender_names_is_name(const struct sender_names *names, size_t endpoint);
 
-/* Why its addresses are not known; NULL: they are, or no look-up has failed. */
+/* Why it has no address: "the name cannot be resolved: ..."; NULL: it has, or is no name. */
 const char *sender_names_why(const struct sender_names *names, size_t endpoint);
 
 #endif

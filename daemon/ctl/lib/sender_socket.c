@@ -115,9 +115,10 @@ int sender_socket_open(struct sender_socket *s, int64_t now_us, struct err *err)
 
 void sender_socket_leave(struct sender_socket *s)
 {
-    s->tries++;
-    if (!sender_names_has_more(s->names, s->at))
-        s->at = (s->at + 1) % s->options->n_endpoints;
+    if (sender_names_has_more(s->names, s->at))
+        return;
+    s->at = (s->at + 1) % s->options->n_endpoints;
+    s->rounds += s->at == 0;
 }
 
 int sender_socket_resolve(struct sender_socket *s, int64_t now_us, struct err *err)
@@ -130,7 +131,7 @@ static void note_connected(struct sender_socket *s)
 {
     s->connected = true;
     s->handshake_failed = false;
-    s->tries = 0;
+    s->rounds = 0;
     sender_names_forget(s->names, s->at);
 }
 
@@ -169,12 +170,11 @@ bool sender_socket_may_send(const struct sender_socket *s)
 
 int64_t sender_socket_retry_us(const struct sender_socket *s)
 {
-    size_t n = s->options->n_endpoints;
-    size_t rounds = s->tries / n;
-    bool stays = s->connecting ? !s->dropped && !sender_names_is_name(s->names, s->at) : s->looking_up;
-    if (s->connected || (n == 1 && stays))
+    bool libzmq_retries = s->connecting && !s->dropped && !sender_names_is_name(s->names, s->at);
+    bool awaits_address = !s->connecting && s->looking_up;
+    if (s->connected || (s->options->n_endpoints == 1 && (libzmq_retries || awaits_address)))
         return INT64_MAX;
-    return s->opened_us + (CONNECT_US << (rounds < CONNECT_DOUBLED ? rounds : CONNECT_DOUBLED)) +
+    return s->opened_us + (CONNECT_US << (s->rounds < CONNECT_DOUBLED ? s->rounds : CONNECT_DOUBLED)) +
            (s->reached && !s->dropped ? HANDSHAKE_MS * CLOCK_MS : 0);
 }
 

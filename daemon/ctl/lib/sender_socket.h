@@ -18,7 +18,7 @@ struct sender_socket {
     void *context; /* libzmq's */
     void *dealer, *monitor;
     size_t at;             /* index of the endpoint */
-    unsigned tries;        /* sockets left since the last connection */
+    unsigned rounds;       /* how often all endpoints, with all their addresses, were left since the last connection */
     unsigned opened;       /* sockets so far */
     int64_t opened_us;     /* monotonic: when this one was opened, or later began to connect */
     bool looking_up;       /* the name of this endpoint or of another */
