@@ -57,6 +57,18 @@ def test_an_endpoint_connects_to_the_address_that_answers_and_follows_it(context
         hub.close()
 
 
+def test_an_endpoint_connects_although_the_first_name_server_is_silent(context, daemons, names):
+    names.put_silent_server_first()
+    names.addresses[HUB] = ["127.0.0.3"]
+    port = free_port()
+    hub = context.socket(zmq.PUSH)
+    hub.setsockopt(zmq.SNDTIMEO, 60000)
+    hub.bind(f"tcp://127.0.0.3:{port}")
+    daemon = start(daemons("host=/nowhere dbname=nothing"), names, port)
+    hub.send(encode(alert("one")))
+    daemon.wait_metric("journaled_total", 1)
+
+
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):
     file = tmp_path / "alert.json"
     file.write_bytes(encode(alert("one")))
