@@ -1,9 +1,9 @@
 /*
  * The addresses of a host name, asked for without blocking and without a thread: libpq would block the loop, and libzmq
  * the only thread that serves all its sockets. Reads /etc/hosts and asks the name servers of /etc/resolv.conf, by
- * libevent's evdns; other sources of nsswitch.conf are not asked. IPv4 and IPv6 are asked for each by itself: what fails
- * for one takes nothing from the other, and once one has addresses, the other has three seconds more. The domains of
- * "search" are for names without a dot. An answer that does not fit into UDP is a failure: evdns does not use TCP.
+ * libevent's evdns; other sources of nsswitch.conf are not asked. IPv4 and IPv6 are asked for each by itself: what
+ * fails for one takes nothing from the other, and once one has addresses, the other has three seconds more. The domains
+ * of "search" are for names without a dot. An answer that does not fit into UDP is a failure: evdns does not use TCP.
  */
 #ifndef MOBEYE_BASE_RESOLVE_H
 #define MOBEYE_BASE_RESOLVE_H
@@ -16,8 +16,8 @@
 
 struct resolve;
 
-/* n addresses as text, those of IPv4 first, 1 to RESOLVE_MAX; or n is 0 and why says what is wrong. The strings are valid during the call.
- * It may call resolve_free(). */
+/* n addresses as text, those of IPv4 first, 1 to RESOLVE_MAX; or n is 0 and why says what is wrong. The strings are
+ * valid during the call. It may call resolve_free(). */
 typedef void (*resolve_fn)(void *ctx, const char *const *addresses, size_t n, const char *why);
 
 /* Calls back once, from the loop, never from within resolve_start(). */

@@ -27,8 +27,8 @@ void post_commit_start(struct post_commit *post_commit);
 /* As writer_reconfigure(). */
 void post_commit_reconfigure(struct post_commit *post_commit, const struct writer_options *options);
 
-/* The writer has connected again and stores more from now on. What it stored after this wall time may not be verified yet,
- * because of a crash or an outage. */
+/* The writer has connected again and stores more from now on. What it stored after this wall time may not be verified
+ * yet, because of a crash or an outage. */
 void post_commit_verified_until(struct post_commit *post_commit, int64_t until_us);
 
 /* Whether the writer is connected to a database with this program's schema. */

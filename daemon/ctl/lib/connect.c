@@ -110,7 +110,7 @@ static void unset_variables(void)
     struct variables present;
     keep_variables(&present);
     for (size_t i = 0; i < present.n; i++) {
-        char *name = strndup(present.lines[i], strcspn(present.lines[i], "="));
+        char *name = mem_strndup(present.lines[i], strcspn(present.lines[i], "="));
         unsetenv(name);
         free(name);
         free_secret(present.lines[i]);
@@ -129,7 +129,7 @@ static void restore_variables(struct variables *kept)
 /* Whether the file, of which this is the last slash, is in the directory, however its path is written. */
 static bool is_in(const char *directory, const char *file, const char *slash)
 {
-    char *path = slash ? strndup(file, (size_t)(slash - file) + 1) : mem_strdup(".");
+    char *path = slash ? mem_strndup(file, (size_t)(slash - file) + 1) : mem_strdup(".");
     struct stat st, st_wanted;
     bool is = stat(path, &st) == 0 && stat(directory, &st_wanted) == 0 && st.st_dev == st_wanted.st_dev &&
               st.st_ino == st_wanted.st_ino;
@@ -270,7 +270,8 @@ bool connect_is_local_host(const char *host)
     return address_is_loopback(&address);
 }
 
-char *connect_complete(const char *user, const char *file, const char *conninfo)
+/* ret_knows: whether the variables of the unit are known. The caller frees the result. */
+static char *complete_as(const char *user, const char *file, const char *conninfo, bool *ret_knows)
 {
     struct buf complete = {0};
     struct impersonation as;
@@ -278,20 +279,23 @@ char *connect_complete(const char *user, const char *file, const char *conninfo)
     conninfo_complete(&complete, conninfo);
     impersonate_end(&as);
     buf_append(&complete, "", 1);
+    *ret_knows = as.knows_variables;
     return complete.data;
+}
+
+char *connect_complete(const char *user, const char *file, const char *conninfo)
+{
+    bool knows;
+    return complete_as(user, file, conninfo, &knows);
 }
 
 bool connect_lacks_variables(const char *user, const char *file, const char *conninfo)
 {
-    struct buf complete = {0};
-    struct impersonation as;
-    impersonate(&as, user, file);
-    conninfo_complete(&complete, conninfo);
-    impersonate_end(&as);
-    buf_append(&complete, "", 1);
-    char *host = host_of(complete.data), *database = conninfo_value(complete.data, "dbname");
-    bool lacks = !as.knows_variables && (!host || !database);
-    buf_free(&complete);
+    bool knows;
+    char *complete = complete_as(user, file, conninfo, &knows);
+    char *host = host_of(complete), *database = conninfo_value(complete, "dbname");
+    bool lacks = !knows && (!host || !database);
+    free(complete);
     free(host);
     free(database);
     return lacks;
