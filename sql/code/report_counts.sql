@@ -37,6 +37,7 @@ returns table (geom public.geometry, division integer, areas text[])
 language sql stable
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
+set enable_sort = off -- places are few beside alarms, which the planner cannot know
 as $$
     select p.geom, p.division,
            array(select distinct on (a.layer) a.layer || ':' || a.code from mobeye.area a
@@ -59,19 +60,24 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
 set enable_nestloop = off -- the planner cannot know how many alarms a period has
+set enable_mergejoin = off
 set jit = off
 as $$
-    with grouped as ( -- kinds and hours apart: together nearly every alarm would be a group of its own
-        select case when a.geom is null then a.areas else p.areas end as areas,
+    with place as materialized ( -- a number is compared faster than what it stands for
+        select p.geom, p.division, p.areas, dense_rank() over (order by p.areas) as number
+          from mobeye.alarm_places(alarm_figures.layer, from_at, until_at, ids) p
+    ), grouped as ( -- kinds and hours apart: together nearly every alarm would be a group of its own
+        select p.number, case when a.geom is null then a.areas end as areas,
                case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
                a.kind, a.outcome, a.verified, a.hour_of_week, count(*) as n
           from mobeye.alarm_counted a
-          left join mobeye.alarm_places(alarm_figures.layer, from_at, until_at, ids) p
+          left join place p
             on p.geom operator(public.=) a.geom and p.division = width_bucket(a.first_seen, (select mobeye.divisions(alarm_figures.layer)))
          where a.first_seen >= from_at and a.first_seen < until_at and (ids is null or a.incident_id = any (ids))
-         group by grouping sets ((1, 2, a.kind, a.outcome, a.verified), (1, 2, a.hour_of_week)))
-    select g.areas, g.month, f.figure, sum(g.n)::bigint
+         group by grouping sets ((1, 2, 3, a.kind, a.outcome, a.verified), (1, 2, 3, a.hour_of_week)))
+    select coalesce(g.areas, d.areas), g.month, f.figure, sum(g.n)::bigint
       from grouped g
+      left join (select distinct p.number, p.areas from place p) d on d.number = g.number
      cross join lateral (values (case when g.kind is not null then 'alarms' end), ('kind:' || g.kind), ('outcome:' || g.outcome),
                                 ('hour:' || g.hour_of_week), (case when g.verified then 'verified' end)) as f (figure)
      where f.figure is not null
@@ -317,32 +323,31 @@ comment on function mobeye.report_counts(text, date, date) is
     'Everything that a report counts from one local day until another (excluded), by area of a layer (empty: in none of it; *: '
     'in all), in incidents, burglaries and placements that are stored, and of whole months in those that have been erased.';
 
-create or replace function mobeye.report_minutes(layer text, from_day date, until_day date)
+create or replace function mobeye.report_minutes(layer text, from_at timestamptz, until_at timestamptz)
 returns table (code text, acknowledged bigint, ack_median float8, ack_p90 float8, arrived bigint, on_scene_median float8,
                on_scene_p90 float8)
 language sql stable
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
 set enable_nestloop = off -- the planner cannot know how many alarms a period has
+set enable_mergejoin = off
 set jit = off
 as $$
-    with timed as (
-        select case when a.geom is null then a.areas else p.areas end as areas, a.ack_minutes as ack, a.on_scene_minutes as scene
+    with place as materialized (
+        select p.geom, p.division, mobeye.area_code(p.areas, report_minutes.layer) as code
+          from mobeye.alarm_places(report_minutes.layer, from_at, until_at) p
+    ), timed as (
+        select coalesce(case when a.geom is null then mobeye.area_code(a.areas, report_minutes.layer) else p.code end, '') as code,
+               a.ack_minutes as ack, a.on_scene_minutes as scene
           from mobeye.alarm_counted a
-          left join mobeye.alarm_places(report_minutes.layer, mobeye.day_start(from_day), mobeye.day_start(until_day)) p
+          left join place p
             on p.geom operator(public.=) a.geom and p.division = width_bucket(a.first_seen, (select mobeye.divisions(report_minutes.layer)))
-         where a.first_seen >= mobeye.day_start(from_day) and a.first_seen < mobeye.day_start(until_day)
-           and coalesce(a.ack_minutes, a.on_scene_minutes) is not null
-    ), coded as (
-        select t.*, coalesce(c.code, '') as code
-          from timed t
-          join (select areas, mobeye.area_code(areas, report_minutes.layer) as code
-                  from (select distinct areas from timed) d) c on c.areas = t.areas)
-    select case when grouping(c.code) = 1 then '*' else c.code end, count(c.ack),
-           percentile_cont(0.5) within group (order by c.ack), percentile_cont(0.9) within group (order by c.ack),
-           count(c.scene), percentile_cont(0.5) within group (order by c.scene),
-           percentile_cont(0.9) within group (order by c.scene)
-      from coded c group by grouping sets ((c.code), ())
+         where a.first_seen >= from_at and a.first_seen < until_at and coalesce(a.ack_minutes, a.on_scene_minutes) is not null)
+    select case when grouping(t.code) = 1 then '*' else t.code end, count(t.ack),
+           percentile_cont(0.5) within group (order by t.ack), percentile_cont(0.9) within group (order by t.ack),
+           count(t.scene), percentile_cont(0.5) within group (order by t.scene),
+           percentile_cont(0.9) within group (order by t.scene)
+      from timed t group by grouping sets ((t.code), ())
 $$;
-comment on function mobeye.report_minutes(text, date, date) is
+comment on function mobeye.report_minutes(text, timestamptz, timestamptz) is
     'Minutes until alarms were acknowledged and until somebody was on scene, by area of a layer, and how many were.';

@@ -122,7 +122,7 @@ declare
             'acknowledged', m.acknowledged, 'ack_median', round(m.ack_median::numeric, 1), 'ack_p90', round(m.ack_p90::numeric, 1),
             'arrived', m.arrived, 'on_scene_median', round(m.on_scene_median::numeric, 1),
             'on_scene_p90', round(m.on_scene_p90::numeric, 1)))
-       from mobeye.report_minutes(layer, from_day, until_day) m), '{}');
+       from mobeye.report_minutes(layer, mobeye.day_start(from_day), mobeye.day_start(until_day)) m), '{}');
     counts jsonb;
     hidden jsonb;
 begin

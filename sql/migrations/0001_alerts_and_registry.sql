@@ -409,7 +409,7 @@ create table if not exists mobeye.area (
     constraint enforce_geotype_geom check (public.geometrytype(geom) = 'MULTIPOLYGON'::text),
     unique nulls not distinct (layer, code, vintage)
 );
-create index if not exists area_geom on mobeye.area using gist (geom);
+create index if not exists area_geom on mobeye.area using spgist (geom); -- a place among 1,350 areas takes 8 us, with gist 33
 
 -- Which devices changed in which version of the registry. A daemon that has read version N reads the devices of later
 -- versions only, or all devices when the oldest version here is later than N + 1.

@@ -197,8 +197,8 @@ class Report(SchemaTest):
                 for period in (("2025-12-01", "2026-01-01"), ("2026-02-01", "2026-03-01")):
                     report = self.value(self.superuser, "select patrol.wijk_report(%s, %s, 'later', 0)", *period)
                     given.append({a["code"]: a["alarms_by_kind"]["tamper"] for a in report["areas"] + [{"code": "", **report["elsewhere"]}]})
-                minutes = self.superuser.execute("select code, acknowledged from mobeye.report_minutes('later', '2026-02-01', '2026-03-01')"
-                                                 " where code <> '*' and code <> ''").fetchall()
+                minutes = self.superuser.execute("select code, acknowledged from mobeye.report_minutes('later', mobeye.day_start('2026-02-01'),"
+                                                 " mobeye.day_start('2026-03-01')) where code <> '*' and code <> ''").fetchall()
                 return given, dict(minutes)
 
             expected = [{"OUD": 3, "": 0}, {"OUD": 0, "WEST": 4, "OOST": 12, "": 6}]
