@@ -45,6 +45,21 @@ char *mem_strndup(const char *bytes, size_t len)
     return copy;
 }
 
+char *mem_vprintf(const char *fmt, va_list args)
+{
+    char *text;
+    return abort_if_null(vasprintf(&text, fmt, args) < 0 ? NULL : text, strlen(fmt));
+}
+
+char *mem_printf(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *text = mem_vprintf(fmt, args);
+    va_end(args);
+    return text;
+}
+
 size_t mem_resident_bytes(void)
 {
     /* Stays open: the memory limit must work even when no descriptors are left. */

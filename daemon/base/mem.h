@@ -7,6 +7,7 @@
 #ifndef MOBEYE_BASE_MEM_H
 #define MOBEYE_BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* Zeroed memory; free() it. Never NULL, also for a size of 0. */
@@ -20,6 +21,10 @@ char *mem_strdup(const char *text);
 
 /* A copy of len bytes with a NUL after them. free() it. */
 char *mem_strndup(const char *bytes, size_t len) __attribute__((returns_nonnull));
+
+/* The formatted text. free() it. */
+char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+char *mem_vprintf(const char *fmt, va_list args) __attribute__((format(printf, 1, 0), returns_nonnull));
 
 /* Resident memory of the process in bytes; 0 if /proc is not available. The first call opens a descriptor that stays
  * open. Not thread-safe. */

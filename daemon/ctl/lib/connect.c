@@ -84,7 +84,7 @@ static void set_variable(const char *line)
 {
     if (!is_libpqs(line))
         return;
-    char *name = strndup(line, strcspn(line, "="));
+    char *name = mem_strndup(line, strcspn(line, "="));
     setenv(name, strchr(line, '=') + 1, 1);
     free(name);
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "conf/load.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
@@ -234,7 +235,7 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
     } else if (as_own && conn != as_own) {
         const char *why = PQerrorMessage(as_own);
         free(own_refusal);
-        own_refusal = strndup(why, strcspn(why, "\n"));
+        own_refusal = mem_strndup(why, strcspn(why, "\n"));
     }
     if (conn != as_own)
         PQfinish(as_own);
@@ -335,7 +336,7 @@ char *ctl_unit_property(const char *unit, const char *property)
     snprintf(command, sizeof(command), "systemctl show --value -p %s %s 2> /dev/null", property, unit);
     FILE *pipe = popen(command, "re");
     bool got = pipe && getline(&line, &size, pipe) > 0;
-    char *value = pipe && pclose(pipe) == 0 ? strndup(got ? line : "", got ? strcspn(line, "\n") : 0) : NULL;
+    char *value = pipe && pclose(pipe) == 0 ? mem_strndup(got ? line : "", got ? strcspn(line, "\n") : 0) : NULL;
     free(line);
     return value;
 }

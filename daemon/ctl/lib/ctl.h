@@ -114,6 +114,9 @@ void ctl_print_columns(const PGresult *rows, int columns, const char *const *sty
  * and tabs are kept. */
 void ctl_escape(struct buf *out, struct str text, bool lines);
 
+/* Appends the bytes of a bytea that the server sent as text. */
+void ctl_append_bytea(struct buf *out, const char *text);
+
 /* Local times from now on, and those of ctl_local_time(), are of the time zone of the configuration. */
 void ctl_use_zone(const struct conf *conf);
 

@@ -10,9 +10,6 @@
 static struct line_diagnostic *append(struct line_diagnostics *line_diagnostics, uint64_t line,
                                       enum line_severity severity, const char *fmt, va_list args)
 {
-    char *text = NULL;
-    if (vasprintf(&text, fmt, args) < 0)
-        text = NULL;
     if (line_diagnostics->n == line_diagnostics->cap) {
         line_diagnostics->cap = line_diagnostics->cap ? 2 * line_diagnostics->cap : 16;
         line_diagnostics->list =
@@ -20,7 +17,7 @@ static struct line_diagnostic *append(struct line_diagnostics *line_diagnostics,
     }
     struct line_diagnostic *added = &line_diagnostics->list[line_diagnostics->n];
     *added = (struct line_diagnostic){line, .order = line_diagnostics->n++, .severity = severity,
-                                      .text = text ? text : mem_strdup("out of memory")};
+                                      .text = mem_vprintf(fmt, args)};
     line_diagnostics->errors += severity == LINE_ERROR;
     return added;
 }

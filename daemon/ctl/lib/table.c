@@ -59,6 +59,16 @@ void ctl_json_string(struct buf *out, struct str text)
     buf_append_str(out, STR("\""));
 }
 
+void ctl_append_bytea(struct buf *out, const char *text)
+{
+    size_t len;
+    unsigned char *bytes = PQunescapeBytea((const unsigned char *)text, &len);
+    if (!bytes)
+        abort(); /* out of memory, as in base/mem.h */
+    buf_append(out, bytes, len);
+    PQfreemem(bytes);
+}
+
 static bool is_number(Oid type)
 {
     return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8 || type == TYPE_REAL || type == TYPE_DOUBLE ||
@@ -104,12 +114,7 @@ static void value_of(struct buf *ret, const PGresult *rows, int row, int column,
         buf_append(ret, text, (size_t)PQgetlength(rows, row, column));
         return;
     }
-    size_t len;
-    unsigned char *bytes = PQunescapeBytea((const unsigned char *)text, &len);
-    if (!bytes)
-        abort(); /* out of memory, as in base/mem.h */
-    buf_append(ret, bytes, len);
-    PQfreemem(bytes);
+    ctl_append_bytea(ret, text);
 }
 
 static void json_value(struct buf *out, const PGresult *rows, int row, int column, struct buf *value)

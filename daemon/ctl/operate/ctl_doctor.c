@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
@@ -48,12 +49,9 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 {
     static const char *const levels[] = {"ok", "WARNING", "PROBLEM"};
     va_list args;
-    char *text;
     va_start(args, fmt);
-    int len = vasprintf(&text, fmt, args);
+    char *text = mem_vprintf(fmt, args);
     va_end(args);
-    if (len < 0)
-        return;
     d->printed[level]++;
     if (d->json)
         say_json(level, check, text, advice);

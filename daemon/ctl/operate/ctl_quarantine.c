@@ -73,12 +73,12 @@ static void print_one(const PGresult *rows)
     if (PQgetisnull(rows, 0, payload)) {
         buf_printf(&out, "record, in hex:\n%s\n", PQgetvalue(rows, 0, record));
     } else {
-        size_t len = 0;
-        unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, payload), &len);
+        struct buf bytes = {0};
+        ctl_append_bytea(&bytes, PQgetvalue(rows, 0, payload));
         buf_append_str(&out, STR("payload:\n"));
-        ctl_escape(&out, (struct str){(const char *)bytes, len}, true);
+        ctl_escape(&out, buf_str(&bytes), true);
         buf_append_str(&out, STR("\n"));
-        PQfreemem(bytes);
+        buf_free(&bytes);
     }
     fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/password_server.h"
@@ -88,8 +89,8 @@ static bool may_change(const struct config_edit *edit, struct str line, struct s
         return true;
     struct buf edited = {0};
     append_edit(&edited, line, edit);
-    char *old = strndup(value.p, value.len);
-    bool may = old && (str_eq(buf_str(&edited), line) || password_server_wrote(old, edit->passfile));
+    char *old = mem_strndup(value.p, value.len);
+    bool may = str_eq(buf_str(&edited), line) || password_server_wrote(old, edit->passfile);
     buf_free(&edited);
     free(old);
     return may;

@@ -39,9 +39,8 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
                                   "and pg_has_role(oid, 'usage')",
                                   program->role)) ||
                strcmp(in, s->database) != 0) {
-        if (asprintf(&why, "it connects to database \"%s\" as \"%s\", not to \"%s\" as \"%s\"", PQdb(conn),
-                     PQuser(conn), s->database, program->role) < 0)
-            abort();
+        why = mem_printf("it connects to database \"%s\" as \"%s\", not to \"%s\" as \"%s\"", PQdb(conn), PQuser(conn),
+                         s->database, program->role);
     }
     free(in);
     PQfinish(conn);
@@ -102,7 +101,7 @@ static char *password_in(struct str text, const struct login_password *login)
         const char *line = text.p + at, *end = memchr(line, '\n', text.len - at);
         size_t len = end ? (size_t)(end - line) : text.len - at;
         if (len > start && memcmp(line, login->start, start) == 0)
-            return strndup(line + start, len - start);
+            return mem_strndup(line + start, len - start);
         at += len + 1;
     }
     return NULL;
@@ -111,9 +110,7 @@ static char *password_in(struct str text, const struct login_password *login)
 static char *new_password(void)
 {
     unsigned char bytes[PASSWORD_BYTES];
-    char *password = malloc(2 * PASSWORD_BYTES + 1);
-    if (!password)
-        abort();
+    char *password = mem_zalloc(2 * PASSWORD_BYTES + 1);
     randombytes_buf(bytes, sizeof(bytes));
     sodium_bin2hex(password, 2 * PASSWORD_BYTES + 1, bytes, sizeof(bytes));
     return password;

@@ -18,12 +18,11 @@ enum { FILE_MAX = 1 << 20, OLD_ONES = 100 };
 
 char *setup_beside(const char *file, const char *name)
 {
-    char *path = NULL, *directory = mem_strdup(file), *slash = strrchr(directory, '/');
+    char *directory = mem_strdup(file), *slash = strrchr(directory, '/');
     if (slash)
         *slash = '\0';
     char *real = realpath(slash ? directory : ".", NULL);
-    if (asprintf(&path, "%s/%s", real ? real : slash ? directory : ".", name) < 0)
-        abort();
+    char *path = mem_printf("%s/%s", real ? real : slash ? directory : ".", name);
     free(real);
     free(directory);
     return path;
