@@ -341,15 +341,16 @@ char *ctl_unit_property(const char *unit, const char *property)
     return value;
 }
 
-pid_t ctl_daemon(const struct conf *conf)
+int ctl_daemon(const struct conf *conf, pid_t *ret_pid, struct err *err)
 {
-    int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return 0;
-    pid_t holder = lock_holder(dir);
-    close(dir);
-    errno = 0;
-    return holder;
+    const char *directory = conf->journal.directory;
+    int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *ret_pid = dir < 0 ? 0 : lock_holder(dir);
+    if (dir < 0 && errno != ENOENT) /* nobody has it open before it exists */
+        return err_set(err, "%s: %s", directory, strerror(errno));
+    if (dir >= 0)
+        close(dir);
+    return 0;
 }
 
 const char *ctl_owner_hint(const PGresult *result)

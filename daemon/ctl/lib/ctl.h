@@ -85,8 +85,8 @@ int ctl_systemctl(const char *const *words);
  * accessible. The caller frees it. */
 char *ctl_unit_property(const char *unit, const char *property);
 
-/* The process that has the journal open. 0: none, or, if errno is set, the directory cannot be read. */
-pid_t ctl_daemon(const struct conf *conf);
+/* The process that has the journal open; 0: none. -1: the directory cannot be opened, so that it is unknown. */
+int ctl_daemon(const struct conf *conf, pid_t *ret_pid, struct err *err);
 
 /* From now on a statement fails after 5 s where somebody holds a lock on a table, as VACUUM FULL does, instead of
  * waiting for it: for verbs that show something. NULL: nothing happens. */

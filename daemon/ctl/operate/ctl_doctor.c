@@ -144,7 +144,7 @@ int ctl_doctor(int argc, char **argv)
     connect_unit_of(CONNECT_DAEMON_USER, conf->file, d.unit);
     *strstr(d.unit, ".service") = '\0';
     d.conninfo = call.db ? call.db : conf->database.conninfo;
-    d.daemon = ctl_daemon(conf);
+    ctl_daemon(conf, &d.daemon, &err);
     d.answers = conf->http_listen && scrape_fetch(conf->http_listen, &d.metrics, &err) == 0;
     connect_both(&d, call.db, &why, &missing);
     examine(&d);

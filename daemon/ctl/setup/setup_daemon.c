@@ -68,6 +68,8 @@ static int fail_restart(const char *unit, const char *key)
 static int bring_up_to_date(struct setup *s, const struct conf *conf, const char *unit)
 {
     int status = CTL_OK;
+    pid_t daemon;
+    struct err err;
     if (is_up_to_date(s, conf))
         setup_is(s, "%s uses the present files", unit);
     else
@@ -79,7 +81,9 @@ static int bring_up_to_date(struct setup *s, const struct conf *conf, const char
         return fail_restart(unit, "http.listen");
     if (!applied)
         return ctl_fail(SETUP_VERB, "%s has not applied the files (see journalctl -u %s)", unit, unit);
-    return ctl_daemon(conf) == 0 ? fail_restart(unit, "journal.directory") : CTL_OK;
+    if (ctl_daemon(conf, &daemon, &err) != 0)
+        return ctl_fail(SETUP_VERB, "cannot tell whether %s uses journal.directory: %s", unit, err.text);
+    return daemon == 0 ? fail_restart(unit, "journal.directory") : CTL_OK;
 }
 
 static int start_or_reload(struct setup *s, const char *unit)

@@ -164,13 +164,14 @@ static int send_drill(struct setup *s, const char *to, const char *server_key, c
 static int run_drill(struct setup *s, const struct conf *conf)
 {
     char to[512];
+    pid_t daemon;
+    struct err err;
     const struct conf_endpoint *e = find_drill_endpoint(conf);
     if (!e) {
         setup_is(s, "no drill alert: no router endpoint takes cloudevents (mobeyectl dc09 send tests a panel's)");
         return CTL_OK;
     }
-    errno = 0;
-    if (ctl_daemon(conf) == 0 && (errno == 0 || errno == ENOENT))
+    if (ctl_daemon(conf, &daemon, &err) == 0 && daemon == 0)
         return ctl_fail(SETUP_VERB, "setup is complete, but the daemon does not run, so no drill alert was sent "
                                     "(systemctl restart " CONNECT_DAEMON_USER ", then run mobeyectl setup again)");
     reachable_address(e, to);
