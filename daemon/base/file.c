@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -63,7 +64,7 @@ int file_rename(int dir_fd, const char *from, const char *to)
     return renameat(dir_fd, from, dir_fd, to) != 0 ? -1 : file_sync_parent(dir_fd, to);
 }
 
-int file_replace(int dir_fd, const char *path, struct str text)
+int file_replace(int dir_fd, const char *path, struct str text, mode_t mode)
 {
     char temp[PATH_MAX];
     if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int)sizeof(temp)) {
@@ -74,7 +75,7 @@ int file_replace(int dir_fd, const char *path, struct str text)
     int fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    if (close_after(fd, file_write(fd, text)) == 0 && file_rename(dir_fd, temp, path) == 0)
+    if (close_after(fd, fchmod(fd, mode) != 0 ? -1 : file_write(fd, text)) == 0 && file_rename(dir_fd, temp, path) == 0)
         return 0;
     int why = errno;
     unlinkat(dir_fd, temp, 0);

@@ -5,6 +5,8 @@
 #ifndef MOBEYE_BASE_FILE_H
 #define MOBEYE_BASE_FILE_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 
 /* Appends all that can be read from fd, of which there may be max_bytes at most. The buffer grows before, not while it
@@ -21,9 +23,9 @@ int file_sync_parent(int dir_fd, const char *path);
  * not be synced, it has the name. Mode and owner are the caller's to set before. */
 int file_rename(int dir_fd, const char *from, const char *to);
 
-/* Replaces a file, or creates it, with mode 0600. The text is written to PATH.new, which is removed on failure; one
+/* Replaces a file, or creates it, with this mode. The text is written to PATH.new, which is removed on failure; one
  * that is there already is not written through, but removed first. -1: if only the directory could not be synced, the
  * file has been replaced all the same. */
-int file_replace(int dir_fd, const char *path, struct str text);
+int file_replace(int dir_fd, const char *path, struct str text, mode_t mode);
 
 #endif

@@ -46,7 +46,7 @@ int state_file_read(const struct state_file *file, struct buf *ret, struct err *
 
 int state_file_write(const struct state_file *file, struct str text, struct err *err)
 {
-    return file_replace(file->dir_fd, NAME, text) == 0
+    return file_replace(file->dir_fd, NAME, text, 0600) == 0
                ? 0
                : err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno));
 }

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "ctl/operate/watch_dead.h"
+#include "ctl/operate/watch_metrics.h"
 #include "ctl/setup/setup.h"
 
 #define LIMIT (1 << 20) /* of setup_read() */
@@ -198,7 +199,7 @@ static int replace(size_t len)
     for (size_t i = 0; i < len; i++)
         buf_append(&text, &(char){(char)('a' + i % 26)}, 1);
     sim.armed = true;
-    int rc = file_replace(AT_FDCWD, path, buf_str(&text)), why = errno;
+    int rc = file_replace(AT_FDCWD, path, buf_str(&text), 0600), why = errno;
     sim.armed = false;
     buf_free(&text);
     errno = why;
@@ -268,11 +269,32 @@ Test(file, a_directory_in_the_way_is_reported)
     rmdir(path);
 }
 
+Test(file, a_file_has_the_mode_that_was_asked_for_whatever_the_umask)
+{
+    struct stat st;
+    mode_t before = umask(0077);
+    cr_expect_eq(file_replace(AT_FDCWD, path, STR("x"), 0644), 0);
+    umask(before);
+    cr_assert_eq(stat(path, &st), 0);
+    cr_expect_eq(st.st_mode & 07777, 0644);
+    expect_names(1);
+}
+
+Test(file, metrics_that_cannot_be_put_in_place_leave_nothing_beside)
+{
+    struct err err = {""};
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_expect_eq(watch_metrics_write(&(struct watch_metrics){.taken = 1}, path, &err), -1);
+    cr_expect_not_null(strstr(err.text, strerror(EISDIR)), "%s", err.text);
+    expect_names(1);
+    rmdir(path);
+}
+
 Test(file, a_name_that_is_too_long_is_reported)
 {
     char name[5000];
     memset(name, 'a', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
-    cr_expect_eq(file_replace(AT_FDCWD, name, STR("x")), -1);
+    cr_expect_eq(file_replace(AT_FDCWD, name, STR("x"), 0600), -1);
     cr_expect_eq(errno, ENAMETOOLONG);
 }

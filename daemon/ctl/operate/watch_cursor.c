@@ -25,5 +25,5 @@ int cursor_store(const char *file, int64_t after, struct err *err)
 {
     char text[32];
     snprintf(text, sizeof(text), "%" PRId64 "\n", after);
-    return file_replace(AT_FDCWD, file, str_from(text)) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
+    return file_replace(AT_FDCWD, file, str_from(text), 0600) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
 }

@@ -1,15 +1,12 @@
 #include "ctl/operate/watch_metrics.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void write_all(FILE *out, const struct watch_metrics *metrics, const char *file)
+#include "base/file.h"
+
+static void append_all(struct buf *out, const struct watch_metrics *metrics, const char *file)
 {
     const struct {
         const char *type, *name, *help;
@@ -25,23 +22,18 @@ static void write_all(FILE *out, const struct watch_metrics *metrics, const char
     };
     const char *slash = strrchr(file, '/'), *watch = slash ? slash + 1 : file;
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-        fprintf(out,
-                "# HELP mobeyectl_watch_%s %s\n# TYPE mobeyectl_watch_%s %s\n"
-                "mobeyectl_watch_%s{watch=\"%.*s\"} %.17g\n",
-                samples[i].name, samples[i].help, samples[i].name, samples[i].type, samples[i].name,
-                (int)strcspn(watch, ".\"\\"), watch, samples[i].value);
+        buf_printf(out,
+                   "# HELP mobeyectl_watch_%s %s\n# TYPE mobeyectl_watch_%s %s\n"
+                   "mobeyectl_watch_%s{watch=\"%.*s\"} %.17g\n",
+                   samples[i].name, samples[i].help, samples[i].name, samples[i].type, samples[i].name,
+                   (int)strcspn(watch, ".\"\\"), watch, samples[i].value);
 }
 
 int watch_metrics_write(const struct watch_metrics *metrics, const char *file, struct err *err)
 {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s.new", file) >= (int)sizeof(path))
-        return err_set(err, "%s: %s", file, strerror(ENAMETOOLONG));
-    FILE *out = fopen(path, "we");
-    if (!out)
-        return err_set(err, "%s: %s", path, strerror(errno));
-    write_all(out, metrics, file);
-    bool ok = fchmod(fileno(out), 0644) == 0 && !ferror(out);
-    ok = fclose(out) == 0 && ok;
-    return ok && rename(path, file) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
+    struct buf text = {0};
+    append_all(&text, metrics, file);
+    int rc = file_replace(AT_FDCWD, file, buf_str(&text), 0644);
+    buf_free(&text);
+    return rc == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
 }
