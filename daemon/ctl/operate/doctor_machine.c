@@ -441,7 +441,7 @@ static void say_networks(struct doctor *d, const char *allowed)
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         for (size_t j = 0; j < d->conf->endpoints[i].n_allow_from; j++) {
             char *copy = mem_strdup(allowed);
-            if (copy && !unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
+            if (!unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
                            doctor_advise(d, "systemctl edit %s, and add it to IPAddressAllow= in [Service]", d->unit),
                            "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",

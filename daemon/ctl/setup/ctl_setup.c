@@ -105,7 +105,7 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
     char both[4096 + 256];
     snprintf(both, sizeof(both), "%s %s", about, question);
     char *answer = ask_text(s, both, "no");
-    bool yes = answer && (answer[0] == 'y' || answer[0] == 'Y');
+    bool yes = answer[0] == 'y' || answer[0] == 'Y';
     free(answer);
     return yes;
 }

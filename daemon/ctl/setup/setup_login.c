@@ -318,12 +318,16 @@ static bool has_files(const struct setup_program *program, const char *conninfo)
     bool has = true;
     for (size_t i = 0; has && i < sizeof(keywords) / sizeof(keywords[0]); i++) {
         char *path = conninfo_value(conninfo, keywords[i]);
-        if (path && *path && *path != '/' && strcmp(path, "system") != 0 && !is_of_engine(keywords[i], path))
-            has = ctl_fail(SETUP_VERB, "%s=%s is relative (expected an absolute path)", keywords[i], path) == CTL_OK;
-        else if (path && is_hidden(program, path))
-            has = ctl_fail(SETUP_VERB,
-                           "the unit hides %s=%s from %s (expected a file outside of /home, /root, /tmp and /var/tmp)",
-                           keywords[i], path, program->name) == CTL_OK;
+        bool relative =
+            path && *path && *path != '/' && strcmp(path, "system") != 0 && !is_of_engine(keywords[i], path);
+        bool hidden = path && !relative && is_hidden(program, path);
+        if (relative)
+            ctl_fail(SETUP_VERB, "%s=%s is relative (expected an absolute path)", keywords[i], path);
+        if (hidden)
+            ctl_fail(SETUP_VERB,
+                     "the unit hides %s=%s from %s (expected a file outside of /home, /root, /tmp and /var/tmp)",
+                     keywords[i], path, program->name);
+        has = !relative && !hidden;
         free(path);
     }
     return has;
