@@ -41,8 +41,9 @@ def test_a_daemon_that_runs_with_neither_address_nor_journal_of_the_file_is_a_pr
 @pytest.mark.parametrize("path, mode, told", [
     (f"{JOURNAL}/lock", "0600", f"{JOURNAL}/lock belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),
     (JOURNAL, "0750", f"{JOURNAL} belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),
-    ("/etc/mobeyed/pgpass", "0600", "/etc/mobeyed/pgpass belongs to root, the daemon runs as mobeyed: chown mobeyed: it, and chmod 0600 it"),
-    ("/etc/mobeyed/clients.yaml", "0600", "the user mobeyed cannot read /etc/mobeyed/clients.yaml: chown root:mobeyed and chmod 0640 it"),
+    ("/etc/mobeyed/pgpass", "0600", "/etc/mobeyed/pgpass belongs to root, the daemon runs as mobeyed: chown mobeyed: /etc/mobeyed/pgpass && chmod 0600 /etc/mobeyed/pgpass"),
+    ("/etc/mobeyed/clients.yaml", "0600", "the user mobeyed cannot read /etc/mobeyed/clients.yaml: "
+     "chown root:mobeyed /etc/mobeyed/clients.yaml && chmod 0640 /etc/mobeyed/clients.yaml"),
 ])
 def test_files_of_another_user_are_a_problem(ready, path, mode, told):
     if "clients" in path:
@@ -73,7 +74,7 @@ def test_the_mode_of_the_journal_is_that_of_its_directory(ready):
     ready.must("systemctl", "stop")
     for mode in "0000", "0500", "0300":
         ready.must("chmod", mode, JOURNAL)
-        assert any(line.endswith(f" files        the user mobeyed cannot use {JOURNAL}, which has mode {mode}: chmod 0700 it")
+        assert any(line.endswith(f" files        the user mobeyed cannot use {JOURNAL}, which has mode {mode}: chmod 0700 {JOURNAL}")
                    for line in problems(ready)), problems(ready)
 
 
@@ -92,7 +93,7 @@ def test_a_daemon_that_does_not_reach_the_database_is_a_problem(ready):
     wait_until(lambda: problems(ready) != [], "it has been away for some seconds")
     (told,) = problems(ready)
     assert re.search(r"backlog +the daemon has had no session on the database for \d+ s, to which this program can connect: "
-                     "systemctl reload mobeyed has it read its file again; journalctl -u mobeyed -p warning gives the reason", told)
+                     "to make it read its file again: systemctl reload mobeyed; journalctl -u mobeyed -p warning gives the reason", told)
     ready.must("systemctl", "reload")
     wait_until(lambda: problems(ready) == [], "it has a session again")
 

@@ -199,7 +199,7 @@ def test_a_directory_that_is_closed_to_the_daemon_is_named(ready_machine, dry):
     machine.must("chgrp", "root", "/etc/mobeyed")
     refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", *dry)
     assert refused.returncode == 1 and not does(refused.stdout), refused.stdout
-    assert "the user mobeyed cannot open /etc/mobeyed/pgpass: Permission denied (mobeyectl doctor names what is closed" in refused.stdout
+    assert "the user mobeyed cannot open /etc/mobeyed/pgpass: Permission denied (mobeyectl doctor shows what is blocked" in refused.stdout
     assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
 
 

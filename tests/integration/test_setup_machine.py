@@ -62,7 +62,7 @@ def test_the_file_of_a_unit_is_known_however_its_path_is_written(ready):
         assert does(done) == ["systemctl reload mobeyed.service"], done
     ready.must("cp", "-p", "/etc/mobeyed/mobeyed.yaml", "/etc/elsewhere.yaml")
     done = ready.must("mobeyectl", "setup", "--yes", "--no-drill", "-c", "/etc/elsewhere.yaml")
-    assert "left to do:    start the daemon of /etc/elsewhere.yaml, or have it reload: no unit uses this file\n" in done, done
+    assert "left to do:    start or reload the daemon that uses /etc/elsewhere.yaml: no unit uses this file\n" in done, done
 
 
 def test_a_unit_that_does_not_start_with_the_machine_is_told(ready):

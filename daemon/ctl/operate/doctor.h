@@ -35,9 +35,9 @@ struct doctor {
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
     struct scrape metrics;
     bool json;
-    char advice[2 * CONNECT_UNIT_SIZE + 256]; /* the last one of doctor_advise() */
-    char closed_directory[PATH_MAX];          /* the last one that the daemon's user was said to be unable to enter */
-    unsigned printed[DOCTOR_PROBLEM + 1];     /* number of diagnostics of each level */
+    char advice[2 * PATH_MAX + 128];      /* the last one of doctor_advise() */
+    char closed_directory[PATH_MAX];      /* the last one that the daemon's user was said to be unable to enter */
+    unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
 
 /* Prints one diagnostic. advice: what to do, NULL for DOCTOR_OK. */

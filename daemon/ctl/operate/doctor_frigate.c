@@ -130,7 +130,7 @@ static void say_state(struct doctor *d, const struct conf_frigate *conf, const s
                    "mobeyed rejects %.0f event%s of %s", rejected, ctl_plural((unsigned long)rejected), conf->name);
     if (metric(scrape, "rejected_given_up_total") > 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "see the log of mobeye-frigate",
-                   "rejected events of %s that are lost, since they were too many or too old: %.0f", conf->name,
+                   "%s lost %.0f rejected events (too many or too old to keep)", conf->name,
                    metric(scrape, "rejected_given_up_total"));
     frigate_answer_of(scrape, &age_s);
     if (d->printed[DOCTOR_WARNING] + d->printed[DOCTOR_PROBLEM] == found)

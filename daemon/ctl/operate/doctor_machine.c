@@ -69,7 +69,7 @@ static bool runs_as_another(const struct doctor *d, const struct passwd *user)
 static bool can_enter_directories(struct doctor *d, const struct passwd *user, const char *path)
 {
     struct stat st;
-    char directory[PATH_MAX], advice[2 * PATH_MAX + 64];
+    char directory[PATH_MAX];
     if (!user || runs_as_another(d, user))
         return true;
     for (const char *end = strchr(path + 1, '/'); end && end - path < PATH_MAX; end = strchr(end + 1, '/')) {
@@ -79,8 +79,9 @@ static bool can_enter_directories(struct doctor *d, const struct passwd *user, c
         if (strcmp(d->closed_directory, directory) == 0)
             return false;
         snprintf(d->closed_directory, sizeof(d->closed_directory), "%s", directory);
-        snprintf(advice, sizeof(advice), "chgrp " CONNECT_DAEMON_USER " %s && chmod 0750 %s", directory, directory);
-        doctor_say(d, DOCTOR_PROBLEM, "files", advice, "the user " CONNECT_DAEMON_USER " cannot enter %s", directory);
+        doctor_say(d, DOCTOR_PROBLEM, "files",
+                   doctor_advise(d, "chgrp " CONNECT_DAEMON_USER " %s && chmod 0750 %s", directory, directory),
+                   "the user " CONNECT_DAEMON_USER " cannot enter %s", directory);
         return false;
     }
     return true;
@@ -113,11 +114,12 @@ static void say_secret(struct doctor *d, const struct passwd *user, const char *
             doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
                        strerror(errno));
     } else if (user && st.st_uid != user->pw_uid)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown " CONNECT_DAEMON_USER ": it, and chmod 0600 it",
+        doctor_say(d, DOCTOR_PROBLEM, "files",
+                   doctor_advise(d, "chown " CONNECT_DAEMON_USER ": %s && chmod 0600 %s", path, path),
                    "%s %s belongs to %s, the daemon runs as " CONNECT_DAEMON_USER, what, path, owner_of(&st, owner));
     else if (st.st_mode & 077)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0600 it; only its owner may have access", "%s %s has mode %04o",
-                   what, path, st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0600 %s (only its owner may have access)", path),
+                   "%s %s has mode %04o", what, path, st.st_mode & 07777);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s %s is accessible to its owner only", what, path);
 }
@@ -139,6 +141,12 @@ static bool has_password(struct doctor *d, const struct passwd *user)
     return password;
 }
 
+/* The advice for a file that root writes and the daemon reads. more: appended to it. */
+static const char *advise_group(struct doctor *d, const char *path, const char *more)
+{
+    return doctor_advise(d, "chown root:" CONNECT_DAEMON_USER " %s && chmod 0640 %s%s", path, path, more);
+}
+
 static void say_file(struct doctor *d, const struct passwd *user)
 {
     struct stat st;
@@ -149,15 +157,13 @@ static void say_file(struct doctor *d, const struct passwd *user)
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
     else if (user && !may(&st, user, S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
+        doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
                    "the user " CONNECT_DAEMON_USER " cannot read %s", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files",
-                   "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it; passwords belong in a passfile",
+        doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, secret ? " (passwords belong in a passfile)" : ""),
                    "%s has mode %04o%s", path, st.st_mode & 07777, secret ? " and a password in it" : "");
     else if (st.st_mode & S_IROTH)
-        doctor_say(d, DOCTOR_WARNING, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
-                   "%s is readable by everybody", path);
+        doctor_say(d, DOCTOR_WARNING, "files", advise_group(d, path, ""), "%s is readable by everybody", path);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
@@ -168,7 +174,7 @@ static void say_clients(struct doctor *d, const struct passwd *user)
     struct stat st;
     const char *path = d->conf->security.clients;
     if (path && user && can_enter_directories(d, user, path) && stat(path, &st) == 0 && !may(&st, user, S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" CONNECT_DAEMON_USER " and chmod 0640 it",
+        doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
                    "the user " CONNECT_DAEMON_USER " cannot read %s", path);
 }
 
@@ -193,10 +199,10 @@ static bool find_foreign(const char *directory, const struct passwd *user, char 
 
 static void say_foreign(struct doctor *d, const char *path, const struct stat *st)
 {
-    char advice[PATH_MAX + 64], owner[OWNER_SIZE];
-    snprintf(advice, sizeof(advice), "chown -R " CONNECT_DAEMON_USER ": %s", d->conf->journal.directory);
+    char owner[OWNER_SIZE];
     /* A daemon that runs with it is that of another user, as in a trial. */
-    doctor_say(d, d->daemon != 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files", advice,
+    doctor_say(d, d->daemon != 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files",
+               doctor_advise(d, "chown -R " CONNECT_DAEMON_USER ": %s", d->conf->journal.directory),
                "%s belongs to %s, the daemon runs as " CONNECT_DAEMON_USER, path, owner_of(st, owner));
 }
 
@@ -214,12 +220,12 @@ static void say_journal(struct doctor *d, const struct passwd *user)
                    errno == ENOENT ? "the daemon creates it when it first starts" : "check its directories", "%s: %s",
                    path, strerror(errno));
     else if (st.st_mode & 07)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0750 it; it contains alarms of homes", "%s has mode %04o", path,
-                   st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0750 %s (it contains alarms of homes)", path),
+                   "%s has mode %04o", path, st.st_mode & 07777);
     else if (user && find_foreign(path, user, foreign, &st_foreign))
         say_foreign(d, foreign, &st_foreign);
     else if (user && !runs_as_another(d, user) && !may_use(&st, user))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0700 it",
+        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0700 %s", path),
                    "the user " CONNECT_DAEMON_USER " cannot use %s, which has mode %04o", path, st.st_mode & 07777);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
@@ -378,8 +384,8 @@ void doctor_backlog(struct doctor *d)
         doctor_say(
             d, DOCTOR_PROBLEM, "backlog",
             doctor_advise(d,
-                          "systemctl reload %s has it read its file again; journalctl -u %s -p warning gives the "
-                          "reason",
+                          "to make it read its file again: systemctl reload %s; journalctl -u %s -p warning gives "
+                          "the reason",
                           d->unit, d->unit),
             "the daemon has had no session on the database for %.0f s%s", down_s,
             d->own == d->conn ? "" : ", to which this program can connect");
@@ -459,7 +465,7 @@ void doctor_unit(struct doctor *d)
     if (!allowed || !denied)
         doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");
     else if (d->printed[DOCTOR_PROBLEM] == problems)
-        doctor_say(d, DOCTOR_OK, "unit", NULL, "it blocks no network of an allow_from");
+        doctor_say(d, DOCTOR_OK, "unit", NULL, "no network of allow_from is blocked");
     free(allowed);
     free(denied);
 }

@@ -163,7 +163,7 @@ static int put_back(const struct apply_request *request, const struct former_fil
 static void tell_restart(const struct apply_request *request)
 {
     if (!request->left_is_known)
-        fprintf(stderr, "the earlier file is not valid: whether systemctl restart %s is required is not known\n",
+        fprintf(stderr, "the earlier file is not valid: cannot tell whether systemctl restart %s is required\n",
                 request->unit);
     else if (request->left.len > 0)
         fprintf(stderr, "%.*ssystemctl restart %s is required\n", (int)request->left.len, request->left.data,
@@ -190,8 +190,8 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     if (reload_unit(request->unit, request->listen, true) == RELOAD_REFUSED)
         return ctl_fail(
             VERB,
-            "%s refused the file, or took too long to apply it; %s is as it was, but the daemon may run with "
-            "the other (journalctl -u %s)",
+            "%s refused the file, or took too long to apply it; %s is unchanged, but the daemon may be running "
+            "with the new one (journalctl -u %s)",
             request->unit, request->target, request->unit);
     return ctl_fail(VERB, "%s refused the file; %s is unchanged (journalctl -u %s gives the reason)", request->unit,
                     request->target, request->unit);

@@ -208,7 +208,7 @@ static int read_ids(struct scenario_daemon *daemon, const struct batch *batch, u
         return -1;
     int n = PQntuples(rows), rc = 0;
     if ((size_t)n != batch->n)
-        rc = err_set(err, "%zu alerts went in, %d are there", batch->n, n);
+        rc = err_set(err, "sent %zu alerts, found %d", batch->n, n);
     for (int i = 0; i < n && rc == 0; i++)
         ids[i] = strtoull(PQgetvalue(rows, i, 1), NULL, 10);
     PQclear(rows);

@@ -104,7 +104,7 @@ int setup_daemon(struct setup *s)
     if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
         return CTL_OK;
     if (!connect_unit_of(CONNECT_DAEMON_USER, s->daemon.file, unit)) {
-        setup_left(s, "start the daemon of %s, or have it reload: no unit uses this file", s->daemon.file);
+        setup_left(s, "start or reload the daemon that uses %s: no unit uses this file", s->daemon.file);
         return CTL_OK;
     }
     int status = start_or_reload(s, unit);

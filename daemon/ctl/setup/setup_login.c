@@ -216,7 +216,7 @@ static bool can_open(const struct setup_program *program, const struct login_pas
     int why = connect_try_file(program->user, login->passfile);
     if (why != 0)
         ctl_fail(SETUP_VERB,
-                 "the user %s cannot open %s: %s (mobeyectl doctor names what is closed, and how to open it)",
+                 "the user %s cannot open %s: %s (mobeyectl doctor shows what is blocked and how to open it)",
                  program->user, login->passfile, strerror(why));
     return why == 0;
 }
