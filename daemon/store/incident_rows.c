@@ -59,6 +59,17 @@ void incident_rows_clear(struct incident_rows *rows)
     rows->n_known = rows->n_fresh = rows->n_changes = 0;
 }
 
+void incident_areas_text(const struct alert_areas *areas, struct buf *out)
+{
+    for (size_t i = 0; i < areas->n; i++) {
+        if (i > 0)
+            buf_append(out, &(char){AREA_SEPARATOR}, 1);
+        buf_append_str(out, areas->area[i].layer);
+        buf_append_str(out, STR(":"));
+        buf_append_str(out, areas->area[i].code);
+    }
+}
+
 /* NULL areas: as they were. */
 static void put_areas(struct buf *array, const struct alert_areas *areas)
 {
@@ -67,13 +78,7 @@ static void put_areas(struct buf *array, const struct alert_areas *areas)
         return;
     }
     struct buf text = {0};
-    for (size_t i = 0; i < areas->n; i++) {
-        if (i > 0)
-            buf_append(&text, &(char){AREA_SEPARATOR}, 1);
-        buf_append_str(&text, areas->area[i].layer);
-        buf_append_str(&text, STR(":"));
-        buf_append_str(&text, areas->area[i].code);
-    }
+    incident_areas_text(areas, &text);
     param_text(array, buf_str(&text));
     buf_free(&text);
 }

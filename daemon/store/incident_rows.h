@@ -34,6 +34,9 @@ struct incident_rows {
     size_t n_changes, cap_changes;
 };
 
+/* Appends the areas as mobeye.teams_of() and mobeye.store_incidents() take them. */
+void incident_areas_text(const struct alert_areas *areas, struct buf *out);
+
 void incident_rows_free(struct incident_rows *rows);
 /* Empties it, keeps the memory. */
 void incident_rows_clear(struct incident_rows *rows);

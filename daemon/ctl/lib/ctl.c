@@ -292,6 +292,20 @@ PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char
     return NULL;
 }
 
+char *ctl_query_text(PGconn *conn, const char *sql, const char *value)
+{
+    PGresult *rows = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
+    char *text = PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0) ? mem_strdup(PQgetvalue(rows, 0, 0)) : NULL;
+    PQclear(rows);
+    return text;
+}
+
+const char *ctl_name_of_row(const void *rows, size_t i)
+{
+    const PGresult *names = rows;
+    return i < (size_t)PQntuples(names) ? PQgetvalue(names, (int)i, 0) : NULL;
+}
+
 bool ctl_confirm(const char *verb, const char *fmt, ...)
 {
     char answer[16];
@@ -388,9 +402,9 @@ void ctl_progress(const char *what, unsigned long done, unsigned long total)
             (int)(part * 100), done, total, done >= total ? "\n" : "");
 }
 
-void ctl_use_zone(const struct conf *conf)
+void ctl_use_zone(const char *zone)
 {
-    setenv("TZ", conf->timezone, 1);
+    setenv("TZ", zone, 1);
     tzset();
 }
 

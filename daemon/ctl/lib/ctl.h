@@ -69,6 +69,13 @@ void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,
                     const char *const *values);
 
+/* The only column of the only row, as text; NULL: none, or the query failed. value: $1; NULL: the query has none. The
+ * caller frees it. */
+char *ctl_query_text(PGconn *conn, const char *sql, const char *value);
+
+/* The first column of the i-th row; NULL: there are no more. rows: a PGresult, as nearest_word() takes its words. */
+const char *ctl_name_of_row(const void *rows, size_t i);
+
 /* Asks the question on the terminal and returns whether the answer is yes. Without a terminal on standard input prints
  * that --yes skips the confirmation and returns false. */
 bool ctl_confirm(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -117,8 +124,8 @@ void ctl_escape(struct buf *out, struct str text, bool lines);
 /* Appends the bytes of a bytea that the server sent as text. */
 void ctl_append_bytea(struct buf *out, const char *text);
 
-/* Local times from now on, and those of ctl_local_time(), are of the time zone of the configuration. */
-void ctl_use_zone(const struct conf *conf);
+/* From now on local times, and those of ctl_local_time(), are in this time zone. */
+void ctl_use_zone(const char *zone);
 
 enum { CTL_LOCAL_TIME_SIZE = 40 };
 

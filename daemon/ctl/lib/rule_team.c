@@ -8,16 +8,10 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/nearest.h"
 
-static const char *team_name(const void *ctx, size_t i)
-{
-    const PGresult *teams = ctx;
-    return i < (size_t)PQntuples(teams) ? PQgetvalue(teams, (int)i, 0) : NULL;
-}
-
 static bool is_registered(const PGresult *teams, struct str team)
 {
     const char *name;
-    for (size_t i = 0; (name = team_name(teams, i)); i++)
+    for (size_t i = 0; (name = ctl_name_of_row(teams, i)); i++)
         if (str_is(team, name))
             return true;
     return false;
@@ -31,7 +25,7 @@ void rule_team_check(PGconn *conn, struct str rule, struct str team, struct buf 
     if (PQresultStatus(teams) == PGRES_TUPLES_OK && !is_registered(teams, team)) {
         char *word = mem_strndup(team.p, team.len);
         buf_printf(out, "rule %.*s names team %s, which does not exist%s", (int)rule.len, rule.p, word,
-                   nearest_hint(word, team_name, teams).text);
+                   nearest_hint(word, ctl_name_of_row, teams).text);
         free(word);
     }
     PQclear(teams);

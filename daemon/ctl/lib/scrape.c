@@ -177,11 +177,11 @@ bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret)
     return false;
 }
 
-double scrape_plain(const struct scrape *scrape, const char *name)
+double scrape_plain(const struct scrape *scrape, const char *program, const char *name)
 {
     char line[128];
     double value = NAN;
-    snprintf(line, sizeof(line), "\n%s ", name);
+    snprintf(line, sizeof(line), "\n%s_%s ", program, name);
     const char *at = memmem(scrape->text.data, scrape->text.len, line, strlen(line));
     if (at)
         value = strtod(at + strlen(line), NULL);

@@ -25,8 +25,8 @@ int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret,
  * response. */
 bool scrape_ready(const char *listen, struct buf *ret_why);
 
-/* The value of a metric without labels, by its whole name. NAN: there is no such sample. */
-double scrape_plain(const struct scrape *scrape, const char *name);
+/* The value of PROGRAM_NAME, a metric without labels. NAN: there is no such sample. */
+double scrape_plain(const struct scrape *scrape, const char *program, const char *name);
 
 /* The sum of mobeyed_NAME over all label values, or for one endpoint (as returned by scrape_endpoint(); NULL: all). NAN
  * if there is no such sample. */

@@ -15,6 +15,7 @@
 #include "journal/reader.h"
 #include "journal/salvage.h"
 #include "model/record.h"
+#include "store/identity.h"
 #include "store/pgtype.h"
 
 #define VERB "journal"
@@ -58,9 +59,9 @@ static int64_t ask_position(const struct journal_view *view)
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
         return -1;
-    char uuid[37];
+    char uuid[IDENTITY_TEXT_SIZE];
     const char *values[] = {uuid};
-    journal_view_uuid(view, uuid);
+    identity_text(view->check.tail.uuid, uuid);
     PGresult *rows = ctl_query(conn, VERB, "the position",
                                "select position from mobeye.journal_position where journal = $1::uuid", 1, values);
     int64_t position = -1;
@@ -307,8 +308,8 @@ static bool checksum_before(const struct journal_view *view, uint64_t from, uint
 static int rewind_database(const struct journal_view *view, uint64_t from, uint64_t checksum)
 {
     const struct journal_request *request = view->request;
-    char uuid[37], position[32], sum[32];
-    journal_view_uuid(view, uuid);
+    char uuid[IDENTITY_TEXT_SIZE], position[32], sum[32];
+    identity_text(view->check.tail.uuid, uuid);
     snprintf(position, sizeof(position), "%" PRIu64, from - 1);
     snprintf(sum, sizeof(sum), "%" PRId64, (int64_t)checksum);
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);

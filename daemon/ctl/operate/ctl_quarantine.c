@@ -160,8 +160,8 @@ static int retry_records(PGconn *conn, const struct quarantine_request *request)
 
 static int confirm(const struct quarantine_request *request)
 {
-    if (request->call.yes ||
-        ctl_confirm(VERB, "Permanently delete %d accepted alert%s?", request->n_ids, request->n_ids == 1 ? "" : "s"))
+    if (request->call.yes || ctl_confirm(VERB, "Permanently delete %d accepted alert%s?", request->n_ids,
+                                         ctl_plural((unsigned long)request->n_ids)))
         return CTL_OK;
     return ctl_fail(VERB, "nothing was deleted");
 }
@@ -214,10 +214,8 @@ static struct conf *load_rules(const struct quarantine_request *request)
 {
     if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
         struct conf *conf = ctl_load(request->call.file);
-        if (conf) {
-            setenv("TZ", conf->timezone, 1); /* rules_match() uses local time */
-            tzset();
-        }
+        if (conf)
+            ctl_use_zone(conf->timezone); /* rules_match() uses local time */
         return conf;
     }
     ctl_fail(VERB,

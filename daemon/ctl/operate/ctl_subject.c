@@ -161,7 +161,7 @@ static void print_journal(const struct ctl_call *call)
     struct conf *conf = call->db && !call->file ? NULL : ctl_load(call->file);
     if (conf) {
         char until[CTL_LOCAL_TIME_SIZE];
-        ctl_use_zone(conf);
+        ctl_use_zone(conf->timezone);
         ctl_local_time(journal_held_until_us(conf->journal.keep_us, clock_wall_us()), until);
         fprintf(
             stderr,

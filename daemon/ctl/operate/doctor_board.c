@@ -145,13 +145,13 @@ static void say_metrics(struct doctor *d, const struct scrape *scrape)
         doctor_say(d, DOCTOR_WARNING, CHECK,
                    "install the same version of both packages; systemctl restart mobeye-board",
                    "the version that runs is not that of mobeyectl, " MOBEYE_VERSION);
-    if (scrape_plain(scrape, "mobeye_board_database_connections") == 0)
+    if (scrape_plain(scrape, "mobeye_board", "database_connections") == 0)
         doctor_say(d, DOCTOR_PROBLEM, CHECK, "journalctl -u mobeye-board gives the reason",
                    "it runs, and has no connection to the database");
     else
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs; %.0f %s the changes",
-                   scrape_plain(scrape, "mobeye_board_streams"),
-                   scrape_plain(scrape, "mobeye_board_streams") == 1 ? "page follows" : "pages follow");
+                   scrape_plain(scrape, "mobeye_board", "streams"),
+                   scrape_plain(scrape, "mobeye_board", "streams") == 1 ? "page follows" : "pages follow");
 }
 
 /* false: it does not run. */

@@ -1,6 +1,5 @@
 /* mobeyectl doctor: mobeye-frigate on this machine, by its file and its metrics. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,9 +16,7 @@
 /* The value of a metric without labels; 0: there is none. */
 static double metric(const struct scrape *scrape, const char *name)
 {
-    char whole[128];
-    snprintf(whole, sizeof(whole), "mobeye_frigate_%s", name);
-    double value = scrape_plain(scrape, whole);
+    double value = scrape_plain(scrape, "mobeye_frigate", name);
     return isnan(value) ? 0 : value;
 }
 

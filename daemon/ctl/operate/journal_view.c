@@ -76,7 +76,7 @@ static char *directory_of(const struct journal_request *request)
     struct conf *conf = ctl_load(request->call.file);
     char *directory = conf ? mem_strdup(conf->journal.directory) : NULL;
     if (conf)
-        ctl_use_zone(conf);
+        ctl_use_zone(conf->timezone);
     conf_free(&conf);
     return directory;
 }
@@ -110,12 +110,4 @@ int journal_view_open(struct journal_view *view, const struct journal_request *r
     }
     free(directory);
     return status;
-}
-
-void journal_view_uuid(const struct journal_view *view, char out[37])
-{
-    const uint8_t *uuid = view->check.tail.uuid;
-    int len = 0;
-    for (int i = 0; i < 16; i++)
-        len += sprintf(out + len, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 }

@@ -34,7 +34,4 @@ void journal_view_close(struct journal_view *view);
 /* Prints one diagnostic: "FILEPLACE: what", or as JSON without the place. */
 void journal_view_print(const struct journal_view *view, const char *file, const char *place, const char *what);
 
-/* The journal's UUID as text. */
-void journal_view_uuid(const struct journal_view *view, char out[37]);
-
 #endif

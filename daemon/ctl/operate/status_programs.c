@@ -68,9 +68,7 @@ void status_program_clear(struct status_program *program)
 
 static double bridge_value(const struct status_program *bridge, const char *name)
 {
-    char whole[128];
-    snprintf(whole, sizeof(whole), "mobeye_frigate_%s", name);
-    return scrape_plain(&bridge->metrics, whole);
+    return scrape_plain(&bridge->metrics, "mobeye_frigate", name);
 }
 
 static bool frigate_answers(const struct status_program *bridge)
@@ -81,9 +79,7 @@ static bool frigate_answers(const struct status_program *bridge)
 
 static double board_value(const struct status_program *board, const char *name)
 {
-    char whole[128];
-    snprintf(whole, sizeof(whole), "mobeye_board_%s", name);
-    return scrape_plain(&board->metrics, whole);
+    return scrape_plain(&board->metrics, "mobeye_board", name);
 }
 
 /* The line of a program that has not answered. false: it has. */

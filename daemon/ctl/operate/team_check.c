@@ -7,18 +7,12 @@
 #include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
 
-static const char *team_name(const void *ctx, size_t i)
-{
-    const PGresult *teams = ctx;
-    return i < (size_t)PQntuples(teams) ? PQgetvalue(teams, (int)i, 0) : NULL;
-}
-
 static int refuse_team(const char *verb, const char *team, const PGresult *teams)
 {
-    const char *nearest = nearest_word(team, team_name, teams);
+    const char *nearest = nearest_word(team, ctl_name_of_row, teams);
     struct buf all = {0};
     const char *name;
-    for (size_t i = 0; (name = team_name(teams, i)); i++)
+    for (size_t i = 0; (name = ctl_name_of_row(teams, i)); i++)
         buf_printf(&all, "%s%s", i > 0 ? ", " : "", name);
     int status = nearest ? ctl_usage(verb, "--team: \"%s\" is not a team (did you mean %s?)", team, nearest)
                  : all.len == 0
@@ -36,7 +30,7 @@ int team_check(const char *verb, PGconn *conn, const char *team)
         ctl_query(conn, verb, "cannot read the teams", "select team from patrol.teams order by 1", 0, NULL);
     const char *name;
     bool known = false;
-    for (size_t i = 0; teams && !known && (name = team_name(teams, i)); i++)
+    for (size_t i = 0; teams && !known && (name = ctl_name_of_row(teams, i)); i++)
         known = strcmp(name, team) == 0;
     int status = known ? CTL_GO : teams ? refuse_team(verb, team, teams) : CTL_FAILED;
     PQclear(teams);

@@ -276,7 +276,7 @@ int import_finish(struct import *import, const char *check, const char *merge, i
         roll_back(import);
         print_diagnostics(import);
         return ctl_fail(import->verb, "%s: %zu error%s; nothing was imported", import->file, errors,
-                        errors == 1 ? "" : "s");
+                        ctl_plural(errors));
     }
     return merge_rows(import, merge, n_values, values);
 }

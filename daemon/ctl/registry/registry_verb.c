@@ -92,18 +92,12 @@ int registry_print(const char *verb, PGconn *conn, bool json, const char *what, 
     return status;
 }
 
-static const char *name_of_row(const void *ctx, size_t i)
-{
-    const PGresult *rows = ctx;
-    return (int)i < PQntuples(rows) ? PQgetvalue(rows, (int)i, 0) : NULL;
-}
-
 void registry_missing(const char *verb, PGconn *conn, const char *kind, const char *name, const char *missing,
                       const char *names_sql)
 {
     PGresult *names = ctl_query(conn, verb, kind, names_sql, 0, NULL);
     if (names)
-        ctl_fail(verb, "%s \"%s\" %s%s", kind, name, missing, nearest_hint(name, name_of_row, names).text);
+        ctl_fail(verb, "%s \"%s\" %s%s", kind, name, missing, nearest_hint(name, ctl_name_of_row, names).text);
     PQclear(names);
 }
 

@@ -32,7 +32,7 @@ static void print_left_out(const PGresult *rows)
         n += PQgetisnull(rows, row, PQfnumber(rows, "placements"));
     if (n > 0)
         fprintf(stderr, "no figures of %d device%s (with fewer than 5 placements, or needed to conceal those)\n", n,
-                n == 1 ? "" : "s");
+                ctl_plural((unsigned long)n));
 }
 
 int report_devices(PGconn *conn, const struct report_request *request)

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/incident_reference.h"
@@ -18,6 +17,8 @@
 #include "enrich/rules.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/validate.h"
+#include "store/identity.h"
+#include "store/incident_rows.h"
 
 #define VERB "explain"
 
@@ -135,18 +136,11 @@ static void put_place(struct buf *out, bool json, const struct explanation *expl
     buf_free(&areas);
 }
 
-static void put_key(struct buf *out, bool json, const uint8_t key[16])
-{
-    char text[33];
-    for (int i = 0; i < 16; i++)
-        sprintf(text + 2 * i, "%02x", key[i]);
-    put_text(out, json, "key", "%.8s-%.4s-%.4s-%.4s-%s", text, text + 8, text + 12, text + 16, text + 20);
-}
-
 static void put_decision(struct buf *out, bool json, const struct explanation *explanation)
 {
     const struct alert *alert = &explanation->alert;
     const struct incident_terms *terms = alert->terms;
+    char key[IDENTITY_TEXT_SIZE];
     put_value(out, json, "rule", alert->rule.len ? alert->rule : STR("none: the alert is stored only"));
     if (!terms) {
         if (alert->rule.len)
@@ -161,7 +155,7 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
         put_value(out, json, "verified", str_from(explanation->raised.verified));
     if (explanation->raised.raised)
         put_value(out, json, "raised", str_from(explanation->raised.raised));
-    put_key(out, json, alert->key);
+    put_value(out, json, "key", str_from(identity_text(alert->key, key)));
     bool by_rule = terms->team.len > 0 && explanation->unknown_team.len == 0;
     struct str team = by_rule ? terms->team : alert->placement_team;
     struct str unseen = explanation->with_registry
@@ -228,38 +222,24 @@ static void print_explanation(const struct explanation *explanation, bool json)
     buf_free(&out);
 }
 
-/* Returns one text from the database; NULL: none, or the query failed. The caller frees it. */
-static char *query_text(PGconn *conn, const char *sql, const char *value)
-{
-    PGresult *result = PQexecParams(conn, sql, 1, NULL, &value, NULL, NULL, 0);
-    bool has = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
-    char *text = has ? mem_strdup(PQgetvalue(result, 0, 0)) : NULL;
-    PQclear(result);
-    return text;
-}
-
 static void ask_team(PGconn *conn, struct explanation *explanation)
 {
     struct buf areas = {0};
-    for (size_t i = 0; explanation->alert.areas && i < explanation->alert.areas->n; i++) {
-        const struct alert_area *area = &explanation->alert.areas->area[i];
-        buf_printf(&areas, "%s%.*s:%.*s", i ? "\x1f" : "", (int)area->layer.len, area->layer.p, (int)area->code.len,
-                   area->code.p);
-    }
+    if (explanation->alert.areas)
+        incident_areas_text(explanation->alert.areas, &areas);
     buf_append(&areas, "", 1);
     explanation->team =
-        query_text(conn, "select (mobeye.teams_of(array[null::bigint], array[nullif($1, '')]))[1]", areas.data);
+        ctl_query_text(conn, "select (mobeye.teams_of(array[null::bigint], array[nullif($1, '')]))[1]", areas.data);
     buf_free(&areas);
 }
 
 static void ask_accepting(PGconn *conn, struct explanation *explanation)
 {
-    char key[33];
-    for (int i = 0; i < 16; i++)
-        sprintf(key + 2 * i, "%02x", explanation->alert.key[i]);
+    char key[IDENTITY_TEXT_SIZE];
     if (explanation->alert.terms)
-        explanation->accepts = query_text(
-            conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting", key);
+        explanation->accepts =
+            ctl_query_text(conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting",
+                           identity_text(explanation->alert.key, key));
 }
 
 /* request_incident: its number; NULL: the alert is of no incident. */
@@ -317,7 +297,7 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
         rc = ctl_fail(VERB, "incident %s does not exist or has no alerts", request->incident);
     if (rc == CTL_OK) {
         explanation->alert = batch->rows[0].alert;
-        explanation->incident = query_text(
+        explanation->incident = ctl_query_text(
             conn,
             "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alert%s', incident_id, "
             "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
@@ -362,7 +342,7 @@ int ctl_explain(int argc, char **argv)
     struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
-    ctl_use_zone(conf);
+    ctl_use_zone(conf->timezone);
     PGconn *conn = ctl_connect_to(VERB, conf, request.call.db);
     if (conn && enrich_tool_load(&tool, conn, conf, &err) != 0) {
         ctl_fail(VERB, "%s", err.text);

@@ -173,7 +173,7 @@ int replay_run(struct replay *replay, PGconn *conn, const struct conf *conf, int
     *replay = (struct replay){0};
     memory_store_init(&replay->store);
     snprintf(since, sizeof(since), "%" PRId64 " microseconds", since_us);
-    ctl_use_zone(conf);
+    ctl_use_zone(conf->timezone);
     if (enrich_tool_load(&tool, conn, conf, err) < 0)
         return -1;
     PQclear(PQexec(conn, "begin isolation level repeatable read read only"));

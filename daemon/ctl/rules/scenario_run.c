@@ -89,7 +89,7 @@ static int load_rules(struct play *play, const char *path, struct err *err)
     play->confs = mem_realloc(play->confs, play->n_confs + 1, sizeof(struct conf *));
     play->confs[play->n_confs++] = conf;
     play->fixture.conf = conf;
-    ctl_use_zone(conf);
+    ctl_use_zone(conf->timezone);
     return 0;
 }
 
@@ -211,6 +211,11 @@ static struct alert make_alert(const struct scenario_alert *from)
     return alert;
 }
 
+static int daemon_number(const char *word)
+{
+    return word ? strcmp(word, "b") == 0 : ALL_DAEMONS;
+}
+
 static int play_alert(struct play *play, const struct step *step, struct err *err)
 {
     const struct scenario_alert *from = &step->alert;
@@ -226,7 +231,7 @@ static int play_alert(struct play *play, const struct step *step, struct err *er
     validate_time(&alert, received_us, play->fixture.conf->retention.class_us);
     if (advance(play, received_us, err) < 0)
         return -1;
-    int daemon = from->daemon && strcmp(from->daemon, "b") == 0;
+    int daemon = from->daemon ? daemon_number(from->daemon) : 0;
     play->alerts = mem_realloc(play->alerts, play->n_alerts + 1, sizeof(*play->alerts));
     play->alerts[play->n_alerts] = (struct played_alert){.name = from->name, .alert = alert};
     play->waiting[daemon] = mem_realloc(play->waiting[daemon], play->n_waiting[daemon] + 1, sizeof(size_t));
@@ -240,11 +245,6 @@ static int play_person(struct play *play, const struct step *step, struct err *e
     if (person->incident > play->numbering.n)
         return err_set(err, "incident %zu does not exist (%zu were created)", person->incident, play->numbering.n);
     return play->options->ops->act(play->backend, person, play->numbering.ids[person->incident - 1], play->now_us, err);
-}
-
-static int daemon_number(const char *word)
-{
-    return word ? strcmp(word, "b") == 0 : ALL_DAEMONS;
 }
 
 static int play_outage(struct play *play, const struct step *step, struct err *err)

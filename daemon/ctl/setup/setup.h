@@ -89,8 +89,6 @@ char *setup_complete_conninfo(const struct setup *s);
 /* Connects as the superuser; creates database and schema. */
 int setup_database(struct setup *s);
 
-/* The only column of the only row as text; NULL: none. The caller frees it. */
-char *setup_query(PGconn *conn, const char *sql, const char *value);
 bool setup_run(PGconn *conn, const char *what, const char *sql);
 
 /* Makes sure that the program can connect: with the conninfo that was given or that the file has, otherwise with a

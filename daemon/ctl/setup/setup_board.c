@@ -74,7 +74,7 @@ static void print_what_is_left(struct setup *s)
     struct conf_board *conf = load_board(BOARD_FILE);
     char *complete = conf ? connect_complete(CONNECT_BOARD_USER, BOARD_FILE, conf->database.conninfo) : NULL;
     char *nobody =
-        s->dry_run ? NULL : setup_query(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
+        s->dry_run ? NULL : ctl_query_text(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
     if (conf && conf->identity.fixed)
         setup_left(s, "open http://%s in a browser on this machine; everybody there is %s, so this is a trial only",
                    conf->listen, conf->identity.fixed);

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/schema_state.h"
 #include "ctl/setup/setup.h"
@@ -39,14 +38,6 @@ bool setup_run(PGconn *conn, const char *what, const char *sql)
         ctl_fail_sql(SETUP_VERB, what, result);
     PQclear(result);
     return done;
-}
-
-char *setup_query(PGconn *conn, const char *sql, const char *value)
-{
-    PGresult *rows = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
-    char *text = PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0) ? mem_strdup(PQgetvalue(rows, 0, 0)) : NULL;
-    PQclear(rows);
-    return text;
 }
 
 /* A cluster as Debian's pg_lsclusters lists it. */
@@ -141,7 +132,7 @@ static int connect_server(struct setup *s)
     s->conn = connect_admin(s, "postgres");
     if (PQstatus(s->conn) != CONNECTION_OK)
         return refuse_server(s);
-    char *super = setup_query(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
+    char *super = ctl_query_text(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
     if (!super)
         return ctl_fail(SETUP_VERB, "\"%s\" is not a superuser (the extension postgis requires one)", PQuser(s->conn));
     free(super);
@@ -151,7 +142,7 @@ static int connect_server(struct setup *s)
 /* 1: it exists; 0: it would be created; -1: the error was printed. */
 static int make_database(struct setup *s)
 {
-    char *there = setup_query(s->conn, "select 1 from pg_database where datname = $1", s->database);
+    char *there = ctl_query_text(s->conn, "select 1 from pg_database where datname = $1", s->database);
     if (there) {
         setup_is(s, "the database %s exists", s->database);
         free(there);
@@ -214,7 +205,8 @@ static int limit_logins(struct setup *s)
         "                       login, current_database(), '5min');\n"
         "    end loop;\n"
         "end $$";
-    char *logins = setup_query(s->conn, "select string_agg(r.rolname, ', ' order by r.rolname) " LOGINS_TO_LIMIT, NULL);
+    char *logins =
+        ctl_query_text(s->conn, "select string_agg(r.rolname, ', ' order by r.rolname) " LOGINS_TO_LIMIT, NULL);
     bool done = !logins || s->dry_run || setup_run(s->conn, "timeouts of people's logins", limit);
     if (logins && done)
         setup_did(s, "limit statements to 2 minutes, and idle transactions to 5, for %s", logins);

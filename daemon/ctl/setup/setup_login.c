@@ -34,10 +34,10 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
         *ret_kind = connect_refusal(program->user, conn);
-    } else if (!(in = setup_query(conn,
-                                  "select current_database() from pg_roles where rolname = $1 "
-                                  "and pg_has_role(oid, 'usage')",
-                                  program->role)) ||
+    } else if (!(in = ctl_query_text(conn,
+                                     "select current_database() from pg_roles where rolname = $1 "
+                                     "and pg_has_role(oid, 'usage')",
+                                     program->role)) ||
                strcmp(in, s->database) != 0) {
         why = mem_printf("it connects to database \"%s\" as \"%s\", not to \"%s\" as \"%s\"", PQdb(conn), PQuser(conn),
                          s->database, program->role);
@@ -144,10 +144,11 @@ static int set_password(struct setup *s, const struct setup_program *program, co
  */
 static bool is_used(const struct setup *s, const struct setup_program *program, const struct login_password *login)
 {
-    char *from = setup_query(s->conn,
-                             "select string_agg(distinct coalesce(host(client_addr), 'its Unix socket'), ', ')"
-                             "  from pg_stat_activity where usename = $1 and application_name not like 'mobeyectl %'",
-                             program->role);
+    char *from =
+        ctl_query_text(s->conn,
+                       "select string_agg(distinct coalesce(host(client_addr), 'its Unix socket'), ', ')"
+                       "  from pg_stat_activity where usename = $1 and application_name not like 'mobeyectl %'",
+                       program->role);
     if (from)
         ctl_fail(SETUP_VERB, "a new password for %s would lock out %s at %s (copy its password file to %s, or stop it)",
                  program->role, program->name, from, login->passfile);

@@ -39,7 +39,7 @@ static int set_zone(struct setup *s, const char *zone)
 
 int setup_timezone(struct setup *s)
 {
-    char *zone = wanted_zone(s), *present = setup_query(s->conn, PRESENT, s->database);
+    char *zone = wanted_zone(s), *present = ctl_query_text(s->conn, PRESENT, s->database);
     int status = CTL_OK;
     if (present && strcmp(present, zone) == 0)
         setup_is(s, "the time zone of the database is %s", zone);
