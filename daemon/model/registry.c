@@ -7,11 +7,12 @@
 #include <event2/util.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "model/alert.h"
 #include "model/distance.h"
 
-#define MISTYPED_US       (INT64_C(7) * 24 * 3600 * 1000000) /* who had an address for less is passed over for another */
+#define MISTYPED_US       (7 * CLOCK_DAY) /* a device that had an address for less is passed over for another */
 #define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
 /* An address in the list of its device, and in the table of all: there is one item for each address, and the devices

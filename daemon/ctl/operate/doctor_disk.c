@@ -15,13 +15,13 @@
 
 #include "base/clock.h"
 #include "ctl/operate/doctor.h"
+#include "journal/frame.h"
 
-#define XFS_MAGIC   0x58465342
-#define ZFS_MAGIC   0x2fc12fc1
-#define CIFS_MAGIC  0xff534d42
-#define RAMFS       0x858458f6
-#define FUSE_MAGIC  0x65735546
-#define SEGMENT_MAX (UINT64_C(64) << 20)
+#define XFS_MAGIC  0x58465342
+#define ZFS_MAGIC  0x2fc12fc1
+#define CIFS_MAGIC 0xff534d42
+#define RAMFS      0x858458f6
+#define FUSE_MAGIC 0x65735546
 
 static const struct filesystem {
     unsigned long magic;
@@ -82,7 +82,7 @@ static void say_space(struct doctor *d, int fd, const char *path)
     uint64_t room = (uint64_t)space.f_bavail * space.f_frsize;
     uint64_t ours = strcmp(path, d->conf->journal.directory) == 0 ? bytes_in(fd) : 0;
     double mib = 1 << 20;
-    if (room < SEGMENT_MAX)
+    if (room < SEGMENT_BYTES_MAX)
         doctor_say(d, DOCTOR_PROBLEM, "space", "free space; senders get RETRY when the disk is full",
                    "%.0f MiB are free in %s", (double)room / mib, path);
     else if (room + ours < max)

@@ -9,9 +9,9 @@
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
 #include "ctl/operate/frigate_answer.h"
+#include "frigate/delivery.h"
 
-#define CHECK    "frigate"
-#define SILENT_S 10 /* as DELIVERY_SILENT_US of the bridge */
+#define CHECK "frigate"
 
 /* The value of a metric without labels; 0: there is none. */
 static double metric(const struct scrape *scrape, const char *name)
@@ -38,7 +38,7 @@ static void say_mobeyed(struct doctor *d, const struct conf_frigate *conf, const
     if (connected && silent_s == 0)
         return;
     doctor_say(
-        d, silent_s >= SILENT_S ? DOCTOR_PROBLEM : DOCTOR_WARNING, CHECK,
+        d, silent_s * CLOCK_SECOND >= DELIVERY_SILENT_US ? DOCTOR_PROBLEM : DOCTOR_WARNING, CHECK,
         d->daemon == 0 && sends_to_this_machine(conf)
             ? "mobeyed is not running here: systemctl start mobeyed"
             : "journalctl -u mobeye-frigate gives the reason; compare to:, server_key and the client list with the "

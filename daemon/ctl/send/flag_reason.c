@@ -8,36 +8,37 @@
 #include "ctl/lib/nearest.h"
 #include "ingest/validate.h"
 
-/* Of BAD_x: the member. Of the others: the member and what is wrong with it. */
-static const char *const members[] = {
-    [0] = NULL, /* clock_reason() */
-    [1] = "data.phase",
-    [2] = "data.input",
-    [3] = "data.location",
-    [4] = "data.location.accuracy_m",
-    [5] = "data.location.fix_time",
-    [6] = "data.battery_pct",
-    [7] = "data.signal_dbm",
-    [8] = "data.text",
-    [9] = "data.drill",
-    [10] = "data.camera",
-    [11] = "data.camera.label",
-    [12] = "data.camera.score",
-    [13] = "data.camera.box",
-    [14] = "data.camera.track",
-    [15] = "data.camera.camera_zone",
-    [16] = "data.location: 0,0 is where devices are that have no fix; not used",
-    [17] = "data.location: latitude comes first (expected longitude first); not used",
-    [18] = "data.location: outside bounds; not used",
-    [19] = "data.location.fix_time: too old; the location is not used",
-    [20] = "data.location.accuracy_m: too inaccurate; the location is not used",
-    [21] = "the same frame again, after NAK",
-    [22] = "confirmed by a second detection",
-    [23] = "cancelled by a user",
-    [24] = "source and id: those of an alert of another device",
-    [25] = "image: too large, or not a JPEG, PNG or WebP; dropped",
-};
-_Static_assert(sizeof(members) / sizeof(members[0]) == 26, "a reason for each of ALERT_FLAGS");
+/* Of BAD_x: the member. Of the others: the member and what is wrong with it. CLOCK: clock_reason(). */
+#define REASON_CLOCK             NULL
+#define REASON_BAD_PHASE         "data.phase"
+#define REASON_BAD_INPUT         "data.input"
+#define REASON_BAD_LOCATION      "data.location"
+#define REASON_BAD_ACCURACY      "data.location.accuracy_m"
+#define REASON_BAD_FIX_TIME      "data.location.fix_time"
+#define REASON_BAD_BATTERY       "data.battery_pct"
+#define REASON_BAD_SIGNAL        "data.signal_dbm"
+#define REASON_BAD_TEXT          "data.text"
+#define REASON_BAD_DRILL         "data.drill"
+#define REASON_BAD_CAMERA        "data.camera"
+#define REASON_BAD_LABEL         "data.camera.label"
+#define REASON_BAD_SCORE         "data.camera.score"
+#define REASON_BAD_BOX           "data.camera.box"
+#define REASON_BAD_TRACK         "data.camera.track"
+#define REASON_BAD_CAMERA_ZONE   "data.camera.camera_zone"
+#define REASON_NULL_ISLAND       "data.location: 0,0 is where devices are that have no fix; not used"
+#define REASON_SWAPPED           "data.location: latitude comes first (expected longitude first); not used"
+#define REASON_OUTSIDE_BOUNDS    "data.location: outside bounds; not used"
+#define REASON_STALE_FIX         "data.location.fix_time: too old; the location is not used"
+#define REASON_INACCURATE        "data.location.accuracy_m: too inaccurate; the location is not used"
+#define REASON_STALE             "the same frame again, after NAK"
+#define REASON_VERIFIED          "confirmed by a second detection"
+#define REASON_CANCEL            "cancelled by a user"
+#define REASON_IDENTITY_CONFLICT "source and id: those of an alert of another device"
+#define REASON_BAD_IMAGE         "image: too large, or not a JPEG, PNG or WebP; dropped"
+
+#define REASON(bit, name, word) [bit] = REASON_##name,
+static const char *const reasons[] = {ALERT_FLAGS(REASON)};
+#undef REASON
 
 static void clock_reason(const struct alert *alert, struct buf *out)
 {
@@ -68,11 +69,11 @@ static void append_reason(struct str word, const struct alert *alert, struct buf
     if (bit < 0)
         return;
     buf_printf(out, " (");
-    if (bit == 0)
+    if (!reasons[bit])
         clock_reason(alert, out);
     else
-        buf_printf(out, "%s%s", members[bit],
-                   strchr(members[bit], ' ') ? "" : ": out of range or of the wrong type; ignored");
+        buf_printf(out, "%s%s", reasons[bit],
+                   strchr(reasons[bit], ' ') ? "" : ": out of range or of the wrong type; ignored");
     buf_printf(out, ")");
 }
 
