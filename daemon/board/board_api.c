@@ -7,6 +7,7 @@
 
 #include <event2/keyvalq_struct.h>
 
+#include "base/json_write.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "board/request_identity.h"
@@ -43,15 +44,6 @@ static void respond_unavailable(struct board_request *request, bool unknown)
                                                  : "Try again in a moment.");
 }
 
-/* Appends a text of the configuration, which holds printable characters. */
-static void append_json_text(struct buf *out, const char *text)
-{
-    buf_printf(out, "\"");
-    for (; *text; text++)
-        buf_printf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    buf_printf(out, "\"");
-}
-
 /* {"version": …, "language": …, "tiles": …, and what the database says of the person. */
 static void respond_me(const struct api_work *work, struct str person)
 {
@@ -60,10 +52,9 @@ static void respond_me(const struct api_work *work, struct str person)
     buf_printf(&body, "{\"version\": \"" MOBEYE_VERSION "\", \"language\": \"%s\", \"tiles\": ",
                conf->language == BOARD_DUTCH ? "nl" : "en");
     if (conf->tiles.url) {
-        buf_printf(&body, "{\"url\": ");
-        append_json_text(&body, conf->tiles.url);
-        buf_printf(&body, ", \"attribution\": ");
-        append_json_text(&body, conf->tiles.attribution);
+        buf_printf(&body, "{");
+        json_write_text(&body, "url", str_from(conf->tiles.url));
+        json_write_text(&body, "attribution", str_from(conf->tiles.attribution));
         buf_printf(&body, "}, ");
     } else {
         buf_printf(&body, "null, ");

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "ctl/lib/json.h"
+#include "base/json_write.h"
 
 struct frigate_device frigate_device(const struct conf_frigate *conf, const char *camera)
 {
@@ -61,23 +61,23 @@ static void write_camera(const struct conf_frigate *conf, const struct frigate_e
                          struct frigate_resolution resolution, struct buf *out)
 {
     double box[4];
-    ctl_json_name(out, "camera");
+    json_write_name(out, "camera");
     buf_append_str(out, STR("{"));
     if (*event->label)
-        ctl_json_text(out, "label", str_from(event->label));
+        json_write_text(out, "label", str_from(event->label));
     if (!isnan(event->top_score))
-        ctl_json_number(out, "score", event->top_score);
+        json_write_number(out, "score", event->top_score);
     if (relative_box(event, resolution, box)) {
-        ctl_json_name(out, "box");
+        json_write_name(out, "box");
         buf_printf(out, "[%.6g, %.6g, %.6g, %.6g]", box[0], box[1], box[2], box[3]);
     }
-    ctl_json_text(out, "track", str_from(event->id));
+    json_write_text(out, "track", str_from(event->id));
     if (*event->zone)
-        ctl_json_text(out, "camera_zone", str_from(event->zone));
+        json_write_text(out, "camera_zone", str_from(event->zone));
     if (conf->keep & FRIGATE_KEEP_SUB_LABEL && *event->sub_label)
-        ctl_json_text(out, "sub_label", str_from(event->sub_label));
+        json_write_text(out, "sub_label", str_from(event->sub_label));
     if (conf->keep & FRIGATE_KEEP_PLATE && *event->plate)
-        ctl_json_text(out, "plate", str_from(event->plate));
+        json_write_text(out, "plate", str_from(event->plate));
     buf_append_str(out, STR("}"));
 }
 
@@ -87,12 +87,12 @@ static void begin_alert(const struct conf_frigate *conf, const char *id, int64_t
     char source[64], time[CLOCK_RFC3339_SIZE];
     snprintf(source, sizeof(source), "/frigate/%s", conf->name);
     buf_append_str(out, STR("{"));
-    ctl_json_text(out, "specversion", STR("1.0"));
-    ctl_json_text(out, "id", str_from(id));
-    ctl_json_text(out, "source", str_from(source));
-    ctl_json_text(out, "type", STR("mobeye.alert.v1"));
-    ctl_json_text(out, "time", str_from(clock_format_rfc3339(at_us, 6, time)));
-    ctl_json_name(out, "data");
+    json_write_text(out, "specversion", STR("1.0"));
+    json_write_text(out, "id", str_from(id));
+    json_write_text(out, "source", str_from(source));
+    json_write_text(out, "type", STR("mobeye.alert.v1"));
+    json_write_text(out, "time", str_from(clock_format_rfc3339(at_us, 6, time)));
+    json_write_name(out, "data");
     buf_append_str(out, STR("{"));
 }
 
@@ -134,9 +134,9 @@ void frigate_alert_write(const struct conf_frigate *conf, enum frigate_alert ale
     *out = (struct buf){0};
     write_id(alert, event, now_us, ret->id, sizeof(ret->id));
     begin_alert(conf, ret->id, time_of_alert(alert, event, now_us), out);
-    ctl_json_text(out, "device", str_from(frigate_device(conf, event->camera).text));
-    ctl_json_text(out, "kind", STR("camera"));
-    ctl_json_text(out, "phase", str_from(alert_phase_word(phases[alert])));
+    json_write_text(out, "device", str_from(frigate_device(conf, event->camera).text));
+    json_write_text(out, "kind", STR("camera"));
+    json_write_text(out, "phase", str_from(alert_phase_word(phases[alert])));
     write_camera(conf, event, resolution, out);
     buf_append_str(out, STR("}}"));
 }
@@ -148,9 +148,9 @@ void frigate_comms_write(const struct conf_frigate *conf, bool offline, int64_t 
     snprintf(ret->id, sizeof(ret->id), "%s:%" PRId64 ".%06d", offline ? "offline" : "online", at_us / CLOCK_SECOND,
              (int)(at_us % CLOCK_SECOND));
     begin_alert(conf, ret->id, at_us, out);
-    ctl_json_text(out, "device", str_from(conf->name));
-    ctl_json_text(out, "kind", STR("comms"));
-    ctl_json_text(out, "phase", str_from(alert_phase_word(offline ? PHASE_RAISE : PHASE_RESTORE)));
-    ctl_json_text(out, "text", str_from(offline ? "Frigate is offline" : "Frigate is online"));
+    json_write_text(out, "device", str_from(conf->name));
+    json_write_text(out, "kind", STR("comms"));
+    json_write_text(out, "phase", str_from(alert_phase_word(offline ? PHASE_RAISE : PHASE_RESTORE)));
+    json_write_text(out, "text", str_from(offline ? "Frigate is offline" : "Frigate is online"));
     buf_append_str(out, STR("}}"));
 }

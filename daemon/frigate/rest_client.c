@@ -9,9 +9,9 @@
 #include <event2/event_struct.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "ctl/lib/json.h"
 #include "frigate/frigate_event.h"
 #include "frigate/header_field.h"
 
@@ -335,8 +335,8 @@ static void ensure_login(struct rest_client *client)
     /* Growing would leave copies of the password. A byte takes at most six in JSON. */
     buf_reserve(&body, 6 * (strlen(login->user) + strlen(login->password)) + 64);
     buf_append_str(&body, STR("{"));
-    ctl_json_text(&body, "user", str_from(login->user));
-    ctl_json_text(&body, "password", str_from(login->password));
+    json_write_text(&body, "user", str_from(login->user));
+    json_write_text(&body, "password", str_from(login->password));
     buf_append_str(&body, STR("}"));
     struct rest_call *call = call_new(client, "/api/login", 65536, on_login, client);
     call->post = mem_strndup(body.data, body.len);

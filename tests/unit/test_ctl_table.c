@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_write.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 
 enum { OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25, OID_FLOAT8 = 701, OID_JSONB = 3802 };
 
@@ -128,7 +130,7 @@ ParameterizedTest(struct sample *sample, text, is_made_safe)
 {
     struct buf out = {0};
     struct str text = {sample->text, sample->len};
-    ctl_json_string(&out, text);
+    json_write_string(&out, text);
     assert_text(&out, sample->json);
     ctl_escape(&out, text, false);
     assert_text(&out, sample->escaped);

@@ -14,7 +14,7 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "ctl/lib/ctl.h"
+#include "ctl/lib/unit.h"
 #include "store/conninfo.h"
 
 #define SOCKETS      "/run/postgresql" /* Debian's */

@@ -1,12 +1,10 @@
 /* What the verbs share: messages, configuration, connection, progress bar. */
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "conf/load.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 #include "journal/lock.h"
 #include "store/conninfo.h"
 
@@ -329,30 +328,6 @@ int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
     if (fd >= 0 && !is_stdin)
         close(fd);
     return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
-}
-
-int ctl_systemctl(const char *const *words)
-{
-    extern char **environ;
-    pid_t child;
-    int status = -1;
-    if (posix_spawnp(&child, "systemctl", NULL, NULL, (char *const *)words, environ) != 0)
-        return -1;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-char *ctl_unit_property(const char *unit, const char *property)
-{
-    char command[512], *line = NULL;
-    size_t size = 0;
-    snprintf(command, sizeof(command), "systemctl show --value -p %s %s 2> /dev/null", property, unit);
-    FILE *pipe = popen(command, "re");
-    bool got = pipe && getline(&line, &size, pipe) > 0;
-    char *value = pipe && pclose(pipe) == 0 ? mem_strndup(got ? line : "", got ? strcspn(line, "\n") : 0) : NULL;
-    free(line);
-    return value;
 }
 
 int ctl_daemon(const struct conf *conf, pid_t *ret_pid, struct err *err)

@@ -84,14 +84,6 @@ bool ctl_confirm(const char *verb, const char *fmt, ...) __attribute__((format(p
  * is an error. */
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
 
-/* Runs systemctl; words[0] is "systemctl" and the last one is NULL. Returns its exit status; -1: it could not be run.
- */
-int ctl_systemctl(const char *const *words);
-
-/* A property of the unit as systemctl show prints it, "" if it is empty. NULL: systemd is not running, or not
- * accessible. The caller frees it. */
-char *ctl_unit_property(const char *unit, const char *property);
-
 /* The process that has the journal open; 0: none. -1: the directory cannot be opened, so that it is unknown. */
 int ctl_daemon(const struct conf *conf, pid_t *ret_pid, struct err *err);
 
@@ -108,22 +100,6 @@ const char *ctl_owner_hint(const PGresult *result);
 /* Creates or upgrades the schema. Prints each migration on stdout unless quiet; prints errors on stderr. */
 int ctl_migrate_schema(PGconn *conn, bool quiet);
 
-/* Prints the rows as a table: header, aligned columns (numbers to the right), control bytes escaped. With json, prints
- * an array of objects; numbers, booleans and nulls keep their type. bytea is printed as the text that it holds,
- * timestamptz in a table by the time zone of the session, in JSON as RFC 3339 in UTC. */
-void ctl_print_rows(const PGresult *rows, bool json);
-
-/* Prints only the first columns as such a table; styles: the escape sequence that begins each row (NULL: none), or
- * NULL. */
-void ctl_print_columns(const PGresult *rows, int columns, const char *const *styles);
-
-/* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; with `lines`, line feeds
- * and tabs are kept. */
-void ctl_escape(struct buf *out, struct str text, bool lines);
-
-/* Appends the bytes of a bytea that the server sent as text. */
-void ctl_append_bytea(struct buf *out, const char *text);
-
 /* From now on local times, and those of ctl_local_time(), are in this time zone. */
 void ctl_use_zone(const char *zone);
 
@@ -137,8 +113,5 @@ const char *ctl_plural(unsigned long n);
 
 /* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */
 void ctl_progress(const char *what, unsigned long done, unsigned long total);
-
-/* Appends text as a quoted JSON string; control characters are escaped, bytes that are not UTF-8 become U+FFFD. */
-void ctl_json_string(struct buf *out, struct str text);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 
 static struct line_diagnostic *append(struct line_diagnostics *line_diagnostics, uint64_t line,
                                       enum line_severity severity, const char *fmt, va_list args)

@@ -1,12 +1,13 @@
-/* Prints rows of the database, as a table or as JSON. */
+#include "ctl/lib/table.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistr.h>
 
+#include "base/json_write.h"
 #include "base/mem.h"
-#include "ctl/lib/ctl.h"
 #include "store/pgtype.h"
 
 /* C0, DEL and C1, which a terminal would interpret. */
@@ -32,31 +33,6 @@ void ctl_escape(struct buf *out, struct str text, bool lines)
         p += step;
         left -= step;
     }
-}
-
-void ctl_json_string(struct buf *out, struct str text)
-{
-    const uint8_t *p = (const uint8_t *)text.p;
-    size_t left = text.len;
-    buf_append_str(out, STR("\""));
-    while (left > 0) {
-        ucs4_t c;
-        int n = u8_mbtouc(&c, p, left);
-        if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", (char)c);
-        else if (is_control(c))
-            buf_printf(out, "\\u%04x", (unsigned)c);
-        else if (c == 0xfffd)
-            buf_append_str(out, STR("\xef\xbf\xbd"));
-        else
-            buf_append(out, p, (size_t)n);
-        p += n;
-        left -= (size_t)n;
-        /* One U+FFFD per malformed sequence, independent of how many bytes this version of the library skips. */
-        for (; c == 0xfffd && left > 0 && (*p & 0xc0) == 0x80; p++)
-            left--;
-    }
-    buf_append_str(out, STR("\""));
 }
 
 void ctl_append_bytea(struct buf *out, const char *text)
@@ -129,7 +105,7 @@ static void json_value(struct buf *out, const PGresult *rows, int row, int colum
         buf_append_str(out, str_from(text)); /* NaN and Infinity are not JSON numbers */
     else {
         value_of(value, rows, row, column, true);
-        ctl_json_string(out, buf_str(value));
+        json_write_string(out, buf_str(value));
     }
 }
 
@@ -141,7 +117,7 @@ static void print_json(const PGresult *rows)
         for (int column = 0; column < PQnfields(rows); column++) {
             if (column)
                 buf_append_str(&out, STR(", "));
-            ctl_json_string(&out, str_from(PQfname(rows, column)));
+            json_write_string(&out, str_from(PQfname(rows, column)));
             buf_append_str(&out, STR(": "));
             json_value(&out, rows, row, column, &value);
         }

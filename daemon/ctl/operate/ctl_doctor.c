@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/doctor.h"
 #include "ctl/operate/status_programs.h"
@@ -36,11 +36,11 @@ static void say_json(enum doctor_level level, const char *check, const char *tex
     static const char *const levels[] = {"ok", "warning", "problem"};
     struct buf line = {0};
     buf_append_str(&line, STR("{"));
-    ctl_json_text(&line, "level", str_from(levels[level]));
-    ctl_json_text(&line, "check", str_from(check));
-    ctl_json_text(&line, "text", str_from(text));
+    json_write_text(&line, "level", str_from(levels[level]));
+    json_write_text(&line, "check", str_from(check));
+    json_write_text(&line, "text", str_from(text));
     if (advice)
-        ctl_json_text(&line, "advice", str_from(advice));
+        json_write_text(&line, "advice", str_from(advice));
     printf("%.*s}\n", (int)line.len, line.data);
     buf_free(&line);
 }

@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/table.h"
 #include "ctl/operate/journal_view.h"
 #include "journal/reader.h"
 #include "journal/salvage.h"
@@ -178,14 +179,14 @@ static int verify_journal(const struct journal_request *request)
 
 static void dump_image(struct buf *out, const struct image *image)
 {
-    ctl_json_name(out, "image");
+    json_write_name(out, "image");
     buf_append_str(out, STR("{"));
-    ctl_json_text(out, "media_type", str_from(image_media_type(image->kind)));
+    json_write_text(out, "media_type", str_from(image_media_type(image->kind)));
     if (image->width > 0) {
-        ctl_json_count(out, "width", image->width);
-        ctl_json_count(out, "height", image->height);
+        json_write_count(out, "width", image->width);
+        json_write_count(out, "height", image->height);
     }
-    ctl_json_count(out, "bytes", image->bytes.len);
+    json_write_count(out, "bytes", image->bytes.len);
     buf_append_str(out, STR("}"));
 }
 
@@ -195,17 +196,17 @@ static void dump_json(struct buf *out, const struct batch_row *row, const struct
     buf_printf(out, "{\"seq\": %" PRIu64 ", \"checksum\": \"%016" PRIx64 "\", \"bytes\": %zu", row->alert.seq,
                row->alert.checksum, row->record.len);
     if (unreadable) {
-        ctl_json_text(out, "unreadable", str_from(unreadable));
+        json_write_text(out, "unreadable", str_from(unreadable));
     } else {
-        ctl_json_text(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
-        ctl_json_text(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
-        ctl_json_text(out, "endpoint", alert->endpoint);
-        ctl_json_text(out, "source", alert->source);
-        ctl_json_text(out, "event_id", alert->event_id);
-        ctl_json_text(out, "device", alert->device);
-        ctl_json_text(out, "kind", str_from(alert_kind_word(alert->kind)));
-        ctl_json_text(out, "phase", str_from(alert_phase_word(alert->phase)));
-        ctl_json_text(out, "payload", alert->payload);
+        json_write_text(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
+        json_write_text(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
+        json_write_text(out, "endpoint", alert->endpoint);
+        json_write_text(out, "source", alert->source);
+        json_write_text(out, "event_id", alert->event_id);
+        json_write_text(out, "device", alert->device);
+        json_write_text(out, "kind", str_from(alert_kind_word(alert->kind)));
+        json_write_text(out, "phase", str_from(alert_phase_word(alert->phase)));
+        json_write_text(out, "payload", alert->payload);
         if (alert->image.kind != IMAGE_NONE)
             dump_image(out, &alert->image);
     }

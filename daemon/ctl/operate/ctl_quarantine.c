@@ -11,6 +11,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/table.h"
 #include "enrich/correlate.h"
 #include "store/quarantine_retry.h"
 

@@ -9,6 +9,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/stop_signal.h"
+#include "ctl/lib/table.h"
 #include "ctl/operate/team_check.h"
 
 #define VERB "queue"

@@ -5,6 +5,7 @@
 
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/table.h"
 
 #define VERB "retention"
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "ctl/lib/connect.h"
-#include "ctl/lib/ctl.h"
+#include "ctl/lib/unit.h"
 #include "ctl/operate/doctor.h"
 
 #define CHECK "daemon"

@@ -18,8 +18,8 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "ctl/lib/connect.h"
-#include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
+#include "ctl/lib/unit.h"
 #include "ctl/operate/doctor.h"
 
 void doctor_clock(struct doctor *d)

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "journal/lock.h"
 
 #define VERB "journal"
@@ -38,8 +38,8 @@ void journal_view_print(const struct journal_view *view, const char *file, const
     }
     struct buf out = {0};
     buf_append_str(&out, STR("{"));
-    ctl_json_text(&out, "file", str_from(file));
-    ctl_json_text(&out, "damage", str_from(what));
+    json_write_text(&out, "file", str_from(file));
+    json_write_text(&out, "damage", str_from(what));
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 #include "ctl/operate/status_db.h"
 
 /* Each query returns one number. It is skipped if ctl_readable() does not find its relation. */

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json_write.h"
 #include "conf/conf_board.h"
 #include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/operate/frigate_answer.h"
 
 /* Whether the file can be loaded; otherwise the state says why not. */
@@ -120,16 +120,16 @@ void status_board_print(const struct status_program *board)
 /* Appends the beginning of the member. false: there is nothing more to say. */
 static bool begin_json(struct buf *out, const struct status_program *program, const char *what)
 {
-    ctl_json_name(out, what);
+    json_write_name(out, what);
     if (program->state == PROGRAM_ABSENT) {
         buf_append_str(out, STR("null"));
         return false;
     }
     buf_append_str(out, STR("{"));
-    ctl_json_bool(out, "up", program->state == PROGRAM_UP);
+    json_write_bool(out, "up", program->state == PROGRAM_UP);
     if (program->state == PROGRAM_UP)
         return true;
-    ctl_json_text(out, "error", str_from(program->why.text));
+    json_write_text(out, "error", str_from(program->why.text));
     buf_append_str(out, STR("}"));
     return false;
 }
@@ -138,12 +138,12 @@ void status_frigate_json(struct buf *out, const struct status_program *bridge)
 {
     if (!begin_json(out, bridge, "frigate"))
         return;
-    ctl_json_text(out, "name", str_from(bridge->name));
-    ctl_json_bool(out, "mobeyed_connected", bridge_value(bridge, "mobeyed_connected") == 1);
-    ctl_json_bool(out, "frigate_answers", frigate_answers(bridge));
+    json_write_text(out, "name", str_from(bridge->name));
+    json_write_bool(out, "mobeyed_connected", bridge_value(bridge, "mobeyed_connected") == 1);
+    json_write_bool(out, "frigate_answers", frigate_answers(bridge));
     if (bridge->mqtt)
-        ctl_json_bool(out, "mqtt_connected", bridge_value(bridge, "mqtt_connected") == 1);
-    ctl_json_number(out, "waiting", bridge_value(bridge, "waiting"));
+        json_write_bool(out, "mqtt_connected", bridge_value(bridge, "mqtt_connected") == 1);
+    json_write_number(out, "waiting", bridge_value(bridge, "waiting"));
     buf_append_str(out, STR("}"));
 }
 
@@ -151,7 +151,7 @@ void status_board_json(struct buf *out, const struct status_program *board)
 {
     if (!begin_json(out, board, "board"))
         return;
-    ctl_json_number(out, "database_connections", board_value(board, "database_connections"));
-    ctl_json_number(out, "streams", board_value(board, "streams"));
+    json_write_number(out, "database_connections", board_value(board, "database_connections"));
+    json_write_number(out, "streams", board_value(board, "streams"));
     buf_append_str(out, STR("}"));
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json_write.h"
 #include "base/mem.h"
-#include "ctl/lib/ctl.h"
 #include "ctl/operate/watch_options.h"
 #include "ingest/json_read.h"
 
@@ -207,7 +207,7 @@ static void append_value(struct buf *out, struct str value, bool json)
 {
     if (json) {
         struct buf quoted = {0};
-        ctl_json_string(&quoted, value);
+        json_write_string(&quoted, value);
         buf_append(out, quoted.data + 1, quoted.len - 2);
         buf_free(&quoted);
         return;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "ctl/lib/table.h"
 #include "ctl/registry/near_device.h"
 
 #define VERB "devices"

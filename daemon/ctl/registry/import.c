@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/lib/table.h"
 #include "ctl/registry/csv_decode.h"
 #include "ctl/registry/local_zone.h"
 

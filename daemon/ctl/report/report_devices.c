@@ -3,6 +3,7 @@
 
 #include "ctl/lib/csv_write.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 #include "ctl/report/report.h"
 
 #define FROM_REPORT " from patrol.device_report($1::date, $2::date) as d"

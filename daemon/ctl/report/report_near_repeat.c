@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/table.h"
 #include "ctl/report/report.h"
 
 /* The words of a band from "low" up to "high"; in metres, below 1 m is the same place. */

@@ -6,12 +6,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/incident_reference.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/rule_team.h"
+#include "ctl/lib/table.h"
 #include "ctl/rules/explain_raised.h"
 #include "ctl/rules/stored_alerts.h"
 #include "enrich/rules.h"
@@ -62,7 +63,7 @@ struct explanation {
 static void put_value(struct buf *out, bool json, const char *name, struct str value)
 {
     if (json) {
-        ctl_json_text(out, name, value);
+        json_write_text(out, name, value);
     } else {
         buf_printf(out, "%-9s ", name);
         ctl_escape(out, value, false);
@@ -86,7 +87,7 @@ static void put_text(struct buf *out, bool json, const char *name, const char *f
 static void put_number(struct buf *out, bool json, const char *name, int value)
 {
     if (json)
-        ctl_json_number(out, name, value);
+        json_write_number(out, name, value);
     else
         put_text(out, json, name, "%d", value);
 }
@@ -187,12 +188,12 @@ static void put_rules(struct buf *out, bool json, const struct explanation *expl
         if (matches)
             buf_printf(&why, decided ? "matches, but an earlier rule decides" : "matches and decides");
         if (json) {
-            ctl_json_comma(out);
+            json_write_comma(out);
             buf_printf(out, "{");
-            ctl_json_text(out, "rule", str_from(rule->name));
-            ctl_json_bool(out, "matches", matches);
-            ctl_json_bool(out, "decides", matches && !decided);
-            ctl_json_text(out, "why", buf_str(&why));
+            json_write_text(out, "rule", str_from(rule->name));
+            json_write_bool(out, "matches", matches);
+            json_write_bool(out, "decides", matches && !decided);
+            json_write_text(out, "why", buf_str(&why));
             buf_printf(out, "}");
         } else {
             buf_printf(out, "%s %-20s ", matches && !decided ? "->" : "  ", rule->name);

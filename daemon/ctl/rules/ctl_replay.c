@@ -7,12 +7,13 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json_write.h"
 #include "conf/near_value.h"
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/rule_team.h"
+#include "ctl/lib/table.h"
 
 #define VERB "replay"
 
@@ -88,18 +89,18 @@ static void put_json(struct buf *out, const struct row *row)
     char when[CLOCK_RFC3339_SIZE];
     const struct replay_incident *stored = row->stored;
     clock_format_rfc3339(first_seen_us(row), 0, when);
-    ctl_json_comma(out);
+    json_write_comma(out);
     buf_printf(out, "{");
-    ctl_json_text(out, "change", str_from(row->change));
-    ctl_json_text(out, "first_seen", str_from(when));
+    json_write_text(out, "change", str_from(row->change));
+    json_write_text(out, "first_seen", str_from(when));
     if (stored)
-        ctl_json_count(out, "incident_id", stored->id);
+        json_write_count(out, "incident_id", stored->id);
     else
-        ctl_json_number(out, "incident_id", NAN);
-    ctl_json_number(out, "priority_stored", stored ? stored->priority : NAN);
-    ctl_json_number(out, "priority", row->replayed ? row->replayed->priority : NAN);
-    ctl_json_text(out, "device", device_of(row));
-    ctl_json_text(out, "rule", rule_of(row));
+        json_write_number(out, "incident_id", NAN);
+    json_write_number(out, "priority_stored", stored ? stored->priority : NAN);
+    json_write_number(out, "priority", row->replayed ? row->replayed->priority : NAN);
+    json_write_text(out, "device", device_of(row));
+    json_write_text(out, "rule", rule_of(row));
     buf_printf(out, "}");
 }
 
@@ -127,15 +128,15 @@ static void print_replay(const struct replay *replay, bool json)
     put_rows(replay, json, &rows);
     if (json) {
         buf_append_str(&out, STR("{"));
-        ctl_json_count(&out, "alerts", replay->alerts);
-        ctl_json_count(&out, "stored", counts.stored);
-        ctl_json_count(&out, "replayed", counts.replayed);
-        ctl_json_count(&out, "same", counts.same);
-        ctl_json_count(&out, "gained", counts.gained);
-        ctl_json_count(&out, "lost", counts.lost);
-        ctl_json_count(&out, "more_urgent", counts.more_urgent);
-        ctl_json_count(&out, "less_urgent", counts.less_urgent);
-        ctl_json_name(&out, "changes");
+        json_write_count(&out, "alerts", replay->alerts);
+        json_write_count(&out, "stored", counts.stored);
+        json_write_count(&out, "replayed", counts.replayed);
+        json_write_count(&out, "same", counts.same);
+        json_write_count(&out, "gained", counts.gained);
+        json_write_count(&out, "lost", counts.lost);
+        json_write_count(&out, "more_urgent", counts.more_urgent);
+        json_write_count(&out, "less_urgent", counts.less_urgent);
+        json_write_name(&out, "changes");
         buf_append_str(&out, STR("["));
         buf_append_str(&out, buf_str(&rows));
         buf_printf(&out, "]}\n");

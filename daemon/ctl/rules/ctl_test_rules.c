@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_write.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/rules/scenario_run.h"
 
@@ -38,19 +38,19 @@ static void print_json(const struct scenario_result *result)
 {
     struct buf out = {0};
     buf_append_str(&out, STR("{"));
-    ctl_json_text(&out, "file", str_from(result->file));
-    ctl_json_count(&out, "line", result->line);
-    ctl_json_text(&out, "scenario", str_from(result->title));
-    ctl_json_bool(&out, "holds", result->failures.len == 0);
-    ctl_json_count(&out, "expectations", result->expectations);
-    ctl_json_name(&out, "failures");
+    json_write_text(&out, "file", str_from(result->file));
+    json_write_count(&out, "line", result->line);
+    json_write_text(&out, "scenario", str_from(result->title));
+    json_write_bool(&out, "holds", result->failures.len == 0);
+    json_write_count(&out, "expectations", result->expectations);
+    json_write_name(&out, "failures");
     buf_append_str(&out, STR("["));
     struct str rest = result->failures;
     while (rest.len > 0) {
         const char *end = memchr(rest.p, '\n', rest.len);
         size_t len = end ? (size_t)(end - rest.p) : rest.len;
-        ctl_json_comma(&out);
-        ctl_json_string(&out, (struct str){rest.p, len});
+        json_write_comma(&out);
+        json_write_string(&out, (struct str){rest.p, len});
         rest = (struct str){rest.p + len + (end != NULL), rest.len - len - (end != NULL)};
     }
     buf_printf(&out, "]}\n");

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
+#include "ctl/lib/unit.h"
 
 enum { PATIENCE_S = 15 };
 

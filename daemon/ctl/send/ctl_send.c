@@ -11,12 +11,13 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json_write.h"
 #include "conf/text.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/sender_file.h"
+#include "ctl/lib/table.h"
 #include "ctl/send/flag_reason.h"
 #include "ctl/send/sent.h"
 #include "ingest/decode_cloudevents.h"
@@ -174,11 +175,11 @@ static void print_json(const struct sender_counts *counts)
 {
     struct buf out = {0};
     buf_append_str(&out, STR("{"));
-    ctl_json_count(&out, "lines", counts->alerts);
-    ctl_json_count(&out, "accepted", counts->accepted);
-    ctl_json_count(&out, "rejected", counts->rejected);
-    ctl_json_count(&out, "unanswered", counts->unanswered);
-    ctl_json_count(&out, "resent", counts->resent);
+    json_write_count(&out, "lines", counts->alerts);
+    json_write_count(&out, "accepted", counts->accepted);
+    json_write_count(&out, "rejected", counts->rejected);
+    json_write_count(&out, "unanswered", counts->unanswered);
+    json_write_count(&out, "resent", counts->resent);
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
 }

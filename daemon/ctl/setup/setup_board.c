@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/unit.h"
 #include "ctl/setup/setup.h"
 
 #define BOARD_UNIT "mobeye-board.service"

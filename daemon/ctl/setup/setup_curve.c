@@ -7,6 +7,7 @@
 
 #include <zmq.h>
 
+#include "base/json_write.h"
 #include "base/secret.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
@@ -45,7 +46,7 @@ static int make_key(struct setup *s, const char *path, const char *whose, const 
 static void append_drill(struct buf *out, const char *public_key)
 {
     buf_printf(out, "- {name: drill, key: ");
-    ctl_json_string(out, str_from(public_key));
+    json_write_string(out, str_from(public_key));
     buf_printf(out, ", devices: [drill], sources: [" CTL_DRILL_SOURCE "]}");
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
+#include "ctl/lib/unit.h"
 #include "ctl/setup/setup.h"
 
 enum { PATIENCE_S = 15 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_write.h"
 #include "base/mem.h"
 #include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
@@ -46,7 +47,7 @@ static void append_edit(struct buf *out, struct str line, const struct config_ed
     buf_append_str(out, str_from(edit->key + (edit->key[0] == '#')));
     if (edit->value) {
         buf_append_str(out, STR(" "));
-        ctl_json_string(out, str_from(edit->value)); /* a JSON string is one of YAML */
+        json_write_string(out, str_from(edit->value)); /* a JSON string is one of YAML */
     }
 }
 

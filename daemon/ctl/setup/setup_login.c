@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/unit.h"
 #include "ctl/setup/password_server.h"
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
