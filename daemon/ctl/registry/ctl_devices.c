@@ -7,8 +7,8 @@
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/device_csv.h"
 #include "ctl/registry/devices_unknown.h"
-#include "ctl/registry/import.h"
 #include "ctl/registry/registry_verb.h"
+#include "ctl/registry/text_import.h"
 
 #define VERB "devices"
 
@@ -40,29 +40,10 @@ static const char help[] =
     "  $ mobeyectl devices import devices.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
-struct device_import {
-    struct import import;
-    struct buf text;
-};
-
 static const char copy[] =
     "copy pg_temp.device_import (line, device_id, model, \"group\", account, input, heartbeat, grace,"
     " placed_from, placed_until, address, lon, lat, rd_x, rd_y, team, secret, instructions)"
     " from stdin";
-
-static void on_row(void *ctx, uint64_t line, const struct str *cells)
-{
-    struct device_import *devices = ctx;
-    struct str values[DEVICE_COLUMNS];
-    char number[24];
-    if (!device_row(line, cells, &devices->import.line_diagnostics, &devices->text, values))
-        return;
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)line);
-    import_cell(&devices->import, str_from(number));
-    for (int i = 0; i < DEVICE_COLUMNS; i++)
-        import_cell(&devices->import, values[i]);
-    import_end_row(&devices->import);
-}
 
 static const char near_sql[] =
     "with imported as (select min(line) as line, device_id from pg_temp.device_import group by device_id)"
@@ -97,43 +78,24 @@ static const char first_sql[] =
     " round(public.st_y(geom)::numeric, 5) as lat, team, secret, instructions"
     "  from pg_temp.device_import order by line limit 5";
 
-static int store_devices(struct device_import *devices, const char *bounds)
-{
-    char check[BOUNDS_SIZE + 128];
-    uint32_t columns = 0;
-    int status = import_csv(&devices->import, &device_columns, on_row, devices, &columns);
-    if (status != CTL_OK)
-        return status;
-    struct buf header = {0};
-    import_header(&device_columns, columns, &header);
-    const char *values[] = {header.data};
-    snprintf(check, sizeof(check),
-             "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s, $1)", bounds);
-    status = import_finish(&devices->import, check, "select * from mobeye.merge_devices($1)", 1, values);
-    buf_free(&header);
-    return status;
-}
-
 static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
 {
-    char bounds[BOUNDS_SIZE + 16];
+    char bounds[BOUNDS_SIZE + 16], check[BOUNDS_SIZE + 128];
     if (bounds_expression(call, anyway, bounds) != CTL_OK)
         return CTL_FAILED;
-    struct device_import devices = {.import = {.verb = VERB,
-                                               .file = call->arguments[0],
-                                               .call = call,
-                                               .notes = placed_sql,
-                                               .first = first_sql,
-                                               .dry_run = dry_run,
-                                               .before_check = warn_of_case,
-                                               .check_values = true,
-                                               .local_times = true}};
-    int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
-    if (status == CTL_OK)
-        status = store_devices(&devices, bounds);
-    buf_free(&devices.text);
-    import_close(&devices.import);
-    return status;
+    snprintf(check, sizeof(check),
+             "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s, $1)", bounds);
+    const struct text_import import = {.verb = VERB,
+                                       .columns = device_columns,
+                                       .read_row = device_row,
+                                       .stage = "select mobeye.stage_devices()",
+                                       .copy = copy,
+                                       .check = check,
+                                       .merge = "select * from mobeye.merge_devices($1)",
+                                       .first = first_sql,
+                                       .notes = placed_sql,
+                                       .check_columns = true};
+    return text_import_run(&import, call, dry_run, warn_of_case, NULL);
 }
 
 static const char list_sql[] =

@@ -34,7 +34,7 @@ static const char help[] =
 static const char *const people_columns[] = {"login", "name", "team"};
 
 static const struct text_import import = {
-    VERB,
+    .verb = VERB,
     {people_columns, 3, 3},
     NULL,
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",

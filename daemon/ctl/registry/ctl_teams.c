@@ -28,7 +28,7 @@ static const char help[] =
 static const char *const team_columns[] = {"team", "layer", "code"};
 
 static const struct text_import import = {
-    VERB,
+    .verb = VERB,
     {team_columns, 3, 1},
     NULL,
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
