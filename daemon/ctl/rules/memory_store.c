@@ -21,6 +21,14 @@ void memory_store_free(struct memory_store *store)
     batch_free(&store->arena);
 }
 
+const char *memory_status_word(enum memory_status status)
+{
+    static const char *const words[] = {[MEMORY_NEW] = "new",           [MEMORY_ACKNOWLEDGED] = "acknowledged",
+                                        [MEMORY_ASSIGNED] = "assigned", [MEMORY_ON_SCENE] = "on_scene",
+                                        [MEMORY_CLOSED] = "closed",     [MEMORY_REOPENED] = "reopened"};
+    return words[status];
+}
+
 static void begin_state(struct memory_store *store, size_t i, int64_t now_us)
 {
     if (i >= store->cap_state) {
@@ -28,7 +36,7 @@ static void begin_state(struct memory_store *store, size_t i, int64_t now_us)
         store->state = mem_realloc(store->state, store->cap_state, sizeof(*store->state));
     }
     store->state[i] = (struct memory_state){
-        .status = "new", .waiting_us = now_us, .overdue_us = ALERT_NO_TIME, .merged_into = NO_INCIDENT};
+        .status = MEMORY_NEW, .waiting_us = now_us, .overdue_us = ALERT_NO_TIME, .merged_into = NO_INCIDENT};
 }
 
 size_t memory_store_add(struct memory_store *store, int64_t now_us)
@@ -42,9 +50,9 @@ size_t memory_store_add(struct memory_store *store, int64_t now_us)
 void memory_store_close(struct memory_store *store, size_t i, const char *outcome, bool by_person, int64_t now_us)
 {
     struct incident *incident = &store->set.incidents[i];
-    if (strcmp(store->state[i].status, "closed") == 0)
+    if (store->state[i].status == MEMORY_CLOSED)
         return;
-    store->state[i].status = "closed";
+    store->state[i].status = MEMORY_CLOSED;
     store->state[i].outcome = outcome;
     incident->closed = true;
     incident->by_person = by_person;

@@ -8,9 +8,22 @@
 #include "model/batch.h"
 #include "model/incident.h"
 
+/* As patrol.incidents shows it; the actions of people lead from one to the other. */
+enum memory_status {
+    MEMORY_NEW,
+    MEMORY_ACKNOWLEDGED,
+    MEMORY_ASSIGNED,
+    MEMORY_ON_SCENE,
+    MEMORY_CLOSED,
+    MEMORY_REOPENED
+};
+
+/* The word of the status in the database. */
+const char *memory_status_word(enum memory_status status);
+
 /* The part of an incident that people and maintenance change. */
 struct memory_state {
-    const char *status;              /* new acknowledged assigned on_scene closed reopened */
+    enum memory_status status;
     const char *outcome;             /* NULL: none */
     const char *verified_by;         /* NULL: not verified */
     const struct alert_areas *areas; /* the incident's areas as last copied to the arena */

@@ -134,8 +134,8 @@ static int memory_backend_store(void *backend, struct batch *batch, int daemon, 
 
 static int refuse_action(const struct scenario_person *person, const struct memory_state *state, struct err *err)
 {
-    return err_set(err, "incident %zu is %s, which does not allow \"%s\"", person->incident, state->status,
-                   person->action);
+    return err_set(err, "incident %zu is %s, which does not allow \"%s\"", person->incident,
+                   memory_status_word(state->status), person->action);
 }
 
 static void reopen(struct memory *m, size_t i, int64_t now_us)
@@ -151,15 +151,22 @@ static void reopen(struct memory *m, size_t i, int64_t now_us)
     m->store.state[i].waiting_us = now_us;
 }
 
-/* Each action of people, the states that allow it (by first letter), and the new status. */
+#define IN(status)   (1u << MEMORY_##status)
+#define WAITING      (IN(NEW) | IN(REOPENED))
+#define BEFORE_SCENE (WAITING | IN(ACKNOWLEDGED) | IN(ASSIGNED))
+#define OPEN         (BEFORE_SCENE | IN(ON_SCENE))
+
+/* Each action of people, a bit for each status that allows it, and the new status. */
 static const struct {
-    const char *action, *from, *status;
+    const char *action;
+    unsigned from;
+    enum memory_status status; /* not of verify, which leaves it */
 } person_steps[] = {
-    {"acknowledge", "nr", "acknowledged"}, {"assign", "nraso", "assigned"}, {"on_scene", "nras", "on_scene"},
-    {"close", "nraso", "closed"},          {"reopen", "c", "reopened"},     {"verify", "nraso", NULL},
+    {"acknowledge", WAITING, MEMORY_ACKNOWLEDGED}, {"assign", OPEN, MEMORY_ASSIGNED},
+    {"on_scene", BEFORE_SCENE, MEMORY_ON_SCENE},   {"close", OPEN, MEMORY_CLOSED},
+    {"reopen", IN(CLOSED), MEMORY_REOPENED},       {"verify", OPEN, 0},
 };
 
-/* assigned and acknowledged share a first letter; both allow the same actions. */
 static int memory_act(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us, struct err *err)
 {
     struct memory *m = backend;
@@ -168,7 +175,7 @@ static int memory_act(void *backend, const struct scenario_person *person, uint6
     struct incident *incident = &m->store.set.incidents[i];
     while (strcmp(person_steps[s].action, person->action) != 0)
         s++;
-    if (!strchr(person_steps[s].from, state->status[0]))
+    if (!(person_steps[s].from & 1u << state->status))
         return refuse_action(person, state, err);
     if (strcmp(person->action, "close") == 0) {
         memory_store_close(&m->store, i, person->outcome, true, now_us);
@@ -300,7 +307,7 @@ static void watch_device(struct memory *m, size_t i, int64_t now_us)
 
 static void mark_overdue(struct memory_state *state, const struct incident_terms *terms, int64_t now_us)
 {
-    if (strcmp(state->status, "new") != 0 && strcmp(state->status, "reopened") != 0)
+    if (!(WAITING & 1u << state->status))
         return;
     while (state->overdue_step < OVERDUE_STEPS && terms->overdue_us[state->overdue_step] > 0 &&
            state->waiting_us + terms->overdue_us[state->overdue_step] < now_us) {
@@ -320,7 +327,7 @@ static int memory_maintain(void *backend, int64_t now_us, struct err *err)
         const struct incident *incident = &m->store.set.incidents[i];
         struct memory_state *state = &m->store.state[i];
         mark_overdue(state, &incident->terms, now_us);
-        if (strcmp(state->status, "new") == 0 && incident->alert_count > 0 &&
+        if (state->status == MEMORY_NEW && incident->alert_count > 0 &&
             incident->last_received_us < now_us - UNATTENDED_US)
             memory_store_close(&m->store, i, "unattended", false, now_us);
     }
@@ -349,7 +356,7 @@ static int memory_view_incident(void *backend, uint64_t id, struct incident_view
         .kind = str_from(alert_kind_word(incident->kind)),
         .device = incident->device,
         .rule = incident->terms.rule,
-        .status = str_from(state->status),
+        .status = str_from(memory_status_word(state->status)),
         .outcome = str_from(state->outcome),
         .verified_by = str_from(state->verified_by),
         .team = incident->terms.team,
