@@ -281,8 +281,3 @@ void reference_data_gauges(const struct reference_data *a, struct metrics *m)
     m->areas_version = (double)a->areas_version;
     m->areas_load_seconds = (double)a->areas_took_us / 1e6;
 }
-
-const char *reference_data_state(const struct reference_data *a)
-{
-    return reference_data_current(a) ? "loaded" : registry_loader_state(a->loader);
-}

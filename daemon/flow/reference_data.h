@@ -51,7 +51,4 @@ size_t reference_data_bytes(const struct reference_data *reference);
 /* Writes the gauges of registry and areas. */
 void reference_data_gauges(const struct reference_data *reference, struct metrics *metrics);
 
-/* For people: "loaded", or why not. */
-const char *reference_data_state(const struct reference_data *reference);
-
 #endif

@@ -25,7 +25,6 @@ struct registry_loader {
     struct registry *registry;
     struct session *session;
     enum registry_loader_state state;
-    char text[640];
     bool asked; /* something changed, or may have */
     bool fresh; /* nothing was read on this connection yet: everything is */
     struct registry_reader *reader;
@@ -58,7 +57,6 @@ static void set_state(struct registry_loader *l, enum registry_loader_state stat
 {
     transition_check(states, l->state, state, SUBJECT, "", reason);
     l->state = state;
-    snprintf(l->text, sizeof(l->text), "%s", state == REGISTRY_IDLE ? "loaded" : reason);
 }
 
 /* What came in part counts as nothing. */
@@ -195,11 +193,6 @@ static void on_lost(void *ctx, const char *reason)
     disconnected(ctx, reason);
 }
 
-static void on_waiting(void *ctx, const char *text)
-{
-    set_state(ctx, REGISTRY_CONNECTING, text);
-}
-
 static void on_result(void *ctx, PGresult *result)
 {
     struct registry_loader *l = ctx;
@@ -245,11 +238,6 @@ void registry_loader_suppress_log(struct registry_loader *l, bool suppress)
     session_suppress_log(l->session, suppress);
 }
 
-const char *registry_loader_state(const struct registry_loader *l)
-{
-    return l->text;
-}
-
 int64_t registry_loader_took_us(const struct registry_loader *l)
 {
     return l->took_us;
@@ -274,8 +262,7 @@ struct registry_loader *registry_loader_new(struct loop *loop, const char *conni
                                             struct registry *registry, const struct registry_loader_calls *calls,
                                             void *ctx)
 {
-    static const struct session_calls session_calls = {on_ready, on_lost, on_waiting, on_result,
-                                                       on_end,   NULL,    on_notify};
+    static const struct session_calls session_calls = {on_ready, on_lost, NULL, on_result, on_end, NULL, on_notify};
     struct registry_loader *l = mem_zalloc(sizeof(*l));
     l->loop = loop;
     l->calls = *calls;

@@ -53,9 +53,6 @@ void registry_loader_suppress_log(struct registry_loader *loader, bool suppress)
 /* Reads what is newer in the database; on_current() follows, at once where it is connected. */
 void registry_loader_refresh(struct registry_loader *loader);
 
-/* For people: why it is not loaded, or "loaded". */
-const char *registry_loader_state(const struct registry_loader *loader);
-
 /* Memory of the areas that are not handed over yet. */
 size_t registry_loader_bytes(const struct registry_loader *loader);
 

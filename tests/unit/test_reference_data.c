@@ -52,12 +52,6 @@ void registry_loader_refresh(struct registry_loader *loader)
     (void)loader;
 }
 
-const char *registry_loader_state(const struct registry_loader *loader)
-{
-    (void)loader;
-    return "loaded";
-}
-
 size_t registry_loader_bytes(const struct registry_loader *loader)
 {
     (void)loader;

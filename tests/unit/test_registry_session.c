@@ -100,7 +100,6 @@ static void load_all(void)
     answer_version("4");
     answer_areas(4);
     cr_assert_eq(current, 1);
-    cr_assert_str_eq(registry_loader_state(loader), "loaded");
 }
 
 /* The version after which changes are asked for. */
@@ -156,7 +155,6 @@ Test(registry_session, after_a_failure_everything_is_read_again)
         const char *log = take_log();
         cr_expect_not_null(strstr(log, "devices and areas cannot be read: the server's reason (SQLSTATE 57014)"), "%s",
                            log);
-        cr_expect_not_null(strstr(registry_loader_state(loader), "57014"), "%s", registry_loader_state(loader));
         cr_expect_eq(registry_loader_bytes(loader), 0);
         cr_expect_eq(current, 0);
         cr_expect_not(conn.querying, "it waits before it asks again");
@@ -180,8 +178,6 @@ Test(registry_session, a_server_that_only_follows_another_is_left)
     fail_query("25006");
     cr_expect(conn.dropped);
     cr_expect_eq(current, 0);
-    conn.calls.on_waiting(conn.ctx, "no other server answers; next try in 5 s");
-    cr_expect_not_null(strstr(registry_loader_state(loader), "next try in 5 s"), "%s", registry_loader_state(loader));
     connect_played();
     load_all();
 }
@@ -193,7 +189,6 @@ Test(registry_session, of_another_server_everything_is_read)
     cr_expect_eq(conn.configured, 2);
     registry_loader_reconfigure(loader, "host=other", "test");
     cr_expect_eq(conn.configured, 3);
-    cr_expect_not_null(strstr(registry_loader_state(loader), "configuration changed"));
     pass(loop, CLOCK_HOUR);
     connect_played();
     cr_expect_eq(asked_since(), 0);
