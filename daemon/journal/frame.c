@@ -40,8 +40,8 @@ void frame_seal(struct frame_header *header, const struct frame_entry *table)
 
 bool frame_header_ok(const struct frame_header *header, uint32_t offset)
 {
-    if (memcmp(header->magic, magic, sizeof(magic)) != 0 || header->version < FRAME_VERSION_OLD ||
-        header->version > FRAME_VERSION || header->offset != offset || header->checksum != header_checksum(header))
+    if (memcmp(header->magic, magic, sizeof(magic)) != 0 || header->version != FRAME_VERSION ||
+        header->offset != offset || header->checksum != header_checksum(header))
         return false;
     if (header->length < FRAME_BLOCK || header->length % FRAME_BLOCK != 0 ||
         header->segment_bytes > SEGMENT_BYTES_MAX || offset > header->segment_bytes ||

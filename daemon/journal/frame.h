@@ -14,7 +14,6 @@
 #include "base/buf.h"
 
 #define FRAME_VERSION     2
-#define FRAME_VERSION_OLD 1                    /* the same without shared bytes; read only */
 #define FRAME_BLOCK       512u                 /* frames begin and end on multiples of it */
 #define FRAME_BYTES_MAX   (UINT32_C(2) << 20)  /* bounds the memory of writing and reading */
 #define SEGMENT_BYTES_MAX (UINT32_C(64) << 20) /* a header that claims more is invalid */
@@ -91,7 +90,7 @@ uint64_t frame_record_checksum(uint64_t nonce, const void *record, size_t len);
 /* Fills magic, version and both checksums; everything else must be set. */
 void frame_seal(struct frame_header *header, const struct frame_entry *table);
 
-/* Whether its checksum is right, its version readable, its offset this one and its values possible. */
+/* Whether its checksum is right, its version this one, its offset this one and its values possible. */
 bool frame_header_ok(const struct frame_header *header, uint32_t offset);
 
 /* Whether it looks like the header of a later version of the format. */
