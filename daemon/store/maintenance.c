@@ -255,8 +255,10 @@ static void on_job_result(struct maintenance *m, const PGresult *result)
     struct buf why = {0};
     if (maintenance_jobs[m->job].rows == MAINTENANCE_ROWS_SILENT)
         report_silent(m, result);
-    else if (maintenance_rows_fail(&maintenance_jobs[m->job], result, &why))
+    else if (maintenance_rows_fail(&maintenance_jobs[m->job], result, &why)) {
         snprintf(run->error, sizeof(run->error), "%.*s", (int)why.len, why.data);
+        fault_cut_text(run->error, sizeof(run->error));
+    }
     buf_free(&why);
 }
 

@@ -255,7 +255,11 @@ void session_send_by_row(struct session *s, const char *sql, size_t n, const Oid
 void session_append_literal(struct session *s, const char *text, struct buf *sql)
 {
     char *literal = PQescapeLiteral(pgconn_pq(s->conn), text, strlen(text));
-    buf_printf(sql, "%s", literal ? literal : "null");
+    if (!literal) {
+        log_error(s->kind->subject, "cannot quote a text: %s", PQerrorMessage(pgconn_pq(s->conn)));
+        abort();
+    }
+    buf_printf(sql, "%s", literal);
     PQfreemem(literal);
 }
 

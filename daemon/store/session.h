@@ -84,7 +84,7 @@ void session_send_params(struct session *session, const char *sql, size_t n, con
 void session_send_by_row(struct session *session, const char *sql, size_t n, const Oid *types,
                          const struct buf *values);
 
-/* Appends a literal of SQL. Only while connected. */
+/* Appends a literal of SQL. Only while connected. The text must be valid UTF-8: aborts where libpq cannot quote it. */
 void session_append_literal(struct session *session, const char *text, struct buf *sql);
 
 const char *session_instance(const struct session *session);

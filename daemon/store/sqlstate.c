@@ -34,8 +34,7 @@ static size_t copy_line(const char *context)
     return isdigit((unsigned char)*at) ? strtoull(at, NULL, 10) : 0;
 }
 
-/* One line of valid UTF-8, also where the copy was cut within a character. */
-static void cut_to_one_line(char *text, size_t size)
+void fault_cut_text(char *text, size_t size)
 {
     size_t len = strcspn(text, "\n");
     if (len == size - 1) {
@@ -56,5 +55,5 @@ void fault_read(struct fault *fault, const PGresult *result)
     };
     snprintf(fault->sqlstate, sizeof(fault->sqlstate), "%s", sqlstate ? sqlstate : "");
     snprintf(fault->text, sizeof(fault->text), "%s", text ? text : PQresultErrorMessage(result));
-    cut_to_one_line(fault->text, sizeof(fault->text));
+    fault_cut_text(fault->text, sizeof(fault->text));
 }

@@ -28,4 +28,7 @@ struct fault {
 /* The result is of status PGRES_FATAL_ERROR. */
 void fault_read(struct fault *fault, const PGresult *result);
 
+/* Makes a text that snprintf() may have cut to size, within a character too, one line of valid UTF-8. */
+void fault_cut_text(char *text, size_t size);
+
 #endif

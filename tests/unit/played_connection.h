@@ -123,10 +123,13 @@ char *PQresultErrorField(const PGresult *result, int field)
                                               : NULL;
 }
 
-/* As with standard_conforming_strings, for texts without a backslash. PQfreemem() frees it. */
+/* As with standard_conforming_strings, for texts without a backslash. PQfreemem() frees it. NULL for a text that ends
+ * after the first byte of a character of several. */
 char *PQescapeLiteral(PGconn *pq, const char *text, size_t len)
 {
     (void)pq;
+    if (len > 0 && ((unsigned char)text[len - 1] >= 0xc0))
+        return NULL;
     char *literal = malloc(2 * len + 3), *p = literal;
     *p++ = '\'';
     for (size_t i = 0; i < len; i++) {

@@ -226,6 +226,22 @@ Test(maintenance, a_job_that_fails_delays_no_other_and_is_tried_again_soon)
     cr_expect_not_null(strstr(log, "it has not succeeded for a day"), "%s", log);
 }
 
+Test(maintenance, a_long_error_is_cut_between_two_characters)
+{
+    size_t camera = number_of("retention_camera");
+    char error[1000] = "x";
+    for (size_t i = 1; i + 2 < sizeof(error); i += 2)
+        memcpy(error + i, "\u00e9", 3);
+    report_and_read();
+    lead(false, true);
+    do_jobs(0, camera);
+    answer(1, 5, ROW("partition", "camera", "alert_camera_20261101", "0", error));
+    do_jobs(camera + 1, MAINTENANCE_JOBS);
+    assert_asks("report_maintenance");
+    cr_expect_not_null(strstr(conn.sql, "'alert_camera_20261101: x\u00e9"), "%s", conn.sql);
+    cr_expect_not_null(strstr(conn.sql, "\u00e9', ''"), "%s", conn.sql);
+}
+
 Test(maintenance, a_report_that_fails_ends_the_cycle_and_is_made_again)
 {
     log_open(LOG_LEVEL_INFO);
