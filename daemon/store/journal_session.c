@@ -111,16 +111,15 @@ static void wait_for_schema(struct journal_session *j, const char *reason)
 
 static void premake_partitions(struct journal_session *j)
 {
-    char sql[300];
-    int64_t keep_us[CLASS_COUNT];
-    for (size_t i = 0; i < CLASS_COUNT; i++)
-        keep_us[i] = j->keep_us[i] > 0 ? j->keep_us[i] : KEEP_DEFAULT_US;
-    snprintf(sql, sizeof(sql),
-             "select (extract(epoch from mobeye.premake_partitions(camera => interval '%" PRId64
-             " microseconds', alarm => interval '%" PRId64 " microseconds', service => interval '%" PRId64
-             " microseconds')) * 1000000)::bigint",
-             keep_us[CLASS_CAMERA], keep_us[CLASS_ALARM], keep_us[CLASS_SERVICE]);
-    session_send(j->session, sql);
+    struct buf sql = {0};
+    buf_printf(&sql, "select (extract(epoch from mobeye.premake_partitions(");
+    for (size_t i = 0; i < CLASS_COUNT; i++) {
+        buf_printf(&sql, "%s%s => ", i ? ", " : "", alert_class_word((enum retention_class)i));
+        session_append_interval(j->keep_us[i] > 0 ? j->keep_us[i] : KEEP_DEFAULT_US, &sql);
+    }
+    buf_printf(&sql, ")) * 1000000)::bigint");
+    session_send(j->session, sql.data);
+    buf_free(&sql);
 }
 
 static void describe_schema(int found, char *out, size_t size)

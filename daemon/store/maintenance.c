@@ -96,15 +96,6 @@ static void append_time(int64_t wall_us, struct buf *out)
         buf_printf(out, "to_timestamp(%" PRId64 ".%06d)", wall_us / CLOCK_SECOND, (int)(wall_us % CLOCK_SECOND));
 }
 
-/* INT64_MAX: null. */
-static void append_interval(int64_t us, struct buf *out)
-{
-    if (us == INT64_MAX)
-        buf_printf(out, "null");
-    else
-        buf_printf(out, "interval '%" PRId64 " microseconds'", us);
-}
-
 static void append_endpoints(const struct maintenance *m, const struct maintenance_report *report, struct buf *out)
 {
     buf_printf(out, "array[");
@@ -116,7 +107,7 @@ static void append_endpoints(const struct maintenance *m, const struct maintenan
     for (size_t i = 0; i < report->n_endpoints; i++) {
         int64_t every_us = report->endpoints[i].expect_every_us;
         buf_printf(out, i ? ", " : "");
-        append_interval(every_us > 0 ? every_us : INT64_MAX, out);
+        session_append_interval(every_us > 0 ? every_us : INT64_MAX, out);
     }
     buf_printf(out, "]::interval[], array[");
     for (size_t i = 0; i < report->n_endpoints; i++) {
@@ -143,7 +134,7 @@ static void send_report(struct maintenance *m)
     buf_printf(&sql, ", ");
     append_endpoints(m, &report, &sql);
     buf_printf(&sql, ", ");
-    append_interval(report.unverified_us, &sql);
+    session_append_interval(report.unverified_us, &sql);
     buf_printf(&sql, ")");
     set_state(m, MAINTENANCE_REPORTING, "a cycle begins");
     session_send(m->session, sql.data);
@@ -215,7 +206,7 @@ static void start_job(struct maintenance *m, size_t job)
     struct buf sql = {0};
     m->job = job;
     set_state(m, MAINTENANCE_WORKING, maintenance_jobs[job].word);
-    maintenance_jobs[job].append(maintenance_jobs[job].sql, m->conf, &sql);
+    maintenance_job_append(&maintenance_jobs[job], m->conf, &sql);
     session_send(m->session, sql.data);
     buf_free(&sql);
 }

@@ -21,14 +21,17 @@ enum maintenance_rows {
 };
 
 struct maintenance_job {
-    const char *word; /* its name in the log and in metrics */
-    const char *sql;  /* a call up to its arguments */
-    void (*append)(const char *sql, const struct conf *conf, struct buf *out);
-    unsigned every; /* cycles */
+    const char *word;                                         /* its name in the log and in metrics */
+    const char *sql;                                          /* a call, up to what append adds */
+    void (*append)(const struct conf *conf, struct buf *out); /* its arguments; NULL: it has none */
+    unsigned every;                                           /* cycles */
     enum maintenance_rows rows;
 };
 
 extern const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS];
+
+/* Appends the job's statement. */
+void maintenance_job_append(const struct maintenance_job *job, const struct conf *conf, struct buf *sql);
 
 /* Whether the job failed although its statement did not. Appends why to ret_why, a sentence without line feeds. */
 bool maintenance_rows_fail(const struct maintenance_job *job, const PGresult *rows, struct buf *ret_why);

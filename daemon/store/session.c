@@ -1,6 +1,7 @@
 #include "store/session.h"
 
 #include <event2/event_struct.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,6 +262,14 @@ void session_append_literal(struct session *s, const char *text, struct buf *sql
     }
     buf_printf(sql, "%s", literal);
     PQfreemem(literal);
+}
+
+void session_append_interval(int64_t us, struct buf *sql)
+{
+    if (us == INT64_MAX)
+        buf_printf(sql, "null");
+    else
+        buf_printf(sql, "interval '%" PRId64 " microseconds'", us);
 }
 
 const char *session_instance(const struct session *s)

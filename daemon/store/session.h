@@ -87,6 +87,9 @@ void session_send_by_row(struct session *session, const char *sql, size_t n, con
 /* Appends a literal of SQL. Only while connected. The text must be valid UTF-8: aborts where libpq cannot quote it. */
 void session_append_literal(struct session *session, const char *text, struct buf *sql);
 
+/* Appends an interval of SQL; INT64_MAX: null. */
+void session_append_interval(int64_t us, struct buf *sql);
+
 const char *session_instance(const struct session *session);
 
 #endif

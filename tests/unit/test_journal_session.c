@@ -389,8 +389,8 @@ Test(journal_session, alerts_of_a_class_are_kept_a_month_if_nothing_else_is_conf
     connect_session();
     journal_session_reconfigure(owner.session, &options);
     answer(1, 1, ROW(version(WRITER_SCHEMA_VERSION)));
-    cr_expect_not_null(strstr(conn.sql, "camera => interval '2678400000000 microseconds', alarm => interval "
-                                        "'604800000000 microseconds'"),
+    cr_expect_not_null(strstr(conn.sql, "alarm => interval '604800000000 microseconds', camera => interval "
+                                        "'2678400000000 microseconds'"),
                        "%s", conn.sql);
     close_session();
 }
