@@ -17,6 +17,12 @@ void params_set(struct statement_params *ret, const struct buf *values, size_t n
     }
 }
 
+void params_free(struct buf *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_free(&values[i]);
+}
+
 void param_array(struct buf *out, uint32_t element_type, size_t n)
 {
     char *p = pgtype_put_array(buf_reserve(out, PGTYPE_ARRAY_HEADER_BYTES), element_type, n);

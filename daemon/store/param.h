@@ -21,6 +21,8 @@ struct statement_params {
 /* Points to the values, at most STATEMENT_PARAMS_MAX; an empty one is null. All are binary. */
 void params_set(struct statement_params *ret, const struct buf *values, size_t n);
 
+void params_free(struct buf *values, size_t n);
+
 /* Begins an array with one dimension of n elements; exactly n of the following add them. */
 void param_array(struct buf *out, uint32_t element_type, size_t n);
 

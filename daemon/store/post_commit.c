@@ -11,6 +11,7 @@
 #include "base/transition.h"
 #include "store/column.h"
 #include "store/device_status.h"
+#include "store/param.h"
 #include "store/pgtype.h"
 #include "store/post_commit_queue.h"
 #include "store/session.h"
@@ -89,8 +90,8 @@ static void set_state(struct post_commit *p, enum post_commit_state state, const
     p->state = state;
 }
 
-/* Which device status is due: that of before this time. */
-static int64_t now_us(const struct post_commit *p)
+/* Until when the updates of device status are due (monotonic). */
+static int64_t status_due_us(const struct post_commit *p)
 {
     return p->flush ? DEVICE_STATUS_ALL : loop_mono_us(p->loop);
 }
@@ -116,7 +117,7 @@ static bool has_work(struct post_commit *p, enum task task)
     case TASK_VERIFY:
         return p->queue.n_raises > 0;
     case TASK_DEVICES:
-        return device_status_due(p->devices, now_us(p));
+        return device_status_due(p->devices, status_due_us(p));
     case TASK_NONE:
         break;
     }
@@ -164,7 +165,7 @@ static void encode_hints(struct post_commit *p, struct buf *values)
 
 static void encode_devices(struct post_commit *p, struct buf *values)
 {
-    device_status_encode(p->devices, now_us(p), values);
+    device_status_encode(p->devices, status_due_us(p), values);
 }
 
 static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT}, recheck_types[] = {TYPE_TIMESTAMPTZ};
@@ -202,6 +203,9 @@ static void rest_for(struct post_commit *p, int64_t us)
 /* Begins the next task that is due. */
 static void begin_next(struct post_commit *p)
 {
+    _Static_assert((int)DEVICE_STATUS_PARAMS >= (int)POST_COMMIT_VERIFY_PARAMS &&
+                       (int)DEVICE_STATUS_PARAMS >= (int)POST_COMMIT_ANNOUNCE_PARAMS,
+                   "device status has the most parameters");
     struct buf values[DEVICE_STATUS_PARAMS] = {0};
     int64_t early_us = p->flush ? 0 : p->after_us - loop_mono_us(p->loop);
     if (!p->allowed || early_us > 0) {
@@ -220,8 +224,7 @@ static void begin_next(struct post_commit *p)
     p->begun_us = loop_mono_us(p->loop);
     tasks[p->task].encode(p, values);
     session_send_params(p->session, tasks[p->task].sql, tasks[p->task].n, tasks[p->task].types, values);
-    for (size_t i = 0; i < DEVICE_STATUS_PARAMS; i++)
-        buf_free(&values[i]);
+    params_free(values, tasks[p->task].n);
 }
 
 /* What waits has its turn after this time, or sooner. */

@@ -132,10 +132,8 @@ static void run_post_commit(struct quarantine_retry *r, struct encoded_batch *en
         post_commit_queue_encode_raises(&queue, raises);
         execute(r->conn, post_commit_verify_sql, POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types, raises);
     }
-    for (size_t i = 0; i < POST_COMMIT_ANNOUNCE_PARAMS; i++)
-        buf_free(&hints[i]);
-    for (size_t i = 0; i < POST_COMMIT_VERIFY_PARAMS; i++)
-        buf_free(&raises[i]);
+    params_free(hints, POST_COMMIT_ANNOUNCE_PARAMS);
+    params_free(raises, POST_COMMIT_VERIFY_PARAMS);
     post_commit_queue_free(&queue);
 }
 

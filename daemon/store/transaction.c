@@ -7,14 +7,9 @@
 #include "base/mem.h"
 #include "store/batch_identities.h"
 #include "store/copyrow.h"
+#include "store/param.h"
 #include "store/quarantine_rows.h"
 #include "store/transaction_parts.h"
-
-void transaction_free_values(struct buf *values, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        buf_free(&values[i]);
-}
 
 void transaction_init(struct transaction *t, const struct transaction_calls *calls, void *ctx)
 {
@@ -111,7 +106,7 @@ static void send_quarantine(struct transaction *t)
     struct buf values[QUARANTINE_PARAMS] = {0};
     t->quarantine_sent = quarantine_encode(t->encoded, t->quarantine_sent, t->journal, t->record_only, values);
     t->calls.send_params(t->ctx, quarantine_sql, QUARANTINE_PARAMS, quarantine_types, values);
-    transaction_free_values(values, QUARANTINE_PARAMS);
+    params_free(values, QUARANTINE_PARAMS);
 }
 
 /* All rows have their status. */
@@ -186,7 +181,7 @@ void transaction_claim(struct transaction *t)
     batch_identities_claim_encode(t->encoded, t->periods.current, values);
     transaction_set_state(t, TRANSACTION_CLAIMING, "some are or may be duplicates");
     t->calls.send_params(t->ctx, batch_claim_sql, BATCH_CLAIM_PARAMS, batch_claim_types, values);
-    transaction_free_values(values, BATCH_CLAIM_PARAMS);
+    params_free(values, BATCH_CLAIM_PARAMS);
 }
 
 static void on_claiming_result(struct transaction *t, PGresult *result)
@@ -223,7 +218,7 @@ static void on_claimed(struct transaction *t)
     } else {
         on_compared(t);
     }
-    transaction_free_values(values, BATCH_CONFLICT_PARAMS);
+    params_free(values, BATCH_CONFLICT_PARAMS);
 }
 
 static void on_comparing_result(struct transaction *t, PGresult *result)
@@ -279,7 +274,7 @@ static void on_read(struct transaction *t)
     } else {
         send_alerts(t);
     }
-    transaction_free_values(values, INCIDENT_STORE_PARAMS);
+    params_free(values, INCIDENT_STORE_PARAMS);
 }
 
 static void on_storing_result(struct transaction *t, PGresult *result)

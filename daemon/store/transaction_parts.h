@@ -24,7 +24,6 @@ void transaction_on_found(struct transaction *t, PGresult *result);
 void transaction_on_searched(struct transaction *t);
 
 /* transaction.c */
-void transaction_free_values(struct buf *values, size_t n);
 void transaction_open(struct transaction *t, const char *reason);
 void transaction_claim(struct transaction *t);
 void transaction_report(struct transaction *t, enum transaction_state outcome);

@@ -1,6 +1,7 @@
 /* What a batch needs to know before its transaction is opened: the periods of identities, its origins, and which of its
  * identities are stored in earlier periods. */
 #include "store/batch_identities.h"
+#include "store/param.h"
 #include "store/transaction_parts.h"
 
 /* The last step. */
@@ -14,7 +15,7 @@ static void search(struct transaction *t, const char *reason)
     } else {
         transaction_open(t, reason);
     }
-    transaction_free_values(values, BATCH_SEARCH_PARAMS);
+    params_free(values, BATCH_SEARCH_PARAMS);
 }
 
 /* Origins are few, and new ones rare. */
@@ -27,7 +28,7 @@ static void add_origins(struct transaction *t)
     } else {
         search(t, "a batch");
     }
-    transaction_free_values(values, ORIGIN_ADD_PARAMS);
+    params_free(values, ORIGIN_ADD_PARAMS);
 }
 
 static void read_filters(struct transaction *t)
@@ -41,7 +42,7 @@ static void read_filters(struct transaction *t)
     } else {
         add_origins(t);
     }
-    transaction_free_values(values, IDENTITY_FILTER_PARAMS);
+    params_free(values, IDENTITY_FILTER_PARAMS);
 }
 
 void transaction_read_periods(struct transaction *t, const char *reason)
