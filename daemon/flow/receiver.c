@@ -71,18 +71,6 @@ static void enter_failed(struct receiver *r, const struct err *err)
     r->calls.on_failed(r->ctx, err);
 }
 
-static struct endpoint_state *state_of_name(struct receiver *r, const char *name)
-{
-    return endpoint_state_find(&r->states, metrics_endpoint(r->metrics, name), loop_mono_us(r->loop));
-}
-
-static struct endpoint_state *state_of(struct receiver *r, struct endpoint *endpoint)
-{
-    if (!endpoint_user(endpoint))
-        endpoint_set_user(endpoint, state_of_name(r, endpoint_conf(endpoint)->name));
-    return endpoint_user(endpoint);
-}
-
 static void send_replies(struct receiver *r)
 {
     replies_send(&r->replies);
@@ -103,7 +91,7 @@ static bool admit_records(struct receiver *r, struct record_queue *records, uint
 /* Accepts the alerts in r->records, or makes the sender or the endpoint wait. false: stop reading the endpoint. */
 static bool accept_records(struct receiver *r, const struct reply_to *to, uint32_t flags, struct str tcp_reply)
 {
-    struct endpoint_state *state = state_of(r, to->endpoint);
+    struct endpoint_state *state = endpoint_state_of(to->endpoint);
     enum conf_socket socket = endpoint_conf(to->endpoint)->socket;
     uint64_t seq = 0;
     endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
@@ -147,7 +135,7 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     validate_time(&alert, now_us, r->admission.keep_us);
     if (message->has_image)
         validate_image(&alert, message->image, r->admission.keep_us[CLASS_CAMERA], r->admission.max_size_bytes / 8);
-    alert.endpoint = str_from(state_of(r, endpoint)->counters->name);
+    alert.endpoint = str_from(endpoint_state_of(endpoint)->counters->name);
     record_queue_clear(&r->records);
     record_queue_add(&r->records, &alert);
     r->records.share = admission_share(&r->admission, client);
@@ -167,7 +155,7 @@ static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, con
 static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
                           const struct conf_client *client)
 {
-    struct endpoint_state *state = state_of(r, endpoint);
+    struct endpoint_state *state = endpoint_state_of(endpoint);
     int64_t now_us = loop_wall_us(r->loop);
     struct dc09_session_frame frame;
     struct reject reject;
@@ -225,7 +213,7 @@ static bool handle_message(struct receiver *r, struct endpoint *endpoint, const 
 static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
 {
     struct receiver *r = ctx;
-    struct metrics_endpoint *counters = state_of(r, endpoint)->counters;
+    struct metrics_endpoint *counters = endpoint_state_of(endpoint)->counters;
     size_t bytes_before = r->admission.bytes, slice_before = r->turn.slice_bytes;
     uint64_t seq_before = journal_next_seq(r->journal);
     counters->received_total++;
@@ -242,12 +230,15 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
 
 static void on_denied(void *ctx, const struct security_refused *refused)
 {
-    replies_denied(&((struct receiver *)ctx)->replies, state_of_name(ctx, refused->endpoint), refused);
+    struct receiver *r = ctx;
+    replies_denied(&r->replies, endpoint_state_find(&r->states, r->metrics, refused->endpoint, loop_mono_us(r->loop)),
+                   refused);
 }
 
 static void on_cut(void *ctx, struct endpoint *endpoint)
 {
-    state_of(ctx, endpoint)->counters->connections_cut_total++;
+    (void)ctx;
+    endpoint_state_of(endpoint)->counters->connections_cut_total++;
 }
 
 static void on_ready(void *ctx, struct endpoint *endpoint)
@@ -259,7 +250,7 @@ static void on_ready(void *ctx, struct endpoint *endpoint)
 /* An endpoint is read unless its records wait for space in the journal, or, during a stop, it cannot reply RETRY. */
 static bool may_read(struct receiver *r, struct endpoint *endpoint)
 {
-    if (!endpoint_is_ready(endpoint) || r->state == RECEIVER_FAILED || state_of(r, endpoint)->held.n > 0)
+    if (!endpoint_is_ready(endpoint) || r->state == RECEIVER_FAILED || endpoint_state_of(endpoint)->held.n > 0)
         return false;
     return r->state == RECEIVER_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
 }
@@ -344,17 +335,28 @@ static void on_commit_due(evutil_socket_t fd, short what, void *arg)
 
 static void on_memory_freed(void *ctx, struct endpoint *endpoint, bool rebound)
 {
-    struct metrics_endpoint *counters = state_of(ctx, endpoint)->counters;
+    (void)ctx;
+    struct metrics_endpoint *counters = endpoint_state_of(endpoint)->counters;
     ++*(rebound ? &counters->rebinds_total : &counters->memory_cuts_total);
 }
 
-/* Every endpoint appears in the metrics from its start, not from its first message. Takes ownership of the keys. */
-static void create_states(struct receiver *r, struct dc09_keys ***keys)
+/* Every endpoint appears in the metrics from its start, not from its first message. */
+static void set_states(struct receiver *r)
+{
+    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++) {
+        struct endpoint *endpoint = endpoint_set_at(r->endpoints, i);
+        endpoint_set_state(endpoint, endpoint_state_find(&r->states, r->metrics, endpoint_conf(endpoint)->name,
+                                                         loop_mono_us(r->loop)));
+    }
+}
+
+/* Takes ownership of the keys. */
+static void set_keys(struct receiver *r, struct dc09_keys ***keys)
 {
     bool dc09 = false;
     size_t n = endpoint_set_count(r->endpoints);
     for (size_t i = 0; i < n; i++) {
-        struct endpoint_state *state = state_of(r, endpoint_set_at(r->endpoints, i));
+        struct endpoint_state *state = endpoint_state_of(endpoint_set_at(r->endpoints, i));
         dc09_keys_free(&state->keys);
         state->keys = (*keys)[i];
         (*keys)[i] = NULL;
@@ -372,12 +374,14 @@ static int apply_conf(struct receiver *r, const struct conf *conf, struct err *e
     struct dc09_keys **keys = endpoint_state_load_keys(conf, err);
     if (!keys)
         return -1;
-    if (endpoint_set_apply(r->endpoints, conf, err) != 0) {
+    int rc = endpoint_set_apply(r->endpoints, conf, err);
+    set_states(r); /* a failure, too, leaves sockets that are opened again */
+    if (rc != 0) {
         endpoint_state_free_keys(&keys, conf->n_endpoints);
         return -1;
     }
     r->conf = conf;
-    create_states(r, &keys);
+    set_keys(r, &keys);
     admission_configure(&r->admission, conf);
     return 0;
 }
@@ -419,8 +423,8 @@ void receiver_free(struct receiver **receiver)
     dc09_session_free(&r->session);
     endpoint_state_free_all(&r->states);
     admission_free(&r->admission);
-    buf_free(&r->records.bytes);
-    buf_free(&r->replies.queue.bytes);
+    record_queue_free(&r->records);
+    replies_free(&r->replies);
     free(r);
     *receiver = NULL;
 }

@@ -80,12 +80,12 @@ const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint)
     return endpoint->conf;
 }
 
-void *endpoint_user(const struct endpoint *endpoint)
+struct endpoint_state *endpoint_state_of(const struct endpoint *endpoint)
 {
-    return endpoint->user;
+    return endpoint->state;
 }
 
-void endpoint_set_user(struct endpoint *endpoint, void *user)
+void endpoint_set_state(struct endpoint *endpoint, struct endpoint_state *state)
 {
-    endpoint->user = user;
+    endpoint->state = state;
 }

@@ -25,6 +25,7 @@
 #define ENDPOINT_PEER_MAX 255
 
 struct endpoint;
+struct endpoint_state;
 struct security_refused;
 
 /* Where a reply goes to. */
@@ -98,8 +99,8 @@ const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);
 /* Points to the equal part of a newer configuration. */
 void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf);
 
-/* A pointer for the owner's use; NULL until set. */
-void *endpoint_user(const struct endpoint *endpoint);
-void endpoint_set_user(struct endpoint *endpoint, void *user);
+/* What outlives its socket (ingest/endpoint_state.h), as set by the owner; NULL until then. */
+struct endpoint_state *endpoint_state_of(const struct endpoint *endpoint);
+void endpoint_set_state(struct endpoint *endpoint, struct endpoint_state *state);
 
 #endif

@@ -7,9 +7,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-struct endpoint_state *endpoint_state_find(struct endpoint_state **list, struct metrics_endpoint *counters,
+struct endpoint_state *endpoint_state_find(struct endpoint_state **list, struct metrics *metrics, const char *endpoint,
                                            int64_t mono_us)
 {
+    struct metrics_endpoint *counters = metrics_endpoint(metrics, endpoint);
     for (struct endpoint_state *state = *list; state; state = state->next)
         if (state->counters == counters)
             return state;
@@ -27,7 +28,7 @@ void endpoint_state_free_all(struct endpoint_state **list)
 {
     for (struct endpoint_state *state = *list, *next; state; state = next) {
         next = state->next;
-        buf_free(&state->held.bytes);
+        record_queue_free(&state->held);
         dc09_keys_free(&state->keys);
         free(state);
     }

@@ -25,8 +25,8 @@ struct endpoint_state {
     bool was_silent;               /* at the last endpoint_state_check_silence() */
 };
 
-/* Finds the state with these counters in the list, or adds it. */
-struct endpoint_state *endpoint_state_find(struct endpoint_state **list, struct metrics_endpoint *counters,
+/* Finds the state of the endpoint in the list, or adds it with its counters among the metrics. */
+struct endpoint_state *endpoint_state_find(struct endpoint_state **list, struct metrics *metrics, const char *endpoint,
                                            int64_t mono_us);
 void endpoint_state_free_all(struct endpoint_state **list);
 

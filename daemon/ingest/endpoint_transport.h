@@ -29,7 +29,7 @@ struct endpoint {
     const struct conf_endpoint *conf;
     struct endpoint_calls calls;
     void *ctx;
-    void *user;
+    struct endpoint_state *state; /* the owner's */
     const struct endpoint_transport *kind;
     void *transport;
 };

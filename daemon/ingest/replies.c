@@ -10,9 +10,9 @@
 /* The digits of the largest sequence number. */
 #define NUMBER_SIZE 20
 
-struct endpoint_state *replies_state(const struct endpoint *endpoint)
+void replies_free(struct replies *replies)
 {
-    return endpoint_user(endpoint);
+    reply_queue_free(&replies->queue);
 }
 
 static bool is_tcp(const struct endpoint *endpoint)
@@ -67,7 +67,7 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
                     const struct reject *reject, struct str tcp_reply)
 {
     char sender[SENDER_SIZE];
-    struct endpoint_state *state = replies_state(endpoint);
+    struct endpoint_state *state = endpoint_state_of(endpoint);
     char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
     int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
                        reject->field[0] ? reject->field : "message", reject->reason);
@@ -113,7 +113,7 @@ void replies_note_client(struct replies *replies, struct endpoint *endpoint, con
     if (!client || endpoint_conf(endpoint)->socket != CONF_ROUTER ||
         !reply_queue_sender(&replies->queue, endpoint, &message->peer, client->key))
         return;
-    struct endpoint_state *state = replies_state(endpoint);
+    struct endpoint_state *state = endpoint_state_of(endpoint);
     name_sender(message, sender);
     state->counters->routing_id_takeovers_total++;
     log_limited(
@@ -125,7 +125,7 @@ void replies_note_client(struct replies *replies, struct endpoint *endpoint, con
 void replies_retry(struct replies *replies, const struct reply_to *to, uint64_t n, struct str wait_ms,
                    struct str tcp_reply)
 {
-    replies_state(to->endpoint)->counters->retry_total += n;
+    endpoint_state_of(to->endpoint)->counters->retry_total += n;
     queue_reply(replies, to, "RETRY", is_tcp(to->endpoint) ? tcp_reply : wait_ms);
 }
 
@@ -146,7 +146,7 @@ void replies_denied(struct replies *replies, struct endpoint_state *state, const
 static void on_dropped(void *ctx, struct endpoint *endpoint)
 {
     struct replies *replies = ctx;
-    struct endpoint_state *state = replies_state(endpoint);
+    struct endpoint_state *state = endpoint_state_of(endpoint);
     state->counters->replies_dropped_total++;
     log_limited(&state->unread, loop_mono_us(replies->loop), LOG_LEVEL_INFO, state->subject,
                 "dropped replies to a peer that disconnected or does not read them");

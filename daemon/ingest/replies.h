@@ -1,5 +1,6 @@
 /*
- * Replies to senders: those of a group, which wait for its sync, and the counters and log lines of rejections.
+ * Replies to senders: those of a group, which wait for its sync, and the counters and log lines of rejections. The
+ * endpoints must have their state (endpoint_set_state()).
  */
 #ifndef MOBEYE_INGEST_REPLIES_H
 #define MOBEYE_INGEST_REPLIES_H
@@ -9,14 +10,13 @@
 #include "ingest/endpoint_state.h"
 #include "ingest/reply_queue.h"
 
-/* Initially {.loop = loop}. Free it with buf_free(&replies.queue.bytes). */
+/* Initially {.loop = loop}. */
 struct replies {
     struct loop *loop;
     struct reply_queue queue;
 };
 
-/* The state of the endpoint, as set by its owner. */
-struct endpoint_state *replies_state(const struct endpoint *endpoint);
+void replies_free(struct replies *replies); /* what it owns */
 
 /* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. Elsewhere three frames are sent, where the
  * endpoint says so a fourth with the words of flags (FLAG_...). */

@@ -19,6 +19,11 @@ struct reply {
     uint64_t key;       /* of the client to which it replies, as in senders; 0: unknown */
 };
 
+void reply_queue_free(struct reply_queue *queue)
+{
+    buf_free(&queue->bytes);
+}
+
 static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_peer *peer)
 {
     return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint) | 1;

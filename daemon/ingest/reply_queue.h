@@ -9,7 +9,7 @@
 /* Number of routing ids whose last sender is remembered; a newer one may replace an older one. */
 #define REPLY_QUEUE_SENDERS 4096
 
-/* Initially {0}. Free it with buf_free(&queue.bytes). */
+/* Initially {0}. */
 struct reply_queue {
     struct buf bytes;
     struct {
@@ -23,6 +23,8 @@ struct reply_to {
     const struct endpoint_peer *peer;
     struct str id; /* of the alert or the frame; may be empty */
 };
+
+void reply_queue_free(struct reply_queue *queue); /* what it owns */
 
 /* A message of the peer was received from the client with this key. True: the last one with its routing id was from
  * another client, whose waiting replies are dropped, since this client would receive them. */

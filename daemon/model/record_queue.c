@@ -2,6 +2,11 @@
 
 #include "model/record.h"
 
+void record_queue_free(struct record_queue *records)
+{
+    buf_free(&records->bytes);
+}
+
 void record_queue_clear(struct record_queue *records)
 {
     records->bytes.len = records->n = records->shared_offset = records->shared_bytes = 0;

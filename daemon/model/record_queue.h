@@ -11,7 +11,7 @@
 
 struct client_share; /* flow/client_share.h */
 
-/* {0} is empty. Free it with buf_free(&record_queue.bytes). */
+/* {0} is empty. */
 struct record_queue {
     struct buf bytes; /* the records, one after the other */
     size_t n;
@@ -20,6 +20,7 @@ struct record_queue {
     struct client_share *share;         /* of the client that sent the message; NULL: not listed */
 };
 
+void record_queue_free(struct record_queue *records); /* what it owns */
 void record_queue_clear(struct record_queue *records);
 
 /* Appends the alert's record. At most RECORD_QUEUE_MAX records. */

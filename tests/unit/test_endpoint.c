@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "ingest/endpoint_set.h"
+#include "ingest/endpoint_state.h"
 #include "ingest/reply_queue.h"
 
 static struct loop *loop;
@@ -299,9 +300,10 @@ static bool keeps(const struct conf_endpoint *next)
     struct err err;
     struct conf_endpoint changed[] = {endpoints[0], *next};
     struct conf other = {.endpoints = changed, .n_endpoints = 2};
-    endpoint_set_user(endpoint_set_at(set, 1), &conf);
+    struct endpoint_state state;
+    endpoint_set_state(endpoint_set_at(set, 1), &state);
     cr_assert_eq(endpoint_set_apply(set, &other, &err), 0, "%s", err.text);
-    bool is_kept = endpoint_user(endpoint_set_at(set, 1)) == &conf;
+    bool is_kept = endpoint_state_of(endpoint_set_at(set, 1)) == &state;
     cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
     return is_kept;
 }
