@@ -1,6 +1,5 @@
 #include "flow/receiver.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <event2/event_struct.h>
@@ -118,12 +117,8 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     struct alert alert;
     struct reject reject;
     int64_t now_us = loop_wall_us(r->loop);
-    bool good = decode_cloudevents(r->decoder, message->payload, &alert, &reject);
-    if (good && !security_allows(client, &alert, &reject)) {
-        good = false;
-        reject.id = alert.event_id;
-    }
-    if (!good) {
+    if (!decode_cloudevents(r->decoder, message->payload, &alert, &reject) ||
+        !security_allows(client, &alert, &reject)) {
         replies_reject(&r->replies, endpoint, message, &reject, STR(""));
         return true;
     }
@@ -141,15 +136,6 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     r->records.share = admission_share(&r->admission, client);
     uint32_t place_flags = endpoint_conf(endpoint)->reply_flags == 1 ? location_flags(&alert, r->conf) : 0;
     return accept_records(r, &to, alert.flags | place_flags, STR(""));
-}
-
-static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
-                              const struct dc09_session_frame *frame)
-{
-    struct reject reject = {.code = REJECT_MALFORMED, .field = "frame", .id = frame->frame.seq};
-    snprintf(reject.reason, sizeof(reject.reason), "%s", dc09_session_reason(frame));
-    replies_reject(&r->replies, endpoint, message, &reject,
-                   dc09_session_reply(r->session, frame, frame->verdict, loop_wall_us(r->loop)));
 }
 
 static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -172,7 +158,9 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
         return true;
     }
     if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
-        reject_dc09_frame(r, endpoint, message, &frame);
+        reject_set(&reject, REJECT_MALFORMED, frame.frame.seq, "frame", "%s", dc09_session_reason(&frame));
+        replies_reject(&r->replies, endpoint, message, &reject,
+                       dc09_session_reply(r->session, &frame, frame.verdict, now_us));
         return true;
     }
     if (r->state == RECEIVER_STOPPING) {

@@ -1,8 +1,6 @@
 #include "ingest/decode_cloudevents.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -386,35 +384,23 @@ static void reset_decoder(struct decoder *decoder, struct str payload, struct al
     *decoder = (struct decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
 }
 
-__attribute__((format(printf, 5, 6))) static bool set_reject(struct reject *ret, enum reject_code code, struct str id,
-                                                             const char *field, const char *fmt, ...)
-{
-    *ret = (struct reject){.code = code, .id = id};
-    snprintf(ret->field, sizeof(ret->field), "%s", field);
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(ret->reason, sizeof(ret->reason), fmt, args);
-    va_end(args);
-    return false;
-}
-
 bool decode_cloudevents(struct decoder *decoder, struct str payload, struct alert *ret, struct reject *ret_reject)
 {
     static const struct json_calls calls = {on_name, on_value, on_close};
     if (payload.len > ALERT_PAYLOAD_MAX)
-        return set_reject(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "",
-                          "the payload has %zu bytes (expected at most %d)", payload.len, ALERT_PAYLOAD_MAX);
+        return reject_set(ret_reject, REJECT_TOO_LARGE, STR(""), "", "the payload has %zu bytes (expected at most %d)",
+                          payload.len, ALERT_PAYLOAD_MAX);
     reset_decoder(decoder, payload, ret);
     size_t offset;
     const char *fault = json_read(decoder->reader, payload, &calls, decoder, &offset);
     if (fault)
-        return set_reject(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
+        return reject_set(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
     for (int i = 1; i < REQUIRED_COUNT; i++)
         if (!decoder->valid[i])
-            return set_reject(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "is %s (expected %s)",
+            return reject_set(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "is %s (expected %s)",
                               decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
     if (str_starts(ret->source, ALERT_DC09_PREFIX))
-        return set_reject(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source",
+        return reject_set(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source",
                           "must not begin with " ALERT_DC09_PREFIX);
     return true;
 }

@@ -18,4 +18,8 @@ struct reject {
 
 const char *reject_word(enum reject_code code);
 
+/* Fills all of ret; field and id may be empty. Returns false. */
+bool reject_set(struct reject *ret, enum reject_code code, struct str id, const char *field, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
 #endif

@@ -96,13 +96,13 @@ void replies_forbid(struct replies *replies, struct endpoint *endpoint, const st
 
 void replies_reject_frames(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message)
 {
-    struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
+    struct reject reject;
     if (message->malformed)
-        snprintf(reject.reason, sizeof(reject.reason),
-                 "%s (expected one payload frame and, for CloudEvents, an optional image)", message->malformed);
+        reject_set(&reject, REJECT_MALFORMED, STR(""), "",
+                   "%s (expected one payload frame and, for CloudEvents, an optional image)", message->malformed);
     else
-        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes (expected at most %d)",
-                 message->payload.len, ALERT_PAYLOAD_MAX);
+        reject_set(&reject, REJECT_TOO_LARGE, STR(""), "", "the payload has %zu bytes (expected at most %d)",
+                   message->payload.len, ALERT_PAYLOAD_MAX);
     replies_reject(replies, endpoint, message, &reject, STR(""));
 }
 

@@ -1,7 +1,6 @@
 #include "ingest/security.h"
 
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,18 +275,6 @@ void security_use(struct security *security, const struct conf *conf)
 
 /* ---- messages ---- */
 
-static bool forbid(struct reject *ret, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static bool forbid(struct reject *ret, const char *field, const char *fmt, ...)
-{
-    va_list args;
-    *ret = (struct reject){.code = REJECT_FORBIDDEN};
-    snprintf(ret->field, sizeof(ret->field), "%s", field);
-    va_start(args, fmt);
-    vsnprintf(ret->reason, sizeof(ret->reason), fmt, args);
-    va_end(args);
-    return false;
-}
-
 const char *security_client_name(const char *user)
 {
     return user && strlen(user) > CONF_KEY_LEN + 1 ? user + CONF_KEY_LEN + 1 : NULL;
@@ -305,18 +292,19 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
 {
     *ret_client = NULL;
     if (!allow_text(conf, message->address))
-        return forbid(ret, "address", "not in allow_from");
+        return reject_set(ret, REJECT_FORBIDDEN, STR(""), "address", "not in allow_from");
     if (!conf->curve)
         return true;
     /* A peer that the daemon connected to has the key that the daemon required of it. */
     const char *user = conf->bind ? message->user : conf->server_key;
     if (!user)
-        return forbid(ret, "client", "no CURVE key was presented");
+        return reject_set(ret, REJECT_FORBIDDEN, STR(""), "client", "no CURVE key was presented");
     *ret_client = find_client(security, user);
     if (!*ret_client)
-        return forbid(ret, "client", "the key of %s is not on the client list", name_when_connected(user));
+        return reject_set(ret, REJECT_FORBIDDEN, STR(""), "client", "the key of %s is not on the client list",
+                          name_when_connected(user));
     if (has_expired(security, *ret_client))
-        return forbid(ret, "client", "the key of %s has expired", (*ret_client)->name);
+        return reject_set(ret, REJECT_FORBIDDEN, STR(""), "client", "the key of %s has expired", (*ret_client)->name);
     return true;
 }
 
@@ -335,8 +323,9 @@ bool security_allows(const struct conf_client *client, const struct alert *alert
     if (!client)
         return true;
     if (!matches_any(client->devices, client->n_devices, alert->device))
-        return forbid(ret, "device", "%s may not report for this device", client->name);
+        return reject_set(ret, REJECT_FORBIDDEN, alert->event_id, "device", "%s may not report for this device",
+                          client->name);
     if (alert->format == ALERT_CLOUDEVENTS && !matches_any(client->sources, client->n_sources, alert->source))
-        return forbid(ret, "source", "%s may not use this source", client->name);
+        return reject_set(ret, REJECT_FORBIDDEN, alert->event_id, "source", "%s may not use this source", client->name);
     return true;
 }

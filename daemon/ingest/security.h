@@ -72,8 +72,8 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
                      const struct endpoint_message *message, const struct conf_client **ret_client,
                      struct reject *ret_reject);
 
-/* Whether the client may report for the alert's device and, in CloudEvents, use its source; NULL may all. false: as
- * security_admits(). */
+/* Whether the client may report for the alert's device and, in CloudEvents, use its source; NULL may all. false:
+ * ret_reject says why. */
 bool security_allows(const struct conf_client *client, const struct alert *alert, struct reject *ret_reject);
 
 #endif
