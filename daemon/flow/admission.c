@@ -3,18 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 /* Bytes in a segment in addition to the records: per record, and per frame (headers, tables, padding; see FORMAT.md).
  */
 #define RECORD_OVERHEAD 40
 #define FRAME_OVERHEAD  768
+/* In a journal more than half full a group waits to fill its frame (padded to 512 bytes), up to this time and size. */
+#define FILL_WAIT_US (10 * CLOCK_MS)
+#define FILL_ENOUGH  (64 * 1024)
 
 _Static_assert(RECORD_QUEUE_MAX <= JOURNAL_MESSAGE_RECORDS, "a message is appended whole");
 
 uint64_t admission_uncounted(const struct admission *admission)
 {
     return journal_next_seq(admission->journal) - 1 - admission->counted_seq;
+}
+
+bool admission_part_synced(const struct admission *admission)
+{
+    return journal_synced_seq(admission->journal) > admission->counted_seq;
+}
+
+int64_t admission_wait_us(const struct admission *admission)
+{
+    int64_t waited_us = loop_mono_us(admission->loop) - admission->group_since_us;
+    bool waits = admission_uncounted(admission) > 0 && !admission_part_synced(admission) &&
+                 journal_fill(admission->journal) > 0.5 && waited_us < FILL_WAIT_US &&
+                 journal_unsynced_bytes(admission->journal) < FILL_ENOUGH;
+    return waits ? FILL_WAIT_US - waited_us : 0;
 }
 
 static int append_message(struct admission *admission, const struct record_queue *records, uint64_t *ret_seq,

@@ -47,4 +47,10 @@ struct client_share *admission_share(struct admission *admission, const struct c
 /* The number of records not yet counted. The journal may have synced some of them already, if they filled a frame. */
 uint64_t admission_uncounted(const struct admission *admission);
 
+/* A full frame has been synced: its records must be replied to and counted. */
+bool admission_part_synced(const struct admission *admission);
+
+/* How long the group waits for more records to fill its frame; 0: no longer, or not at all. */
+int64_t admission_wait_us(const struct admission *admission);
+
 #endif

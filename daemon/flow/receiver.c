@@ -4,8 +4,8 @@
 
 #include <event2/event_struct.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
+#include "base/transition.h"
 #include "enrich/location.h"
 #include "flow/admission.h"
 #include "flow/dc09_restore.h"
@@ -23,9 +23,6 @@
 /* The cost of a message in addition to its bytes, and the cost after which the clock is read again. */
 #define MESSAGE_BYTES 64
 #define CLOCK_BYTES   (16 * 1024)
-/* In a journal more than half full a group waits to fill its frame (padded to 512 bytes), up to this time and size. */
-#define FILL_WAIT_US  (10 * CLOCK_MS)
-#define FILL_ENOUGH   (64 * 1024)
 #define RETRY_FULL_MS "1000"
 #define RETRY_STOP_MS "2000"
 #define RETRY_NAK_MS  "1000"
@@ -55,7 +52,7 @@ struct receiver {
     struct endpoint_state *states;
     struct event turn_due; /* drains, commits, replies */
     struct turn turn;
-    struct event commit_due;     /* the end of FILL_WAIT_US */
+    struct event commit_due;     /* the group has waited for more records */
     struct record_queue records; /* of the current message */
     struct replies replies;      /* of this group */
     uint64_t acks;               /* number of ACKs among them */
@@ -64,9 +61,25 @@ struct receiver {
     uint64_t progress_seen;
 };
 
+#define TO(state) STATE_BIT(RECEIVER_##state)
+
+/* The exits of enum receiver_state. */
+static const struct machine_state states[] = {
+    [RECEIVER_RUNNING] = {"running", TO(STOPPING) | TO(FAILED)},
+    [RECEIVER_STOPPING] = {"stopping", TO(FAILED)},
+    [RECEIVER_FAILED] = {"failed", 0},
+};
+
+/* The one place where the state changes. */
+static void set_state(struct receiver *r, enum receiver_state state, const char *reason)
+{
+    transition_check(states, r->state, state, "receiver", "", reason);
+    r->state = state;
+}
+
 static void enter_failed(struct receiver *r, const struct err *err)
 {
-    r->state = RECEIVER_FAILED;
+    set_state(r, RECEIVER_FAILED, err->text);
     r->calls.on_failed(r->ctx, err);
 }
 
@@ -265,18 +278,11 @@ static void commit_now(struct receiver *r)
         r->calls.on_synced(r->ctx);
 }
 
-/* A full frame has been synced: its records must be replied to and counted. */
-static bool is_part_synced(const struct receiver *r)
-{
-    return journal_synced_seq(r->journal) > r->admission.counted_seq;
-}
-
 static void commit_group(struct receiver *r)
 {
-    int64_t waited_us = loop_mono_us(r->loop) - r->admission.group_since_us;
-    if (admission_uncounted(&r->admission) > 0 && !is_part_synced(r) && journal_fill(r->journal) > 0.5 &&
-        waited_us < FILL_WAIT_US && journal_unsynced_bytes(r->journal) < FILL_ENOUGH)
-        loop_arm(&r->commit_due, FILL_WAIT_US - waited_us);
+    int64_t wait_us = admission_wait_us(&r->admission);
+    if (wait_us > 0)
+        loop_arm(&r->commit_due, wait_us);
     else
         commit_now(r);
 }
@@ -306,7 +312,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     do
         more = drain_each(r);
     while (more && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop)));
-    bool over = !more || is_part_synced(r) || turn_is_over(&r->turn, loop_mono_us(r->loop));
+    bool over = !more || admission_part_synced(&r->admission) || turn_is_over(&r->turn, loop_mono_us(r->loop));
     if (over && r->state != RECEIVER_FAILED)
         commit_group(r);
     if (more && r->state != RECEIVER_FAILED)
@@ -420,7 +426,8 @@ void receiver_free(struct receiver **receiver)
 int receiver_reload(struct receiver *r, const struct conf *conf, struct err *err)
 {
     /* Replies refer to endpoints, which may be removed: they are sent first. */
-    commit_now(r);
+    if (r->state != RECEIVER_FAILED)
+        commit_now(r);
     if (r->state == RECEIVER_FAILED)
         return err_set(err, "the journal cannot be written");
     if (apply_conf(r, conf, err) != 0)
@@ -432,7 +439,7 @@ int receiver_reload(struct receiver *r, const struct conf *conf, struct err *err
 void receiver_stop(struct receiver *r)
 {
     if (r->state == RECEIVER_RUNNING)
-        r->state = RECEIVER_STOPPING;
+        set_state(r, RECEIVER_STOPPING, "the daemon stops");
     loop_arm(&r->turn_due, 0);
 }
 
@@ -467,7 +474,7 @@ void receiver_set_own_memory(struct receiver *r, size_t bytes)
 
 void receiver_commit_synced(struct receiver *r)
 {
-    if (r->state != RECEIVER_FAILED && is_part_synced(r))
+    if (r->state != RECEIVER_FAILED && admission_part_synced(&r->admission))
         commit_now(r);
 }
 
