@@ -137,21 +137,24 @@ static const struct conf_client *client_of(const struct security *security, cons
     return find_client(security, key);
 }
 
-/* SECURITY_REFUSALS: the peer is admitted. */
-static enum security_refusal check_peer(struct security *security, const struct conf_endpoint *endpoint,
-                                        const struct zap_request *request, const struct conf_client **ret_client)
+/* false: the peer is denied, for *ret_refusal. */
+static bool check_peer(struct security *security, const struct conf_endpoint *endpoint,
+                       const struct zap_request *request, const struct conf_client **ret_client,
+                       enum security_refusal *ret_refusal)
 {
-    *ret_client = NULL;
+    *ret_refusal = SECURITY_ADDRESS;
     if (!allow_text(endpoint, request->frame[PEER].bytes))
-        return SECURITY_ADDRESS;
+        return false;
     if (!endpoint->curve)
-        return SECURITY_REFUSALS;
+        return true;
+    *ret_refusal = SECURITY_UNKNOWN;
     if (request->n <= CREDENTIALS || strcmp(request->frame[MECHANISM].bytes, "CURVE") != 0)
-        return SECURITY_UNKNOWN;
+        return false;
     *ret_client = client_of(security, &request->frame[CREDENTIALS]);
     if (!*ret_client)
-        return SECURITY_UNKNOWN;
-    return has_expired(security, *ret_client) ? SECURITY_EXPIRED : SECURITY_REFUSALS;
+        return false;
+    *ret_refusal = SECURITY_EXPIRED;
+    return !has_expired(security, *ret_client);
 }
 
 /* A peer of an endpoint that has just been closed is denied without being reported. */
@@ -163,10 +166,10 @@ static bool admits_peer(struct security *security, const struct zap_request *req
     *ret_client = NULL;
     if (!endpoint)
         return false;
-    enum security_refusal refusal = check_peer(security, endpoint, request, ret_client);
-    const char *name = *ret_client ? (*ret_client)->name : NULL;
-    if (refusal == SECURITY_REFUSALS)
+    enum security_refusal refusal;
+    if (check_peer(security, endpoint, request, ret_client, &refusal))
         return true;
+    const char *name = *ret_client ? (*ret_client)->name : NULL;
     security->on_refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer, NULL});
     return false;
 }
