@@ -1,5 +1,4 @@
-/* Replies to DC-09 equipment; decode_dc09.h has the contract. */
-#include "ingest/decode_dc09.h"
+#include "ingest/dc09_reply.h"
 
 #include <string.h>
 

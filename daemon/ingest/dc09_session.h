@@ -1,11 +1,24 @@
 /*
  * Processes DC-09 frames from alarm panels and portals: their contents, whether they are stored, and the reply. Keeps
  * the state needed from frame to frame.
+ *
+ * The caller acts by the verdict of dc09_session_read(), on tcp (and on a router):
+ *
+ *   DC09_STORE, DC09_STORE_STALE: journals the alerts of dc09_session_records(), all of them or none; after the sync it
+ *     sends DC09_SAY_ACK (ACK with the id frame.seq and the number of the last alert), which it builds before the next
+ *     frame. If the journal is full it sends nothing (RETRY). A duplicate is journaled too: it is a sign of life, and
+ *     its identity resolves it.
+ *   DC09_SAY_NAK: sends that (RETRY); the alerts are not stored.
+ *   DC09_SAY_DUH: sends that (REJECT malformed with dc09_session_reason()).
+ *   DC09_SILENT: sends nothing (REJECT as above).
+ *
+ * An undated frame has the identity of the first that equals it in the last DC09_UNDATED_WINDOW_US. After a restart
+ * those are restored from the event ids in the journal.
  */
 #ifndef MOBEYE_INGEST_DC09_SESSION_H
 #define MOBEYE_INGEST_DC09_SESSION_H
 
-#include "ingest/decode_dc09.h"
+#include "ingest/dc09_reply.h"
 #include "ingest/endpoint.h"
 #include "ingest/endpoint_state.h"
 #include "model/record_queue.h"

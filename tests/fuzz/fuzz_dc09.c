@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ingest/decode_dc09.h"
+#include "ingest/dc09_reply.h"
 #include "ingest/validate.h"
 #include "journal/journal.h"
 #include "model/record.h"

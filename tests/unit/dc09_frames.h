@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ingest/decode_dc09.h"
+#include "ingest/dc09_reply.h"
 
 enum { CASE_ALERTS_MAX = DC09_EVENTS_MAX, CASE_MAX = 300 };
 

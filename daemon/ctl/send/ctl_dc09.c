@@ -10,6 +10,7 @@
 #include "ctl/lib/options.h"
 #include "ctl/send/dc09_dial.h"
 #include "ingest/dc09_payload.h"
+#include "ingest/dc09_reply.h"
 
 #define VERB "dc09"
 
