@@ -68,7 +68,7 @@ static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_
 static void end_limits(struct endpoint_state *state, int64_t mono_us)
 {
     for (int code = 0; code < REJECT_COUNT; code++)
-        log_recover_if_quiet(&state->refused[code], mono_us, state->subject, "no message rejected for a minute (%s)",
+        log_recover_if_quiet(&state->rejected[code], mono_us, state->subject, "no message rejected for a minute (%s)",
                              reject_word((enum reject_code)code));
     log_recover_if_quiet(&state->taken_over, mono_us, state->subject, "no routing id taken over for a minute");
     for (int reason = 0; reason < SECURITY_REFUSALS; reason++)

@@ -17,7 +17,7 @@ struct endpoint_state {
     struct endpoint_state *next;
     struct metrics_endpoint *counters;
     char subject[96]; /* "endpoint NAME", for the log */
-    struct rate_limiter refused[REJECT_COUNT], denied[SECURITY_REFUSALS], unread, taken_over;
+    struct rate_limiter rejected[REJECT_COUNT], denied[SECURITY_REFUSALS], unread, taken_over;
     struct record_queue held; /* pull and sub: records that found the journal full; reading stops while there are any */
     struct dc09_keys *keys;   /* NULL: none */
     int64_t last_received_us; /* monotonic: receipt of the last accepted message, or the start */

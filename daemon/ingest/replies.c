@@ -73,8 +73,8 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
                        reject->field[0] ? reject->field : "message", reject->reason);
     state->counters->rejected_total[reject->code]++;
     name_sender(message, sender);
-    log_limited(&state->refused[reject->code], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
-                "refused a message from %s: %s", sender, detail);
+    log_limited(&state->rejected[reject->code], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+                "rejected a message from %s: %s", sender, detail);
     queue_reply(replies, &(struct reply_to){endpoint, &message->peer, reject->id}, "REJECT",
                 is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }

@@ -15,7 +15,7 @@ def loopback(daemon, **more):
 def test_over_ipc_the_process_is_named(context, database, daemons):
     daemon = daemons(database.ingest).start()
     assert Dealer(context, daemon.address()).ask(b"nonsense").word == b"REJECT"
-    daemon.wait_log(f"endpoint door: refused a message from uid {os.getuid()}, pid {os.getpid()}: malformed: ")
+    daemon.wait_log(f"endpoint door: rejected a message from uid {os.getuid()}, pid {os.getpid()}: malformed: ")
 
 
 def test_over_tcp_the_address_is_named_also_of_what_is_no_message(context, database, daemons):
@@ -26,8 +26,8 @@ def test_over_tcp_the_address_is_named_also_of_what_is_no_message(context, datab
     assert dealer.ask(b"nonsense").word == b"REJECT"
     assert dealer.ask(b"{}", b"two", b"three").word == b"REJECT"
     assert dealer.ask(bytes(70000)).word == b"REJECT"
-    daemon.wait_log("endpoint door: refused a message from 127.0.0.1: malformed: ", 2)
-    daemon.wait_log("endpoint door: refused a message from 127.0.0.1: too_large: ")
+    daemon.wait_log("endpoint door: rejected a message from 127.0.0.1: malformed: ", 2)
+    daemon.wait_log("endpoint door: rejected a message from 127.0.0.1: too_large: ")
 
 
 def test_a_client_is_named(context, database, daemons):
@@ -40,7 +40,7 @@ def test_a_client_is_named(context, database, daemons):
                          f"clients: {daemon.directory / 'clients.yaml'}}}\n")
     daemon.start()
     assert Dealer(context, daemon.address(), curve=gate).ask(alert("one")).word == b"REJECT"
-    daemon.wait_log("endpoint door: refused a message from 127.0.0.1, client gate: forbidden: ")
+    daemon.wait_log("endpoint door: rejected a message from 127.0.0.1, client gate: forbidden: ")
     turned_away = Dealer(context, daemon.address(), curve=stranger)
     turned_away.send(alert("two"))
     daemon.wait_log("endpoint door: denied a peer from 127.0.0.1: ")
@@ -72,7 +72,7 @@ def test_a_panel_is_named(database, daemons):
     with Portal(daemon.address("portal")) as portal:
         portal.ask(build('"XYZ-ABC"0001L0#1234[#1234|Nri1/BA001]'))
         name = "127.0.0.1:%d" % portal.socket.getsockname()[1]
-        daemon.wait_log(f"endpoint portal: refused a message from {name}: malformed: ")
+        daemon.wait_log(f"endpoint portal: rejected a message from {name}: malformed: ")
         portal.socket.sendall(bytes(100000))
         daemon.wait_log(f"endpoint portal: closed the connection from {name}: it sent more bytes than the largest frame")
 
@@ -85,4 +85,4 @@ def test_many_peers_that_are_refused_do_not_fill_the_log(context, database, daem
         for m in range(30):
             sockets[-1].send(b"nonsense" if m % 2 else b"[" * 1000)
     daemon.wait_metric("rejected_total", 900)
-    assert 1 <= len(daemon.lines("refused a message")) <= 10
+    assert 1 <= len(daemon.lines("rejected a message")) <= 10
