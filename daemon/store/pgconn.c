@@ -435,7 +435,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 void pgconn_reset_backoff(struct pgconn *c)
 {
     c->rounds = 0;
-    log_recover_if_quiet(&c->limiter, loop_mono_us(c->loop), c->subject, "the connection lasts again");
+    log_recover_if_quiet(&c->limiter, loop_mono_us(c->loop), c->subject, "the connection is stable again");
 }
 
 void pgconn_query(struct pgconn *c, const char *sql)

@@ -270,7 +270,7 @@ static void on_task_done(struct post_commit *p)
 {
     p->tasks[p->task].failures = 0;
     if (!has_failed(p))
-        log_recover(&p->limiter, SUBJECT, "verification, hints and device status work again");
+        log_recover(&p->limiter, SUBJECT, "verification, notifications and device status work again");
     session_reset_backoff(p->session);
     if (p->task == TASK_BLOCKERS)
         p->number_due = true;

@@ -276,8 +276,8 @@ static void on_position(void *ctx)
     report_stale(w);
     resolve_uncertain(w, &position);
     w->submitted_seq = w->calls.on_position(w->ctx, position);
-    log_debug(SUBJECT, "the journal is stored up to %" PRIu64 ", the next batch follows on %" PRIu64, position.position,
-              w->submitted_seq);
+    log_debug(SUBJECT, "the journal is stored up to %" PRIu64 ", the next batch begins after %" PRIu64,
+              position.position, w->submitted_seq);
 }
 
 static void on_ready(void *ctx)
