@@ -383,7 +383,8 @@ static int apply_conf(struct receiver *r, const struct conf *conf, struct err *e
 struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
                               const struct conf *conf, const struct receiver_calls *calls, void *ctx, struct err *err)
 {
-    static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
+    static const struct endpoint_calls endpoint_calls = {
+        .on_ready = on_ready, .on_message = on_message, .on_cut = on_cut};
     struct receiver *r = mem_zalloc(sizeof(*r));
     r->loop = r->replies.loop = r->admission.loop = loop;
     r->metrics = metrics;

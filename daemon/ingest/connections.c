@@ -120,8 +120,8 @@ static void handle_disconnected(struct connections *connections, int fd)
     const struct connection *connection = known ? &connections->by_fd[fd] : NULL;
     bool late = known && loop_mono_us(connections->loop) - connection->since_us >= MISMATCH_US;
     if (connections->handshake == MISMATCHED || (connections->handshake == CLOSED && !late))
-        connections->calls.mismatch(connections->ctx, known ? connection->address : "an unknown address",
-                                    connections->handshake == MISMATCHED);
+        connections->calls.on_mismatch(connections->ctx, known ? connection->address : "an unknown address",
+                                       connections->handshake == MISMATCHED);
     connections->handshake = NOT_FAILED;
     remove_connection(connections, fd);
 }
@@ -130,7 +130,7 @@ static void handle_disconnected(struct connections *connections, int fd)
 static void set_ended(struct connections *connections, bool ended)
 {
     connections->ended = ended;
-    if (ended && connections->calls.given_up)
+    if (ended && connections->calls.on_given_up)
         loop_arm(&connections->give_up, GIVEN_UP_US);
     else
         evtimer_del(&connections->give_up);
@@ -196,7 +196,7 @@ static void on_give_up(evutil_socket_t fd, short what, void *arg)
     struct connections *connections = arg;
     connections_refresh(connections); /* what waits may say that libzmq does try again */
     if (connections->ended)
-        set_ended(connections, !connections->calls.given_up(connections->ctx, connections->denied));
+        set_ended(connections, !connections->calls.on_given_up(connections->ctx, connections->denied));
 }
 
 /* Without a high-water mark, at which libzmq's I/O thread would wait for this loop, and without ACCEPT_FAILED: when
@@ -208,7 +208,7 @@ static int open_monitor(struct connections *connections, void *context)
     int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                  ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED;
-    if (connections->calls.given_up) /* it connects */
+    if (connections->calls.on_given_up) /* it connects */
         events |= ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
     int fd, none = 0;
     size_t size = sizeof(fd);

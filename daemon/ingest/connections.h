@@ -34,11 +34,11 @@ struct connections_calls {
     /* A peer with another security mechanism, or other keys, than the socket could not connect: libzmq asks no ZAP
      * handler about it. certain: that was seen here; otherwise the peer closed the connection during the handshake
      * within a second, as it does when it sees the difference first, but so does a port scanner. */
-    void (*mismatch)(void *ctx, const char *address, bool certain);
+    void (*on_mismatch)(void *ctx, const char *address, bool certain);
     /* For a socket that connects; NULL otherwise. libzmq has ended its attempts, as it does after a protocol error, and
      * must be told to connect again. denied: the peer did not admit this side. Returns whether that
      * was done; false: it is called again in two seconds. */
-    bool (*given_up)(void *ctx, bool denied);
+    bool (*on_given_up)(void *ctx, bool denied);
 };
 
 /* Watches the socket; to be called before it is bound or connected. NULL with err set. */

@@ -3,7 +3,7 @@
  * (endpoint_tcp.c), behind one interface.
  *
  * ZMQ_FD is edge-triggered: an event only says that something changed. So an endpoint is *ready* from an event until a
- * drain has seen EAGAIN with no ZMQ_POLLIN left. ready() reports the change; the owner drains it when it has
+ * drain has seen EAGAIN with no ZMQ_POLLIN left. on_ready() reports the change; the owner drains it when it has
  * time, within a budget.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_H
@@ -50,12 +50,12 @@ struct endpoint_message {
 };
 
 struct endpoint_calls {
-    void (*ready)(void *ctx, struct endpoint *endpoint);
+    void (*on_ready)(void *ctx, struct endpoint *endpoint);
     /* false ends the drain after this message: the owner can take no more for now. */
-    bool (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
-    void (*cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
+    bool (*on_message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
+    void (*on_cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
     /* Of ZeroMQ: the handshake of a peer failed (SECURITY_CURVE); NULL: nobody asks. */
-    void (*refused)(void *ctx, const struct security_refused *refused);
+    void (*on_refused)(void *ctx, const struct security_refused *refused);
 };
 
 /* Binds or connects; an ipc:// socket that it binds has mode 0660. `context` is the ZeroMQ context; conf must outlive
@@ -68,8 +68,9 @@ struct endpoint *endpoint_new_closed(struct loop *loop, void *context, const str
                                      const struct endpoint_calls *calls, void *ctx);
 void endpoint_free(struct endpoint **endpoint);
 
-/* Receives up to `budget` messages, message() for each. Returns whether more may be waiting: the endpoint is then still
- * ready, and ready() is not called again for it. May be called at any time, but not from its own message(). */
+/* Receives up to `budget` messages, on_message() for each. Returns whether more may be waiting: the endpoint is then
+ * still ready, and on_ready() is not called again for it. May be called at any time, but not from its own on_message().
+ */
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
 /* Sends the three frames of a router's reply, and flags as a fourth (NULL: none), or on tcp the bytes of detail. Never
@@ -77,11 +78,11 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail, const struct str *flags);
 
-/* Messages may be waiting: from ready() until a drain found nothing. */
+/* Messages may be waiting: from on_ready() until a drain found nothing. */
 bool endpoint_is_ready(const struct endpoint *endpoint);
 
-/* To be called after replies. Sending, too, consumes the edge of ZMQ_FD: calls ready() if messages arrived meanwhile.
- * On tcp, closes the connections that have ended: everything taken from them must have its reply. */
+/* To be called after replies. Sending, too, consumes the edge of ZMQ_FD: calls on_ready() if messages arrived
+ * meanwhile. On tcp, closes the connections that have ended: everything taken from them must have its reply. */
 void endpoint_replied(struct endpoint *endpoint);
 
 /* Closes the socket and opens it again: frees what peers have queued in libzmq. -1 with err set, naming the endpoint

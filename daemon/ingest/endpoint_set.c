@@ -30,7 +30,7 @@ struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_c
     }
     struct endpoint_set *set = mem_zalloc(sizeof(*set));
     *set = (struct endpoint_set){.loop = loop, .context = context, .calls = *calls, .ctx = ctx};
-    set->calls.refused = refused;
+    set->calls.on_refused = refused;
     set->security = security_new(loop, context, refused, ctx, err);
     if (!set->security)
         endpoint_set_free(&set);

@@ -14,7 +14,7 @@ struct endpoint_tcp {
 static void on_ready(void *ctx)
 {
     struct endpoint *endpoint = ctx;
-    endpoint->calls.ready(endpoint->ctx, endpoint);
+    endpoint->calls.on_ready(endpoint->ctx, endpoint);
 }
 
 static bool on_frame(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
@@ -24,13 +24,13 @@ static bool on_frame(void *ctx, uint64_t connection, const char *address, enum d
     struct endpoint_message message = {
         .peer.id_len = sizeof(connection), .payload = frame->raw, .frame = frame, .result = result, .address = address};
     memcpy(message.peer.id, &connection, sizeof(connection));
-    return endpoint->calls.message(endpoint->ctx, endpoint, &message);
+    return endpoint->calls.on_message(endpoint->ctx, endpoint, &message);
 }
 
 static void on_cut(void *ctx)
 {
     struct endpoint *endpoint = ctx;
-    endpoint->calls.cut(endpoint->ctx, endpoint);
+    endpoint->calls.on_cut(endpoint->ctx, endpoint);
 }
 
 static void close_tcp(void *transport)
@@ -84,7 +84,7 @@ static bool is_open(const void *transport)
 /* TCP endpoints bound their own queues, so the memory watch asks only for one that is closed. */
 static int rebind(void *transport, struct err *err)
 {
-    static const struct tcp_calls calls = {.ready = on_ready, .frame = on_frame, .cut = on_cut};
+    static const struct tcp_calls calls = {.on_ready = on_ready, .on_frame = on_frame, .on_cut = on_cut};
     struct endpoint_tcp *t = transport;
     if (t->tcp)
         return err_set(err, "a TCP endpoint cannot be rebound");

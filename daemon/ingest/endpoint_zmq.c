@@ -46,7 +46,7 @@ struct endpoint_zmq {
     bool failed;          /* the last try to open it */
     bool peers_checked;   /* by CURVE or allow_from: their messages have a User-Id */
     bool ready;           /* the owner knows that messages may be waiting */
-    bool draining;        /* guards against message() calling endpoint_drain() */
+    bool draining;        /* guards against on_message() calling endpoint_drain() */
     size_t message_bytes; /* of the message at hand, on the wire */
 };
 
@@ -196,7 +196,7 @@ static void note_readable(void *transport)
     if (z->ready || !z->socket || !may_receive(z))
         return;
     z->ready = true;
-    z->endpoint->calls.ready(z->endpoint->ctx, z->endpoint);
+    z->endpoint->calls.on_ready(z->endpoint->ctx, z->endpoint);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -222,8 +222,8 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
     const struct endpoint *endpoint = ((struct endpoint_zmq *)ctx)->endpoint;
     const struct conf_endpoint *conf = endpoint->conf;
     struct security_refused refused = {SECURITY_CURVE, conf->name, NULL, address, security_mismatch(conf)};
-    if (endpoint->calls.refused && (certain || conf->curve))
-        endpoint->calls.refused(endpoint->ctx, &refused);
+    if (endpoint->calls.on_refused && (certain || conf->curve))
+        endpoint->calls.on_refused(endpoint->ctx, &refused);
 }
 
 static bool has_waiting(void *ctx)
@@ -415,7 +415,7 @@ static int drain_message(struct endpoint_zmq *z)
         connections_delivered(z->connections, zmq_msg_get(&frame, ZMQ_SRCFD), z->message_bytes);
         message.address = zmq_msg_gets(&frame, "Peer-Address");
         message.user = z->peers_checked ? zmq_msg_gets(&frame, "User-Id") : NULL;
-        go_on = z->endpoint->calls.message(z->endpoint->ctx, z->endpoint, &message);
+        go_on = z->endpoint->calls.on_message(z->endpoint->ctx, z->endpoint, &message);
     }
     zmq_msg_close(&frame);
     zmq_msg_close(&image);

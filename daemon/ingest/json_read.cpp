@@ -83,7 +83,7 @@ static bool set_fault_at(struct json_reader *reader, const char *fault, struct s
 
 static void report_value(struct json_reader *reader, const struct json_value &value)
 {
-    reader->calls->value(reader->ctx, &value);
+    reader->calls->on_value(reader->ctx, &value);
 }
 
 /* The text between the quotes of a token. `unescape` returns it with escapes resolved by simdjson. */
@@ -161,7 +161,7 @@ static bool read_nested(struct json_reader *reader, ondemand::value &value, stru
         return set_fault_at(reader, not_json, token);
     if (is_object ? !read_object(reader, object) : !read_array(reader, array))
         return false;
-    reader->calls->close(reader->ctx);
+    reader->calls->on_close(reader->ctx);
     return true;
 }
 
@@ -214,7 +214,7 @@ static bool read_member(struct json_reader *reader, uint32_t object, ondemand::f
         return false;
     if (reader->names && !json_names_add(reader->names, object, name))
         return set_fault(reader, "duplicate member name", reader->last);
-    reader->calls->name(reader->ctx, name);
+    reader->calls->on_name(reader->ctx, name);
     return read_value(reader, value, token);
 }
 

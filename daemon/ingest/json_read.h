@@ -29,11 +29,11 @@ struct json_value {
                           until the next json_read() */
 };
 
-/* The outermost object gives no event. An object or array gives value(), what is in it, and close(). */
+/* The outermost object gives no event. An object or array gives on_value(), what is in it, and on_close(). */
 struct json_calls {
-    void (*name)(void *ctx, struct str name);                 /* of the member whose value comes next */
-    void (*value)(void *ctx, const struct json_value *value); /* of a member, or an element of an array */
-    void (*close)(void *ctx);
+    void (*on_name)(void *ctx, struct str name);                 /* of the member whose value comes next */
+    void (*on_value)(void *ctx, const struct json_value *value); /* of a member, or an element of an array */
+    void (*on_close)(void *ctx);
 };
 
 struct json_limits {

@@ -94,7 +94,7 @@ static void count_cut(struct tcp *tcp, enum cut_reason reason, const char *addre
 {
     log_limited(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject,
                 "closed the connection from %s: %s", address, cut_texts[reason]);
-    tcp->calls.cut(tcp->ctx);
+    tcp->calls.on_cut(tcp->ctx);
 }
 
 static void drop(struct tcp_connection *connection)
@@ -134,7 +134,7 @@ static void queue_scan(struct tcp_connection *connection)
     connection->is_queued = true;
     TAILQ_INSERT_TAIL(&tcp->scan_queue, connection, scan_entry);
     if (!was_ready)
-        tcp->calls.ready(tcp->ctx);
+        tcp->calls.on_ready(tcp->ctx);
 }
 
 /* At its high watermark libevent would call this in an endless loop until the next drain. */
@@ -426,7 +426,7 @@ static unsigned drain_connection(struct tcp_connection *connection, unsigned bud
             break;
         if (result >= DC09_NOT_UNDERSTOOD)
             note_frame(connection);
-        *go_on = tcp->calls.frame(tcp->ctx, connection->id, connection->address, result, &frame);
+        *go_on = tcp->calls.on_frame(tcp->ctx, connection->id, connection->address, result, &frame);
     }
     bool more = at < bytes.len && result != DC09_INCOMPLETE && result != DC09_TOO_LONG;
     evbuffer_drain(input, at);

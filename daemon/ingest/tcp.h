@@ -17,12 +17,12 @@
 struct tcp;
 
 struct tcp_calls {
-    void (*ready)(void *ctx);
+    void (*on_ready)(void *ctx);
     /* One frame, or a malformed one; its slices are valid until the callback returns. Connection numbers are not
      * reused, so a reply to a closed connection is dropped. false ends the drain. */
-    bool (*frame)(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
-                  const struct dc09_frame *frame);
-    void (*cut)(void *ctx); /* a connection was closed for a reason above, except idleness */
+    bool (*on_frame)(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
+                     const struct dc09_frame *frame);
+    void (*on_cut)(void *ctx); /* a connection was closed for a reason above, except idleness */
 };
 
 /* Binds conf's address, and listens. conf must outlive it (see tcp_reconfigure). NULL with err set. */

@@ -323,7 +323,7 @@ static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
     poll_when(c, EV_WRITE);
 }
 
-static void resolved(void *ctx, const char *const *addresses, size_t n, const char *why)
+static void on_resolved(void *ctx, const char *const *addresses, size_t n, const char *why)
 {
     struct pgconn *c = ctx;
     char text[256];
@@ -344,7 +344,7 @@ static void start_attempt(struct pgconn *c)
     loop_arm(&c->timer, c->targets.timeout_us);
     if (name) {
         set_stage(c, STAGE_RESOLVING, name);
-        c->resolve = resolve_start(c->loop, name, resolved, c);
+        c->resolve = resolve_start(c->loop, name, on_resolved, c);
     } else {
         connect_to(c, NULL, 0);
     }

@@ -76,7 +76,7 @@ static struct conf_endpoint router(int i, const char *name)
 static void setup(void)
 {
     cr_assert_not_null(mkdtemp(directory));
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     struct err err;
     loop = loop_new(&err);
     context = zmq_ctx_new();
@@ -421,7 +421,7 @@ Test(endpoint, a_sender_that_comes_back_by_its_own_routing_id_is_answered)
 Test(endpoint, an_ipc_path_that_is_in_use_or_a_file_is_left_alone)
 {
     struct err err;
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     cr_assert_null(endpoint_new(loop, context, &endpoints[0], &calls, NULL, &err));
     cr_assert_not_null(strstr(err.text, "Address already in use"), "%s", err.text);
     endpoints[1] = router(1, "two");
@@ -443,7 +443,7 @@ Test(endpoint, an_ipc_socket_is_open_to_its_group_whatever_the_umask)
 {
     struct err err;
     struct stat st;
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     endpoints[1] = router(1, "two");
     mode_t before = umask(0077);
     struct endpoint *two = endpoint_new(loop, context, &endpoints[1], &calls, NULL, &err);

@@ -48,7 +48,7 @@ static void on_refused(void *ctx, const struct security_refused *what)
     refused[what->reason]++;
 }
 
-static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
 
 static void setup(void)
 {

@@ -112,7 +112,7 @@ static void on_refused(void *ctx, const struct security_refused *refused)
 /* Returns how many calls it takes, if all of them succeed. */
 static unsigned open_endpoint(struct loop *loop, const struct conf *conf, unsigned at)
 {
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     struct err err = {""};
     sim.at = at;
     sim.calls = 0;
@@ -203,7 +203,7 @@ Test(socket_calls, so_do_those_without_curve)
 
 Test(socket_calls, an_address_in_use_is_waited_for_only_by_the_socket_that_has_just_left_it)
 {
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     char name[] = "door";
     struct conf_endpoint door = {.name = name, .address = ipc_address(), .bind = true, .format = ALERT_CLOUDEVENTS};
     struct conf conf = {.endpoints = &door, .n_endpoints = 1};
@@ -225,7 +225,7 @@ Test(socket_calls, an_address_in_use_is_waited_for_only_by_the_socket_that_has_j
 /* The address goes away while another endpoint takes it over: neither can be bound. */
 static void lose_the_address(struct conf_endpoint door)
 {
-    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};
     char name[] = "door", other_name[] = "gate";
     struct conf_endpoint gate = door;
     struct conf conf = {.endpoints = &door, .n_endpoints = 1}, other = {.endpoints = &gate, .n_endpoints = 1};

@@ -40,7 +40,7 @@ static void on_cut(void *ctx)
     cuts++;
 }
 
-static const struct tcp_calls calls = {.ready = on_ready, .frame = on_frame, .cut = on_cut};
+static const struct tcp_calls calls = {.on_ready = on_ready, .on_frame = on_frame, .on_cut = on_cut};
 
 static void setup(void)
 {

@@ -246,7 +246,7 @@ static void fill_text(struct buf *out, struct str text, const struct event_value
 int watch_template_fill(const struct watch_template *t, struct str event, struct buf *ret_fields, struct buf *ret_body,
                         struct err *err)
 {
-    static const struct json_calls calls = {.name = on_name, .value = on_value, .close = on_close};
+    static const struct json_calls calls = {.on_name = on_name, .on_value = on_value, .on_close = on_close};
     struct event_values values = {0};
     size_t offset;
     const char *why = event.len > EVENT_MOST_BYTES ? "too long" : json_read(t->reader, event, &calls, &values, &offset);
