@@ -20,7 +20,7 @@ static struct str account_of(struct str device)
 static const struct device *find_by_address(const struct registry *registry, const struct alert *alert)
 {
     struct dc09_address address;
-    if (!address_make(&address, account_of(alert->device), alert->input))
+    if (!dc09_address_make(&address, account_of(alert->device), alert->input))
         return NULL;
     return registry_find_address(registry, &address, alert->received_us);
 }

@@ -26,7 +26,7 @@ struct chain {
 };
 
 /* Examines every segment file. If there are files of several journals, those of `origin` are taken; if it is NULL or
- * has none, those of the journal with the most files. Fills only seq, nonce and bytes of the segments; check_chain()
+ * has none, those of the journal with the most files. Fills only seq, nonce and bytes of the segments; verify_chain()
  * fills the rest. -1 with err: the directory or a file cannot be read. */
 int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct err *err);
 void chain_free(struct chain *chain);

@@ -105,7 +105,7 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
     struct salvager salvager = {{dir_fd, -1, wall_us}, report};
     struct chain_check check = {.on_damage = on_damage, .ctx = &salvager};
     *report = (struct journal_recovery){0};
-    int rc = check_synced(&check, segment, dir_fd, err);
+    int rc = verify_synced(&check, segment, dir_fd, err);
     if (rc != 0 && errno != 0 && is_damage(errno)) {
         report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
         rc = 0;
@@ -139,7 +139,7 @@ int recovery_run(int dir_fd, int64_t wall_us, struct recovered *ret, struct jour
         return -1;
     if (ret->chain.n > 0 && own_tail(dir_fd, ret, &owned_seq, err) != 0)
         return -1;
-    int rc = check_chain(&check, &ret->chain, dir_fd, err);
+    int rc = verify_chain(&check, &ret->chain, dir_fd, err);
     move_foreign(&salvager, &ret->chain);
     ret->tail = check.tail;
     ret->last_checksum = check.last_checksum;

@@ -319,7 +319,7 @@ static int check_segment(struct chain_check *check, struct chain *chain, size_t 
     return 1;
 }
 
-int check_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err)
+int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err)
 {
     struct segment copy = {.seq = segment->seq, .nonce = segment->nonce, .bytes = segment->bytes};
     struct segment_scan scan = {.check = check, .segment = &copy, .tail = UINT32_MAX};
@@ -328,7 +328,7 @@ int check_synced(struct chain_check *check, const struct segment *segment, int d
     return scan_file(&scan, dir_fd, err);
 }
 
-int check_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err)
+int verify_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err)
 {
     uint64_t next_seq = 0;
     check->last_seq = chain->n > 0 ? chain->segments[0].seq - 1 : 0;

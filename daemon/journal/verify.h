@@ -36,7 +36,7 @@ struct chain_check {
     void (*on_progress)(void *ctx, size_t done, size_t total); /* segments; may be NULL */
     void *ctx;
 
-    /* Filled by check_chain(). */
+    /* Filled by verify_chain(). */
     struct frame_header tail; /* the last frame of the journal; version 0: none */
     uint64_t last_checksum;   /* of the last number; 0: none, or not known */
     uint64_t last_seq;        /* the last number that may have been accepted: in a torn frame, its last intact record */
@@ -45,10 +45,10 @@ struct chain_check {
 /* Checks and fills all segments of the chain. A segment whose numbers an earlier one has becomes a foreign one; one
  * that has disappeared is dropped. -1: a segment cannot be opened, or the last one cannot be repaired (a failed repair
  * of another one is tried again by the next recovery). */
-int check_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err);
+int verify_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err);
 
 /* Checks one segment of an open journal: all of it up to `used` was synced, and its fields are known. Without `repair`.
  * -1 with err: it cannot be opened (with errno), or cannot be read (errno 0). */
-int check_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err);
+int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err);
 
 #endif

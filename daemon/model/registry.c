@@ -18,7 +18,7 @@
 /* An address in the list of its device, and in the table of all: there is one item for each address, and the devices
  * that have or had it follow each other. */
 struct device_address {
-    struct address_holding holding;
+    struct dc09_address_holding holding;
     struct device_address *next; /* of the device */
     struct device_address *also; /* of the address */
     struct device *device;
@@ -82,7 +82,7 @@ struct device *registry_find(const struct registry *registry, struct str id)
     return hash_find(&registry->devices, hash_text(registry, id), device_is, &id);
 }
 
-bool address_make(struct dc09_address *ret, struct str account, int32_t input)
+bool dc09_address_make(struct dc09_address *ret, struct str account, int32_t input)
 {
     while (account.len > 1 && *account.p == '0')
         account = (struct str){account.p + 1, account.len - 1};
@@ -109,7 +109,7 @@ static struct device *held_at(const struct registry *registry, const struct dc09
     return found ? found->device : NULL;
 }
 
-static bool is_kept(const struct address_holding *holding)
+static bool is_kept(const struct dc09_address_holding *holding)
 {
     return holding->until_us > holding->from_us &&
            (uint64_t)holding->until_us - (uint64_t)holding->from_us >= (uint64_t)MISTYPED_US;
@@ -187,7 +187,7 @@ static void drop_address(struct registry *registry, struct device_address **at)
     free(address);
 }
 
-static void add_address(struct registry *registry, struct device *device, const struct address_holding *holding)
+static void add_address(struct registry *registry, struct device *device, const struct dc09_address_holding *holding)
 {
     struct device_address *first = find_address(registry, &holding->address);
     struct device_address *address = mem_zalloc(sizeof(*address));

@@ -44,10 +44,10 @@ struct dc09_address {
 };
 
 /* false: the account is empty or too long. */
-bool address_make(struct dc09_address *ret, struct str account, int32_t input);
+bool dc09_address_make(struct dc09_address *ret, struct str account, int32_t input);
 
 /* A device has the address, or had it. */
-struct address_holding {
+struct dc09_address_holding {
     struct dc09_address address;
     int64_t from_us, until_us; /* wall time, until excluded; INT64_MAX: until further notice */
 };
@@ -89,7 +89,8 @@ struct registry_entry {
     struct str group;                   /* from registry_word(), like the teams */
     const struct placement *placements; /* by time, not overlapping */
     size_t n_placements;
-    const struct address_holding *addresses; /* an address that another device has moves to this one when this begins */
+    const struct dc09_address_holding
+        *addresses; /* an address that another device has moves to this one when this begins */
     size_t n_addresses;
 };
 

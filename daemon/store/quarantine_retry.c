@@ -14,7 +14,7 @@
 
 struct quarantine_retry {
     PGconn *conn;
-    const struct retry_calls *calls;
+    const struct quarantine_retry_calls *calls;
     void *ctx;
     struct transaction transaction;
     enum transaction_state outcome; /* NONE: it is not over */
@@ -153,12 +153,12 @@ static int result_of(struct quarantine_retry *r, struct encoded_batch *encoded, 
     switch (r->outcome) {
     case TRANSACTION_COMMITTED:
         if (encoded_batch_count(encoded, ROW_STORE) == 0)
-            return RETRY_DUPLICATE;
+            return QUARANTINE_RETRY_DUPLICATE;
         run_post_commit(r, encoded);
-        return RETRY_STORED;
+        return QUARANTINE_RETRY_STORED;
     case TRANSACTION_REFUSED:
         set_fault(&r->transaction.fault, r->err);
-        return RETRY_REFUSED;
+        return QUARANTINE_RETRY_REFUSED;
     case TRANSACTION_RETRY_LATER:
         return set_fault(&r->transaction.fault, r->err);
     case TRANSACTION_POSITION_MOVED:
@@ -234,7 +234,8 @@ static int retry_row(struct quarantine_retry *r, const PGresult *row, int64_t qu
     return rc;
 }
 
-int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err)
+int quarantine_retry(PGconn *conn, int64_t quarantine_id, const struct quarantine_retry_calls *calls, void *ctx,
+                     struct err *err)
 {
     static const struct transaction_calls transaction_calls = {
         .send = send_sql, .send_params = send_params, .drop = drop, .correlate = correlate, .on_over = on_over};

@@ -11,14 +11,14 @@
 #include "model/batch.h"
 #include "model/incident.h"
 
-enum retry_result {
-    RETRY_STORED,
-    RETRY_DUPLICATE, /* the alert was stored already; its row is taken out of quarantine nevertheless */
-    RETRY_REFUSED,   /* the database still refuses it; nothing has changed, err says why */
+enum quarantine_retry_result {
+    QUARANTINE_RETRY_STORED,
+    QUARANTINE_RETRY_DUPLICATE, /* the alert was stored already; its row is taken out of quarantine nevertheless */
+    QUARANTINE_RETRY_REFUSED,   /* the database still refuses it; nothing has changed, err says why */
 };
 
 /* As in struct writer_calls, of a batch of one alert. */
-struct retry_calls {
+struct quarantine_retry_calls {
     void (*enrich)(void *ctx, struct batch *batch);
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     const uint8_t *rules; /* 16 bytes: hash of the rules; NULL: not known */
@@ -32,6 +32,7 @@ struct retry_calls {
  * its record cannot be read, the connection failed. Nothing has changed then, unless the connection failed within the
  * COMMIT: the row is out of quarantine where that succeeded.
  */
-int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err);
+int quarantine_retry(PGconn *conn, int64_t quarantine_id, const struct quarantine_retry_calls *calls, void *ctx,
+                     struct err *err);
 
 #endif

@@ -35,7 +35,7 @@ struct registry_reader {
     char id[ALERT_DEVICE_MAX];
     struct registry_entry entry; /* id.len 0: no device yet; its arrays are those below */
     struct placement *placements;
-    struct address_holding *addresses;
+    struct dc09_address_holding *addresses;
     size_t cap_placements, cap_addresses;
     struct fix fix; /* INT64_MIN: none */
 };
@@ -86,10 +86,10 @@ static void take_address(struct registry_reader *r, const PGresult *result, int 
         r->addresses = mem_realloc(r->addresses, r->cap_addresses, sizeof(*r->addresses));
     }
     int32_t input = (int32_t)column_int4(result, row, REGISTRY_INPUT, (uint32_t)ALERT_NO_INT);
-    struct address_holding *holding = &r->addresses[r->entry.n_addresses];
+    struct dc09_address_holding *holding = &r->addresses[r->entry.n_addresses];
     holding->from_us = column_time(result, row, REGISTRY_SINCE, INT64_MIN);
     holding->until_us = column_time(result, row, REGISTRY_UNTIL, INT64_MAX);
-    if (address_make(&holding->address, column_text(result, row, REGISTRY_NAME), input))
+    if (dc09_address_make(&holding->address, column_text(result, row, REGISTRY_NAME), input))
         r->entry.n_addresses++;
 }
 

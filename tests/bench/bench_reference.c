@@ -79,9 +79,9 @@ void bench_add_devices(struct registry *registry, size_t devices)
 {
     char id[32], account[32];
     for (size_t i = 0; i < devices; i++) {
-        struct address_holding address = {.from_us = 0, .until_us = INT64_MAX};
+        struct dc09_address_holding address = {.from_us = 0, .until_us = INT64_MAX};
         snprintf(account, sizeof(account), "%06zX", i);
-        address_make(&address.address, str_from(account), 1);
+        dc09_address_make(&address.address, str_from(account), 1);
         struct placement placement = {.id = i + 1,
                                       .from_us = 0,
                                       .until_us = INT64_MAX,

@@ -28,7 +28,7 @@ TestSuite(registry, .init = setup, .fini = teardown);
 static struct dc09_address address(const char *account, int32_t input)
 {
     struct dc09_address made;
-    cr_assert(address_make(&made, str_from(account), input));
+    cr_assert(dc09_address_make(&made, str_from(account), input));
     return made;
 }
 
@@ -41,7 +41,7 @@ static void put(const char *id, const char *group)
 
 static void put_holding(const char *id, const char *account, int32_t input, int64_t from_us, int64_t until_us)
 {
-    struct address_holding one = {address(account, input), from_us, until_us};
+    struct dc09_address_holding one = {address(account, input), from_us, until_us};
     registry_put(registry,
                  &(struct registry_entry){.id = str_from(id), .registered = true, .addresses = &one, .n_addresses = 1});
 }
@@ -213,8 +213,8 @@ struct got {
 
 static void put_got(const char *id, const struct got *got)
 {
-    struct address_holding one = {address("12AB", got->input), got->from * DAY_US,
-                                  got->until ? got->until * DAY_US : INT64_MAX};
+    struct dc09_address_holding one = {address("12AB", got->input), got->from * DAY_US,
+                                       got->until ? got->until * DAY_US : INT64_MAX};
     struct placement placement = {.id = 1, .until_us = 9 * DAY_US};
     registry_put(registry, &(struct registry_entry){.id = str_from(id),
                                                     .registered = true,
@@ -277,9 +277,9 @@ Test(registry, accounts_are_found_without_leading_zeros)
 Test(registry, no_account_is_empty_or_too_long)
 {
     struct dc09_address made;
-    cr_expect(!address_make(&made, STR(""), 1));
-    cr_expect(address_make(&made, STR("0123456789ABCDEF"), 1));
-    cr_expect(!address_make(&made, STR("1123456789ABCDEF0"), 1));
+    cr_expect(!dc09_address_make(&made, STR(""), 1));
+    cr_expect(dc09_address_make(&made, STR("0123456789ABCDEF"), 1));
+    cr_expect(!dc09_address_make(&made, STR("1123456789ABCDEF0"), 1));
 }
 
 Test(registry, after_a_load_nobody_else_is_registered)

@@ -67,7 +67,7 @@ static const struct device *find(const char *id)
 static void expect_address_then(const char *account, int32_t input, int64_t at_us, const char *id)
 {
     struct dc09_address address;
-    cr_assert(address_make(&address, str_from(account), input));
+    cr_assert(dc09_address_make(&address, str_from(account), input));
     const struct device *device = registry_find_address(registry, &address, at_us);
     cr_expect(device ? str_is(device->id, id) : id == NULL, "%s/%d", account, (int)input);
 }

@@ -237,7 +237,7 @@ Test(registry_session, a_device_may_have_many_addresses_and_placements)
     cr_expect_eq(device->n_placements, MANY);
     for (int32_t i = 1; i <= MANY; i++) {
         struct dc09_address address;
-        cr_assert(address_make(&address, STR("12AB"), i));
+        cr_assert(dc09_address_make(&address, STR("12AB"), i));
         cr_expect_eq(registry_find_address(registry, &address, 0), device, "%d", (int)i);
         cr_expect_eq(device->placements[i - 1].until_us - device->placements[i - 1].from_us, CLOCK_DAY);
     }

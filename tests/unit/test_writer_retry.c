@@ -123,18 +123,18 @@ static void on_correlate(void *ctx, struct incident_set *set, struct batch *batc
     correlate(set, batch, store);
 }
 
-static const struct retry_calls calls = {.enrich = by_rule, .correlate = on_correlate, .rules = rig_rules};
+static const struct quarantine_retry_calls calls = {.enrich = by_rule, .correlate = on_correlate, .rules = rig_rules};
 static char rule[] = "repaired";
 
 Test(retry, stores_what_the_database_takes_now)
 {
     struct err err;
     int64_t id = set_one_aside();
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_REFUSED);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), QUARANTINE_RETRY_REFUSED);
     cr_expect_not_null(strstr(err.text, "no_poison"), "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "2");
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), QUARANTINE_RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(
         &rig,
@@ -142,7 +142,7 @@ Test(retry, stores_what_the_database_takes_now)
         "where device_id = 'POISON'",
         "000002 2 amersfoort-1 repaired cameras 2026-11-23 21:04:11.000002+00");
     /* What comes by the journal again is a duplicate now. */
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "is not in quarantine"), "%s", err.text);
     struct owner owner = {.total = 3, .change = poisoned, .journal = {8}};
     owner_start(&owner, &rig, "a", rig.conninfo);
@@ -164,7 +164,7 @@ static void by_default_rule(void *ctx, struct batch *batch)
 Test(retry, verifies_the_incident_as_the_daemon_would)
 {
     static const struct step steps[] = {{0, "POISON", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0}};
-    static const struct retry_calls verify = {
+    static const struct quarantine_retry_calls verify = {
         .enrich = by_default_rule, .correlate = on_correlate, .rules = rig_rules, .verifies = true};
     struct err err;
     int64_t id = set_one_aside();
@@ -174,7 +174,7 @@ Test(retry, verifies_the_incident_as_the_daemon_would)
     owner_start(&owner, &rig, "b", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_drained(owner.writer));
     owner_stop(&owner);
-    cr_expect_eq(retry_quarantined(conn, id, &verify, NULL, &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(quarantine_retry(conn, id, &verify, NULL, &err), QUARANTINE_RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select concat_ws(' ', alert_count, verified_by) from mobeye.incident", "2 second_input");
 }
 
@@ -186,7 +186,7 @@ Test(retry, takes_out_what_is_stored_already)
     rig_sql(&rig,
             "insert into mobeye.alert_identity (id, device, period) select '5631d671-9b97-096d-fdb4-006ad27f45b4',"
             " ('x' || left(replace(identity::text, '-', ''), 16))::bit(64)::bigint, 1 from mobeye.quarantine");
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_DUPLICATE);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), QUARANTINE_RETRY_DUPLICATE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert", "2");
 }
@@ -198,7 +198,7 @@ Test(retry, makes_a_missing_partition)
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
     rig_sql(&rig, "do $$ declare one regclass; begin for one in select inhrelid from pg_inherits where inhparent = "
                   "'mobeye.alert_alarm'::regclass loop execute 'drop table ' || one; end loop; end $$");
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), QUARANTINE_RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_alarm", "1");
 }
 
@@ -207,10 +207,10 @@ Test(retry, says_what_cannot_be_tried)
     struct err err;
     int64_t id = set_one_aside();
     rig_sql(&rig, "update mobeye.quarantine set record = 'x'");
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "cannot be read"), "%s", err.text);
     rig_sql(&rig, "revoke all on mobeye.quarantine from mobeye_ingest");
-    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
+    cr_expect_eq(quarantine_retry(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "42501"), "%s", err.text);
     cr_expect_eq(PQtransactionStatus(conn), PQTRANS_IDLE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "1");
@@ -225,8 +225,8 @@ Test(retry, a_connection_that_breaks_leaves_it_in_quarantine_or_stored)
         struct err err = {""};
         cr_assert_lt(at, 200u);
         broken.at = at;
-        int rc = retry_quarantined(conn, id, &calls, rule, &err);
-        if (rc != RETRY_STORED) {
+        int rc = quarantine_retry(conn, id, &calls, rule, &err);
+        if (rc != QUARANTINE_RETRY_STORED) {
             cr_assert_eq(rc, -1, "at %u", at);
             cr_assert_neq(err.text[0], '\0', "at %u", at);
         }

@@ -120,18 +120,18 @@ static void on_correlate(void *ctx, struct incident_set *set, struct batch *batc
 static bool retry_one(PGconn *conn, const char *id, struct enrich_tool *tool)
 {
     const struct conf *conf = tool->context.conf;
-    struct retry_calls calls = {
+    struct quarantine_retry_calls calls = {
         .enrich = on_enrich, .correlate = on_correlate, .rules = conf->rules_text ? conf->rules_hash : NULL};
     calls.verifies = conf_verifies(conf, &calls.verify_radius_m);
     struct err err;
-    switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, tool, &err)) {
-    case RETRY_STORED:
+    switch (quarantine_retry(conn, strtoll(id, NULL, 10), &calls, tool, &err)) {
+    case QUARANTINE_RETRY_STORED:
         printf("%s: stored\n", id);
         return true;
-    case RETRY_DUPLICATE:
+    case QUARANTINE_RETRY_DUPLICATE:
         printf("%s: already stored\n", id);
         return true;
-    case RETRY_REFUSED:
+    case QUARANTINE_RETRY_REFUSED:
         break;
     }
     ctl_fail(VERB, "%s: %s", id, err.text);

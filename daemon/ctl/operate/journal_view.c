@@ -103,7 +103,7 @@ int journal_view_open(struct journal_view *view, const struct journal_request *r
         view->check = (struct chain_check){
             .live = view->writer != 0, .on_damage = note_damage, .on_progress = note_progress, .ctx = view};
         if (chain_load(&view->chain, view->dir_fd, lock_origin(view->dir_fd, origin) ? origin : NULL, &err) != 0 ||
-            check_chain(&view->check, &view->chain, view->dir_fd, &err) != 0)
+            verify_chain(&view->check, &view->chain, view->dir_fd, &err) != 0)
             status = ctl_fail(VERB, "%s: %s", directory, err.text);
         else if (view->chain.n == 0 && view->chain.n_foreign == 0)
             status = ctl_fail(VERB, "%s: directory contains no journal", directory);

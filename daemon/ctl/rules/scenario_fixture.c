@@ -50,7 +50,7 @@ static int add_device(struct fixture *fixture, const struct scenario_device *dev
     struct dc09_address address;
     if (find_device(fixture, device->id))
         return err_set(err, "%s: duplicate device", device->id);
-    if (device->account && !address_make(&address, str_from(device->account), device->input))
+    if (device->account && !dc09_address_make(&address, str_from(device->account), device->input))
         return err_set(err, "\"%s\" is not an account (expected 1 to 16 hexadecimal digits)", device->account);
     fixture->devices = mem_realloc(fixture->devices, fixture->n_devices + 1, sizeof(*fixture->devices));
     struct fixture_device *added = &fixture->devices[fixture->n_devices++];
@@ -131,7 +131,7 @@ static void register_devices(struct fixture *fixture)
     for (size_t i = 0; i < fixture->n_devices; i++) {
         const struct fixture_device *from = &fixture->devices[i];
         const struct scenario_device *device = from->device;
-        struct address_holding address = {.from_us = INT64_MIN, .until_us = INT64_MAX};
+        struct dc09_address_holding address = {.from_us = INT64_MIN, .until_us = INT64_MAX};
         struct registry_entry entry = {.id = str_from(device->id),
                                        .registered = true,
                                        .group = registry_word(fixture->registry, str_from(device->group)),
@@ -140,7 +140,7 @@ static void register_devices(struct fixture *fixture)
                                        .addresses = &address,
                                        .n_addresses = device->account != NULL};
         if (device->account)
-            address_make(&address.address, str_from(device->account), device->input);
+            dc09_address_make(&address.address, str_from(device->account), device->input);
         registry_put(fixture->registry, &entry);
     }
     registry_load_end(fixture->registry);
