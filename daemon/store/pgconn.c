@@ -15,9 +15,6 @@
 #include "store/param.h"
 #include "store/pgtarget.h"
 
-#define SUBJECT   "database"
-#define MEANWHILE "alerts stay in the journal"
-
 /* A server that restarts is back within seconds. After a long outage patrols wait for what came in meanwhile, and an
  * attempt that is refused costs next to nothing: so never more than 5 s. */
 #define BACKOFF_LEAST_US (100 * CLOCK_MS)
@@ -360,23 +357,19 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         on_attempt_failed(c, c->stage == STAGE_RESOLVING ? "the name servers do not answer" : "no answer in time");
 }
 
-struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx)
+struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *meanwhile,
+                          const struct pgconn_calls *calls, void *ctx)
 {
     struct pgconn *c = mem_zalloc(sizeof(*c));
     c->loop = loop;
     c->calls = *calls;
     c->ctx = ctx;
-    pgconn_set_log_texts(c, SUBJECT, MEANWHILE);
+    c->subject = subject;
+    c->meanwhile = meanwhile;
     evtimer_assign(&c->timer, loop_base(loop), on_timer, c);
     event_assign(&c->read, loop_base(loop), -1, 0, on_readable, c);
     event_assign(&c->write, loop_base(loop), -1, 0, on_writable, c);
     return c;
-}
-
-void pgconn_set_log_texts(struct pgconn *c, const char *subject, const char *meanwhile)
-{
-    c->subject = subject;
-    c->meanwhile = meanwhile;
 }
 
 void pgconn_suppress_log(struct pgconn *c, bool suppress)

@@ -33,11 +33,10 @@ struct pgconn_calls {
     void (*on_notify)(void *ctx, const char *payload);
 };
 
-/* Before it is started it needs pgconn_configure(). */
-struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx);
-
-/* The subject of what is logged, and the consequence of not being connected. Static texts. Default: the writer's. */
-void pgconn_set_log_texts(struct pgconn *conn, const char *subject, const char *meanwhile);
+/* Before it is started it needs pgconn_configure(). For the log, static texts: its subject, and the consequence of not
+ * being connected. */
+struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *meanwhile,
+                          const struct pgconn_calls *calls, void *ctx);
 
 /* While suppressed, failures to connect are not logged: another connection logs the same about the same servers. */
 void pgconn_suppress_log(struct pgconn *conn, bool suppress);

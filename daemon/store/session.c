@@ -183,8 +183,7 @@ struct session *session_new(struct loop *loop, const struct session_kind *kind, 
     s->calls = *calls;
     s->ctx = ctx;
     evtimer_assign(&s->watch, loop_base(loop), on_watch, s);
-    s->conn = pgconn_new(loop, &conn_calls, s);
-    pgconn_set_log_texts(s->conn, kind->subject, kind->meanwhile);
+    s->conn = pgconn_new(loop, kind->subject, kind->meanwhile, &conn_calls, s);
     set_servers(s, conninfo, instance);
     return s;
 }

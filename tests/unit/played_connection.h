@@ -23,16 +23,12 @@ struct pgconn {
 
 static struct pgconn conn;
 
-struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx)
+struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *meanwhile,
+                          const struct pgconn_calls *calls, void *ctx)
 {
-    (void)loop;
+    (void)loop, (void)subject, (void)meanwhile;
     conn = (struct pgconn){.calls = *calls, .ctx = ctx};
     return &conn;
-}
-
-void pgconn_set_log_texts(struct pgconn *c, const char *subject, const char *meanwhile)
-{
-    (void)c, (void)subject, (void)meanwhile;
 }
 
 void pgconn_suppress_log(struct pgconn *c, bool suppress)
