@@ -12,7 +12,7 @@
 
 #define AREAS "areas"
 
-/* Delay of the second refresh in a row; it doubles with each further one, up to the maximum. */
+/* Delay of a refresh, doubled for each before it in a row, up to the maximum; the first has none. */
 #define STALE_LEAST_US (20 * CLOCK_MS)
 #define STALE_MOST_US  (2 * CLOCK_SECOND)
 /* Delay before another attempt to start a thread. */
