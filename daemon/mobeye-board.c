@@ -11,7 +11,6 @@
 #include "base/program.h"
 #include "board/board_api.h"
 #include "conf/conf_board.h"
-#include "conf/schema.h"
 #include "store/conninfo.h"
 
 #define DEFAULT_FILE "/etc/mobeye-board/mobeye-board.yaml"
@@ -145,11 +144,8 @@ undo:
 
 int main(int argc, char **argv)
 {
-    struct program_options options = {.name = "mobeye-board",
-                                      .usage = usage,
-                                      .print_version = print_version,
-                                      .file = DEFAULT_FILE,
-                                      .distance = schema_distance};
+    struct program_options options = {
+        .name = "mobeye-board", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
     int status = program_parse(&options, argc, argv);
     if (status >= 0)
         return status;

@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "base/program.h"
-#include "conf/schema.h"
 #include "frigate/bridge.h"
 #include "ingest/json_read.h"
 
@@ -99,11 +98,8 @@ undo:
 
 int main(int argc, char **argv)
 {
-    struct program_options options = {.name = "mobeye-frigate",
-                                      .usage = usage,
-                                      .print_version = print_version,
-                                      .file = DEFAULT_FILE,
-                                      .distance = schema_distance};
+    struct program_options options = {
+        .name = "mobeye-frigate", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
     struct camera_program program = {0};
     int status = program_parse(&options, argc, argv);
     if (status >= 0)

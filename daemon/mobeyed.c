@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "conf/load.h"
-#include "conf/schema.h"
 #include "conf/text.h"
 #include "flow/check_external.h"
 #include "flow/pipeline.h"
@@ -230,12 +229,8 @@ undo:
 
 int main(int argc, char **argv)
 {
-    struct program_options options = {.name = "mobeyed",
-                                      .usage = usage,
-                                      .print_version = print_version,
-                                      .file = DEFAULT_FILE,
-                                      .has_db = true,
-                                      .distance = schema_distance};
+    struct program_options options = {
+        .name = "mobeyed", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE, .has_db = true};
     mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
     int status = program_parse(&options, argc, argv);
     if (status >= 0)

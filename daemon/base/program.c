@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/notify.h"
 
 #define STATUS_EVERY_US (5 * CLOCK_SECOND)
@@ -25,17 +26,21 @@ static int usage_error(const struct program_options *options, const char *argume
     return PROGRAM_CONFIGURATION;
 }
 
-/* An option that does not exist, which getopt_long() has reported. */
+static const char *option_name(const void *ctx, size_t i)
+{
+    const struct option *all = ctx;
+    return all[i].name;
+}
+
+/* An option that does not exist or lacks its argument, which getopt_long() has reported. */
 static void suggest_option(const struct program_options *options, const struct option *all, const char *argument)
 {
     char name[32] = "";
     if (strncmp(argument, "--", 2) == 0)
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
-    for (; *name && all->name; all++)
-        if (options->distance(name, all->name) <= 2) {
-            fprintf(stderr, "%s: did you mean --%s?\n", options->name, all->name);
-            return;
-        }
+    const char *nearest = nearest_word(name, option_name, all);
+    if (nearest && strcmp(nearest, name) != 0)
+        fprintf(stderr, "%s: did you mean --%s?\n", options->name, nearest);
 }
 
 /* The exit status of what was printed on stdout. */

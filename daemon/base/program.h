@@ -48,7 +48,6 @@ struct program_options {
     bool check;       /* --check */
     bool has_db;      /* in: whether --db exists; it requires --check */
     const char *db;
-    unsigned (*distance)(const char *, const char *); /* in: of two words, for "did you mean" */
 };
 
 /* To be called first in main: from here on SIGTERM and SIGINT end the program with status 0, and SIGHUP waits for

@@ -1,9 +1,8 @@
 #include "conf/check_rules.h"
 
-#include <limits.h>
 #include <string.h>
 
-#include "conf/near_value.h"
+#include "base/nearest.h"
 
 static bool endpoint_exists(const struct node *endpoints, const char *name)
 {
@@ -15,22 +14,24 @@ static bool endpoint_exists(const struct node *endpoints, const char *name)
     return false;
 }
 
+static const char *endpoint_name(const void *ctx, size_t i)
+{
+    const struct conf *conf = ctx;
+    if (i >= conf->n_endpoints)
+        return NULL;
+    return conf->endpoints[i].name ? conf->endpoints[i].name : "";
+}
+
 static void check_endpoint(struct diagnostics *diagnostics, const struct conf *conf, const struct node *endpoints,
                            const struct node *name, const char *path)
 {
     struct buf names = {0};
-    const char *nearest = NULL;
-    unsigned least = UINT_MAX;
     if (name->kind != NODE_TEXT || endpoint_exists(endpoints, name->text))
         return;
     for (size_t i = 0; i < conf->n_endpoints && names.len < 200; i++)
         if (conf->endpoints[i].name)
             buf_printf(&names, "%s%s", names.len ? ", " : "", conf->endpoints[i].name);
-    for (size_t i = 0; i < conf->n_endpoints; i++)
-        if (conf->endpoints[i].name && near_distance(name->text, conf->endpoints[i].name) < least) {
-            nearest = conf->endpoints[i].name;
-            least = near_distance(name->text, nearest);
-        }
+    const char *nearest = nearest_word(name->text, endpoint_name, conf);
     diagnostics_error(diagnostics, name->pos, loader_path_key(path, "match.endpoint").text,
                       "%s is not an endpoint%s%s%s (expected %.*s)", quoted(name->text).text,
                       nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", (int)names.len,

@@ -3,15 +3,15 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
+#include "base/nearest.h"
 #include "conf/text.h"
 #include "conf/value.h"
 
-enum { TEXT_MAX = 64, FAR = 3, SHORT_WORD = 4 };
+enum { TEXT_MAX = 64 };
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -35,38 +35,22 @@ static struct plain_text plain_of(const char *text)
 
 static void suggest(struct buf *out, const char *word)
 {
-    if (*word)
+    if (word)
         buf_printf(out, ", did you mean %s?", word);
 }
 
-/* The distance between two words, ignoring case; FAR or more: they are different words. */
-static unsigned distance(const char *word, const char *known)
+static const char *word_of_key(const void *ctx, size_t i)
 {
-    unsigned far = strlen(word) <= SHORT_WORD ? FAR - 1 : FAR,
-             changes = schema_distance(plain_of(word).text, plain_of(known).text);
-    return changes < far ? changes : FAR;
+    const struct schema_key *key = ctx;
+    unsigned value;
+    return key->word((unsigned)i, &value);
 }
 
-static void near_word(const struct schema_key *key, const char *text, struct buf *out)
+static const char *word_of_bool(const void *ctx, size_t i)
 {
-    const char *word, *nearest = "";
-    unsigned least = FAR, value;
-    for (unsigned i = 0; (word = key->word(i, &value)); i++)
-        if (distance(text, word) < least) {
-            least = distance(text, word);
-            nearest = word;
-        }
-    suggest(out, nearest);
-}
-
-static void near_bool(const char *text, struct buf *out)
-{
-    static const char *const words[] = {"true", "false"};
-    for (size_t i = 0; i < N(words); i++)
-        if (distance(text, words[i]) < FAR) {
-            suggest(out, words[i]);
-            return;
-        }
+    static const char *const words[] = {"true", "false", NULL};
+    (void)ctx;
+    return words[i];
 }
 
 /* Units as people write them, for those of the configuration. Longer names come before their beginnings. */
@@ -133,11 +117,6 @@ static void near_amount(int (*parse)(const char *, int64_t *, struct err *), con
             return;
         }
     }
-}
-
-unsigned near_distance(const char *word, const char *known)
-{
-    return distance(word, known) < FAR ? distance(word, known) : UINT_MAX;
 }
 
 struct near_text near_duration(const char *text)
@@ -222,17 +201,17 @@ static void near_days(const char *text, struct buf *out)
 /* The name in a directory of time zones that is nearest to a part of a path; false: none is near. */
 static bool near_name(const char *path, const char *part, struct plain_text *ret)
 {
-    unsigned least = FAR;
+    unsigned least = WORDS_DIFFER;
     DIR *dir = opendir(path);
     const struct dirent *entry;
     while (dir && (entry = readdir(dir)))
-        if (strlen(entry->d_name) <= TEXT_MAX && distance(part, entry->d_name) < least) {
-            least = distance(part, entry->d_name);
+        if (strlen(entry->d_name) <= TEXT_MAX && word_distance(part, entry->d_name) < least) {
+            least = word_distance(part, entry->d_name);
             snprintf(ret->text, sizeof(ret->text), "%s", entry->d_name);
         }
     if (dir)
         closedir(dir);
-    return least < FAR;
+    return least < WORDS_DIFFER;
 }
 
 static void near_zone(const char *text, struct buf *out)
@@ -268,10 +247,10 @@ void near_value(const struct schema_key *key, const char *text, struct buf *out)
     switch (key->type) {
     case SCHEMA_WORD:
     case SCHEMA_WORDS:
-        near_word(key, text, out);
+        suggest(out, nearest_word(text, word_of_key, key));
         break;
     case SCHEMA_BOOL:
-        near_bool(text, out);
+        suggest(out, nearest_word(text, word_of_bool, NULL));
         break;
     case SCHEMA_DURATION:
     case SCHEMA_STEPS:

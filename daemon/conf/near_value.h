@@ -11,9 +11,6 @@
 /* Appends ", did you mean 24h?" or the like; nothing if no value is close. */
 void near_value(const struct schema_key *key, const char *text, struct buf *out);
 
-/* The number of changes between two words, ignoring case; UINT_MAX: they are different words. */
-unsigned near_distance(const char *word, const char *known);
-
 /* The same for a duration elsewhere, in a sheet or on the command line: ", did you mean 24h?" for "24 uur", or "". */
 struct near_text {
     char text[96];

@@ -106,9 +106,6 @@ void schema_expected(const struct schema_key *key, struct buf *out);
 /* Appends "a, b or c": the names of the keys of a scope. */
 void schema_names(const char *scope, const char *last, struct buf *out);
 
-/* The edit distance of a and b: characters changed, added, removed or swapped with a neighbour; 99: far apart. */
-unsigned schema_distance(const char *a, const char *b);
-
 /* The key of the scope whose name is close to a misspelt one, or a key with exactly that name in another scope; NULL if
  * there is none. */
 const struct schema_key *schema_meant(const char *scope, const char *name);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "conf/schema.h"
 #include "conf/value.h"
 
@@ -142,33 +143,6 @@ void schema_expected(const struct schema_key *key, struct buf *out)
         append_words(key, out);
 }
 
-#define NAME_MAX_COMPARED 64
-
-unsigned schema_distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned d[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
-    if (n > NAME_MAX_COMPARED || m > NAME_MAX_COMPARED)
-        return 99;
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (unsigned)(i + j);
-                continue;
-            }
-            unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            if (d[i - 1][j] + 1 < best)
-                best = d[i - 1][j] + 1;
-            if (d[i][j - 1] + 1 < best)
-                best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    }
-    return d[n][m];
-}
-
 const char *schema_file(const char *path)
 {
     static const char *const scopes[] = {SCHEMA_CLIENTS, SCHEMA_FRIGATE, SCHEMA_BOARD};
@@ -180,23 +154,24 @@ const char *schema_file(const char *path)
     return SCHEMA_MOBEYED;
 }
 
+static const char *name_in_scope(const void *scope, size_t i)
+{
+    const struct schema_key *key = schema_key(i);
+    const char *name;
+    if (!key)
+        return NULL;
+    return schema_in_scope(key, scope, &name) ? name : "";
+}
+
 const struct schema_key *schema_meant(const char *scope, const char *name)
 {
-    const struct schema_key *key, *meant = NULL;
-    const char *own;
-    unsigned least = strlen(name) < 5 ? 2 : 3;
-    for (size_t i = 0; (key = schema_key(i)); i++) {
-        if (!schema_in_scope(key, scope, &own))
-            continue;
-        unsigned distance = schema_distance(name, own);
-        if (distance < least) {
-            least = distance;
-            meant = key;
-        }
-    }
-    for (size_t i = 0; !meant && (key = schema_key(i)); i++)
+    const struct schema_key *key;
+    const char *own, *nearest = nearest_word(name, name_in_scope, scope);
+    if (nearest)
+        return schema_find(scope, nearest);
+    for (size_t i = 0; (key = schema_key(i)); i++)
         if (strcmp(schema_file(key->path), schema_file(scope)) == 0 && !schema_in_scope(key, scope, &own) &&
             strcmp(own, name) == 0)
-            meant = key;
-    return meant;
+            return key;
+    return NULL;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "conf/check_rules.h"
 #include "conf/match_set.h"
 #include "conf/value.h"
@@ -86,7 +87,7 @@ static void warn_misspelt(const struct incident_rule *checked)
         const char *layer = checked->rule->group_layers[i], *word;
         unsigned bit;
         for (unsigned k = 0; (word = key->word(k, &bit)); k++)
-            if (schema_distance(layer, word) <= 2)
+            if (word_distance(layer, word) < WORDS_DIFFER)
                 warn(checked, "group_by", grouping_node(checked, layer),
                      "%s is read as a layer name, did you mean %s? (expected a layer or one of the words)",
                      quoted(layer).text, word);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 
 static const struct {
     const char *name;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 
 #define NAMES_SHOWN 10
 

@@ -258,8 +258,9 @@ def test_version_and_help():
 def test_an_option_that_is_nearly_right_is_named(program):
     done = subprocess.run([program, "--chek"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and f"{program.name}: did you mean --check?\n" in done.stderr
-    done = subprocess.run([program, "--nonsense"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "did you mean" not in done.stderr
+    for option in ("--nonsense", "--config"):
+        done = subprocess.run([program, option], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and "did you mean" not in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--version", "--help", "--check"])

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 
 enum { OPTIONS_MAX = 24, FIRST = 256 };
 

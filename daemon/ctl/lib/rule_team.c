@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 
 static bool is_registered(const PGresult *teams, struct str team)
 {

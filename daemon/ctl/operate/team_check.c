@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
 
 static int refuse_team(const char *verb, const char *team, const PGresult *teams)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/watch_deliver.h"
 

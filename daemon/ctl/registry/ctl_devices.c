@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/device_csv.h"
 #include "ctl/registry/devices_unknown.h"

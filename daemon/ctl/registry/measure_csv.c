@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 
 enum { KIND, LAYER, CODE, FROM, UNTIL, NUMBER, NOTE, COLUMNS };
 

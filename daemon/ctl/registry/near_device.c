@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/schema.h"
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 #include "model/alert.h"
 
-enum { FAR = 3, LONG_ID = 8 };
+enum { LONG_ID = 8 };
 
 static const char *without_zeros(const char *account)
 {
@@ -16,36 +15,28 @@ static const char *without_zeros(const char *account)
     return account;
 }
 
-/* How many characters differ; FAR if more than `most`. Compares the lengths first, which is cheap. */
-static unsigned distance(const char *a, const char *b, unsigned most)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned changes = n > m + most || m > n + most ? FAR : schema_distance(a, b);
-    return changes <= most ? changes : FAR;
-}
-
-/* The account of "dc09:ACCOUNT/INPUT", in lower case. false: another form of name, or no account. */
-static bool read_account(const char *unknown, struct lower_word *ret)
+/* The account of "dc09:ACCOUNT/INPUT". false: another form of name, or no account. */
+static bool read_account(const char *unknown, char ret[NEAREST_WORD_MAX + 1])
 {
     if (!str_starts(str_from(unknown), ALERT_DC09_PREFIX) || strcmp(unknown, ALERT_DC09_PREFIX "0") == 0)
         return false;
-    *ret = lower_word(unknown + sizeof(ALERT_DC09_PREFIX) - 1);
-    ret->text[strcspn(ret->text, "/")] = '\0';
+    snprintf(ret, NEAREST_WORD_MAX + 1, "%s", unknown + sizeof(ALERT_DC09_PREFIX) - 1);
+    ret[strcspn(ret, "/")] = '\0';
     return true;
 }
 
 const struct near_candidate *near_device(const char *unknown, const struct near_candidate *candidates, size_t n)
 {
-    struct lower_word account, id = lower_word(unknown);
-    bool has_account = read_account(unknown, &account);
-    unsigned least = FAR, most = strlen(unknown) >= LONG_ID ? 2 : 1;
+    char account[NEAREST_WORD_MAX + 1];
+    bool has_account = read_account(unknown, account);
+    unsigned least = !has_account && strlen(unknown) >= LONG_ID ? 3 : 2;
     const struct near_candidate *nearest = NULL;
     for (size_t i = 0; i < n; i++) {
-        unsigned changes = FAR;
+        unsigned changes = WORDS_DIFFER;
         if (!has_account)
-            changes = distance(id.text, lower_word(candidates[i].device_id).text, most);
+            changes = word_distance(unknown, candidates[i].device_id);
         else if (candidates[i].account)
-            changes = distance(without_zeros(account.text), without_zeros(lower_word(candidates[i].account).text), 1);
+            changes = word_distance(without_zeros(account), without_zeros(candidates[i].account));
         if (changes < least) {
             least = changes;
             nearest = &candidates[i];

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/nearest.h"
 #include "ctl/lib/csv_write.h"
-#include "ctl/lib/nearest.h"
 #include "ctl/lib/table.h"
 
 static PGresult *run_query(const char *verb, const struct ctl_call *call, const struct registry_query *query)

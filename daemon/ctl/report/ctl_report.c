@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
 #include "ctl/report/report.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 #include "ctl/rules/scenario_line.h"
 #include "ingest/validate.h"
 #include "model/alert.h"

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ctl/lib/nearest.h"
+#include "base/nearest.h"
 #include "ingest/validate.h"
 
 /* Of BAD_x: the member. Of the others: the member and what is wrong with it. CLOCK: clock_reason(). */
