@@ -13,8 +13,6 @@
 #include "conf/conf_board.h"
 #include "store/conninfo.h"
 
-#define DEFAULT_FILE "/etc/mobeye-board/mobeye-board.yaml"
-
 struct board {
     struct program program;
     struct conf_board *conf;
@@ -27,7 +25,7 @@ static const char usage[] =
     "Usage: mobeye-board [OPTION]...\n"
     "Serves the patrol board: a web page for officers, coordinators and equipment managers, behind a reverse proxy "
     "that\nauthenticates them. PostgreSQL decides what each of them sees and may do.\n\n"
-    "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_BOARD_FILE ")\n"
     "      --check        check the configuration, print every error in it, and exit\n"
     "      --debug        log debug messages\n"
     "  -V, --version      print the version, and the versions of the libraries in use\n"
@@ -145,7 +143,7 @@ undo:
 int main(int argc, char **argv)
 {
     struct program_options options = {
-        .name = "mobeye-board", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
+        .name = "mobeye-board", .usage = usage, .print_version = print_version, .file = CONF_BOARD_FILE};
     int status = program_parse(&options, argc, argv);
     if (status >= 0)
         return status;

@@ -11,10 +11,9 @@
 
 #include "base/log.h"
 #include "base/program.h"
+#include "conf/conf_frigate.h"
 #include "frigate/bridge.h"
 #include "ingest/json_read.h"
-
-#define DEFAULT_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
 
 struct camera_program {
     struct program program;
@@ -25,7 +24,7 @@ struct camera_program {
 static const char usage[] =
     "Usage: mobeye-frigate [OPTION]...\n"
     "Sends what a Frigate camera server sees to mobeyed, as alerts with images.\n\n"
-    "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_FRIGATE_FILE ")\n"
     "      --check        check the configuration, print every error in it, and exit\n"
     "      --debug        log debug messages\n"
     "  -V, --version      print the version, and the versions of the libraries in use\n"
@@ -99,7 +98,7 @@ undo:
 int main(int argc, char **argv)
 {
     struct program_options options = {
-        .name = "mobeye-frigate", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
+        .name = "mobeye-frigate", .usage = usage, .print_version = print_version, .file = CONF_FRIGATE_FILE};
     struct camera_program program = {0};
     int status = program_parse(&options, argc, argv);
     if (status >= 0)

@@ -28,7 +28,6 @@
  * follow: 8 MiB while a backlog drains. */
 #define OWN_PAGES_BYTES (256 * 1024)
 
-#define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* A stop takes at most 10 s: this long for storing alerts, the rest for closing. */
 #define STOP_GIVE_UP_US (6 * CLOCK_SECOND)
 
@@ -43,7 +42,7 @@ static const char usage[] =
     "Usage: mobeyed [OPTION]...\n"
     "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each\n"
     "exactly once.\n\n"
-    "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --check        check the configuration, print every error in it, and exit\n"
     "      --db CONNINFO  with --check: look up the layers, areas, groups and teams of the rules in this database\n"
     "      --debug        log debug messages\n"
@@ -230,7 +229,7 @@ undo:
 int main(int argc, char **argv)
 {
     struct program_options options = {
-        .name = "mobeyed", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE, .has_db = true};
+        .name = "mobeyed", .usage = usage, .print_version = print_version, .file = CONF_DEFAULT_FILE, .has_db = true};
     mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES);
     int status = program_parse(&options, argc, argv);
     if (status >= 0)

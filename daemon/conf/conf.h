@@ -12,6 +12,8 @@
 #include "base/address.h"
 #include "model/incident.h"
 
+/* Where the package keeps the configuration. */
+#define CONF_DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* The largest database.batch_max, in alerts. */
 #define CONF_BATCH_MAX 20000
 /* The largest endpoints[].connections. */

@@ -13,6 +13,9 @@
 #include "base/buf.h"
 #include "conf/conf.h"
 
+/* Where the package keeps the configuration. */
+#define CONF_BOARD_FILE "/etc/mobeye-board/mobeye-board.yaml"
+
 enum conf_board_language { BOARD_DUTCH, BOARD_ENGLISH };
 
 struct conf_board {

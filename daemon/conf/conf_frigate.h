@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "conf/conf.h"
 
+/* Where the package keeps the configuration. */
+#define CONF_FRIGATE_FILE        "/etc/mobeye-frigate/mobeye-frigate.yaml"
 #define CONF_FRIGATE_TARGETS_MAX 8
 
 /* What Frigate knows about persons and is dropped unless kept. */

@@ -28,7 +28,7 @@ static void help(FILE *out)
         fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
     fputs("\n  -h, --help     print this help; after a verb, the help of that verb\n"
           "  -V, --version  print the version\n\n"
-          "Verbs read " CTL_DEFAULT_FILE " unless -c FILE is given; --db CONNINFO overrides the\n"
+          "Verbs read " CONF_DEFAULT_FILE " unless -c FILE is given; --db CONNINFO overrides the\n"
           "database in it.\n\n"
           "Exit status: 0 success, 1 failure, 2 usage error. See mobeyectl(1).\n",
           out);

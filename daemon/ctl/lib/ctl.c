@@ -86,11 +86,11 @@ int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
 struct conf *ctl_load(const char *file)
 {
     struct buf report = {0};
-    struct conf *conf = conf_load(file ? file : CTL_DEFAULT_FILE, &report);
+    struct conf *conf = conf_load(file ? file : CONF_DEFAULT_FILE, &report);
     /* Warnings are for the person who checks the file, not for one who uses it. */
     if (!conf)
         fwrite(report.data, 1, report.len, stderr);
-    if (!conf && !file && access(CTL_DEFAULT_FILE, R_OK) != 0 && errno == EACCES)
+    if (!conf && !file && access(CONF_DEFAULT_FILE, R_OK) != 0 && errno == EACCES)
         fputs("only root and members of its group can read it: usermod -aG mobeyed USER, or use --db CONNINFO\n",
               stderr);
     buf_free(&report);

@@ -18,7 +18,6 @@
 
 enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
-#define CTL_DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 #define CTL_DRILL_SOURCE "/mobeyectl/setup" /* the CloudEvents source of setup's drill alert */
 
 /* What main() is to a program, for each verb. */
@@ -35,7 +34,7 @@ int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(prin
 /* Like ctl_fail(), for a statement that the database refused: what was tried, then message, detail and hint. */
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 
-/* Loads the configuration file; NULL means CTL_DEFAULT_FILE. Returns NULL if it has errors, which are printed on
+/* Loads the configuration file; NULL means CONF_DEFAULT_FILE. Returns NULL if it has errors, which are printed on
  * stderr. conf_free() it. */
 struct conf *ctl_load(const char *file);
 

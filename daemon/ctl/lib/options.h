@@ -41,7 +41,7 @@ struct ctl_call {
 
 #define CTL_COMMON_HELP                                                                                                \
     "      --json             print results as JSON\n"                                                                 \
-    "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"                                    \
+    "  -c, --config FILE      configuration file (default: " CONF_DEFAULT_FILE ")\n"                                   \
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"                                  \
     "  -h, --help             print this help\n"
 

@@ -8,6 +8,8 @@
 
 #include "base/json_write.h"
 #include "base/mem.h"
+#include "conf/conf_board.h"
+#include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/doctor.h"
@@ -21,10 +23,10 @@ static const char help[] =
     "Checks clock, permissions, disk, file descriptors, ports, the systemd unit, supervision and the settings of\n"
     "PostgreSQL, and mobeye-frigate and mobeye-board. Prints one line per check: ok, warning or problem, with advice.\n"
     "It changes nothing. Run it as root; otherwise some checks are limited.\n\n"
-    "      --board FILE   configuration of mobeye-board (default: " BOARD_FILE ")\n"
-    "      --frigate FILE configuration of mobeye-frigate (default: " FRIGATE_FILE ")\n"
+    "      --board FILE   configuration of mobeye-board (default: " CONF_BOARD_FILE ")\n"
+    "      --frigate FILE configuration of mobeye-frigate (default: " CONF_FRIGATE_FILE ")\n"
     "      --json         print one JSON object per line\n"
-    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"
@@ -126,7 +128,7 @@ static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = he
 
 int ctl_doctor(int argc, char **argv)
 {
-    const char *frigate = FRIGATE_FILE, *board = BOARD_FILE;
+    const char *frigate = CONF_FRIGATE_FILE, *board = CONF_BOARD_FILE;
     const struct ctl_option options[] = {{"frigate", .text = &frigate}, {"board", .text = &board}, {0}};
     struct ctl_call call;
     struct buf why = {0}, missing = {0};
@@ -137,7 +139,7 @@ int ctl_doctor(int argc, char **argv)
     struct doctor d = {.file = call.file, .frigate_file = frigate, .board_file = board, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
-        say_unusable_file(&d, d.file ? d.file : CTL_DEFAULT_FILE);
+        say_unusable_file(&d, d.file ? d.file : CONF_DEFAULT_FILE);
         return CTL_FAILED;
     }
     d.conf = conf;

@@ -20,7 +20,7 @@ static const char help[] =
     "      --reason TEXT      why it is exported; recorded\n"
     "      --reference REFERENCE\n"
     "                         the incident of this reference\n"
-    "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE      configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
     "  -h, --help             print this help\n\n"
     "Example:\n"

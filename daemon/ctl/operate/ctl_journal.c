@@ -34,7 +34,7 @@ static const char help[] =
     "      --to N           dump: last record\n"
     "      --directory DIR  the journal; overrides journal.directory\n"
     "      --json           list: print JSON; verify, dump: print one JSON object per line\n"
-    "  -c, --config FILE    configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE    configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO    list, replay: libpq connection string; overrides database.conninfo\n"
     "  -h, --help           print this help\n\n"
     "Example:\n"

@@ -31,7 +31,7 @@ static const char help[] =
     "mobeye_owner may discard.\n\n"
     "      --json         list, show: print JSON\n"
     "      --yes          discard: do not ask for confirmation\n"
-    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Examples:\n"
@@ -213,14 +213,14 @@ static bool is_id(const char *text)
 /* Loads the configuration for its bounds and rules; NULL if it has errors. */
 static struct conf *load_rules(const struct quarantine_request *request)
 {
-    if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
+    if (!request->call.db || request->call.file || access(CONF_DEFAULT_FILE, F_OK) == 0) {
         struct conf *conf = ctl_load(request->call.file);
         if (conf)
             ctl_use_zone(conf->timezone); /* rules_match() uses local time */
         return conf;
     }
     ctl_fail(VERB,
-             "warning: no configuration (neither " CTL_DEFAULT_FILE " nor -c): no bounds and no rules are applied");
+             "warning: no configuration (neither " CONF_DEFAULT_FILE " nor -c): no bounds and no rules are applied");
     return mem_zalloc(sizeof(struct conf));
 }
 

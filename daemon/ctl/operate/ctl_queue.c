@@ -25,7 +25,7 @@ static const char help[] =
     "      --follow           show it again after each change, until Ctrl-C; on a terminal in place\n"
     "      --team TEAM        only incidents of TEAM and incidents without a team\n"
     "      --json             print JSON: an array of incidents; with --follow one per line\n"
-    "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE      configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
     "  -h, --help             print this help\n\n"
     "Columns: place in the queue, reference for the radio, priority (1 first), since when, kind of the first alert, "

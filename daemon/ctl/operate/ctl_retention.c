@@ -17,7 +17,7 @@ static const char help[] =
     "fails, the error is printed and the others are still erased.\n\n"
     "      --dry-run      show what would be erased; erase nothing\n"
     "      --json         with --dry-run: print JSON\n"
-    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"

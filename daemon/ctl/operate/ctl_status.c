@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "conf/conf_board.h"
+#include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/status.h"
@@ -22,11 +24,11 @@ static const char help[] =
     "The daemon is queried by its metrics (http.listen), twice within a second to compute rates; the database by a\n"
     "connection of its own. If the configuration cannot be read, only the database given by --db is shown.\n\n"
     "      --watch        show it again every two seconds, until Ctrl-C\n"
-    "      --board FILE   configuration of mobeye-board (default: " BOARD_FILE ")\n"
-    "      --frigate FILE configuration of mobeye-frigate (default: " FRIGATE_FILE ")\n"
+    "      --board FILE   configuration of mobeye-board (default: " CONF_BOARD_FILE ")\n"
+    "      --frigate FILE configuration of mobeye-frigate (default: " CONF_FRIGATE_FILE ")\n"
     "      --state DIR    state directories of mobeyectl-watch@ units (default: " STATUS_WATCH_STATE ")\n"
     "      --json         print JSON\n"
-    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"
@@ -397,7 +399,8 @@ static int show_status(const struct conf *conf, const struct status_request *req
 int ctl_status(int argc, char **argv)
 {
     bool watch = false;
-    struct status_request request = {.state = STATUS_WATCH_STATE, .frigate = FRIGATE_FILE, .board = BOARD_FILE};
+    struct status_request request = {
+        .state = STATUS_WATCH_STATE, .frigate = CONF_FRIGATE_FILE, .board = CONF_BOARD_FILE};
     const struct ctl_option options[] = {{"watch", .flag = &watch},
                                          {"state", .text = &request.state},
                                          {"frigate", .text = &request.frigate},
@@ -413,7 +416,7 @@ int ctl_status(int argc, char **argv)
                  "%s: cannot be read, see above; daemon, journal and endpoints are not shown, since the file has their "
                  "addresses%s (a running daemon continues with the configuration that it read before: systemctl status "
                  "mobeyed)",
-                 call->file ? call->file : CTL_DEFAULT_FILE,
+                 call->file ? call->file : CONF_DEFAULT_FILE,
                  call->db ? "" : ", nor is the database (use --db CONNINFO to show it)");
     if (!conf && !call->db)
         return CTL_FAILED;

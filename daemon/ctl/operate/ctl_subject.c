@@ -41,7 +41,7 @@ static const char help[] =
     "      --until TIME       end of the period, excluded; required without --address\n"
     "      --images DIRECTORY export: write the images into this directory; created if it does not exist\n"
     "      --yes              erase: do not ask for confirmation\n"
-    "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE      configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
     "  -h, --help             print this help\n\n"
     "Example:\n"

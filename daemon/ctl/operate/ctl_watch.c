@@ -70,7 +70,7 @@ static const char help[] =
     "      --metrics FILE    write metrics for the textfile collector of node_exporter\n"
     "      --heartbeat TIME  send a heartbeat event (mobeye.watch.heartbeat.v1) every TIME, for a dead man's switch\n"
     "      --once            exit when there are no more changes\n"
-    "  -c, --config FILE     configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE     configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO     libpq connection string; overrides database.conninfo\n"
     "  -h, --help            print this help\n\n"
     "Example:\n"

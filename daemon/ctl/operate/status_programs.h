@@ -10,10 +10,6 @@
 #include "base/err.h"
 #include "ctl/lib/scrape.h"
 
-/* Where their packages keep their configuration. */
-#define FRIGATE_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
-#define BOARD_FILE   "/etc/mobeye-board/mobeye-board.yaml"
-
 enum program_state {
     PROGRAM_ABSENT,  /* it has no configuration on this machine */
     PROGRAM_UNKNOWN, /* `why` */

@@ -42,7 +42,7 @@ static const char help[] =
     "      --min N             hotspots: least number in a cell (default: 3)\n"
     "      --format FORMAT     near-repeat: text or json; devices: text, csv or json (default: text);\n"
     "                          wijk: html, csv or json (default: html)\n"
-    "  -c, --config FILE       configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE       configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO       libpq connection string; overrides database.conninfo\n"
     "  -h, --help              print this help\n\n"
     "Example:\n"

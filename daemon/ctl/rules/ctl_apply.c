@@ -38,7 +38,7 @@ static const char help[] =
     "      --yes          do not ask for confirmation\n"
     "      --unit NAME    systemd unit to reload (default: the one that uses the file to replace, otherwise\n"
     "                     mobeyed.service); none: do not reload\n"
-    "  -c, --config FILE  configuration file to replace (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file to replace (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides that of the new file\n"
     "  -h, --help         print this help\n\n"
     "Examples:\n"
@@ -286,7 +286,7 @@ int ctl_apply(int argc, char **argv)
     request.file = request.call.arguments[0];
     if ((request.file != NULL) == request.undo)
         return ctl_usage(VERB, "expected either one FILE or --undo");
-    request.target = request.call.file ? request.call.file : CTL_DEFAULT_FILE;
+    request.target = request.call.file ? request.call.file : CONF_DEFAULT_FILE;
     connect_unit_of(CONNECT_DAEMON_USER, request.target, unit);
     if (!request.unit)
         request.unit = unit;

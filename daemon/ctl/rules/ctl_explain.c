@@ -35,7 +35,7 @@ static const char help[] =
     "      --reference REFERENCE\n"
     "                     the same, by the number used on the radio, such as 2026-000010\n"
     "      --json         print one JSON object\n"
-    "  -c, --config FILE  configuration file with the rules (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file with the rules (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"

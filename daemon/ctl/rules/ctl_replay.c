@@ -25,7 +25,7 @@ static const char help[] =
     "devices, placements and areas are the present ones. Nothing is changed.\n\n"
     "      --since TIME   how far to go back (default: 7d)\n"
     "      --json         print one JSON object\n"
-    "  -c, --config FILE  configuration file with the rules (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file with the rules (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"

@@ -21,7 +21,7 @@ static const char help[] =
     "      --db CONNINFO  play them with the daemon's writer in a database that is created on this server and dropped\n"
     "                     afterwards; requires a superuser\n"
     "  -c, --config FILE  configuration file with the rules, for scenarios that name none (default:\n"
-    "                     " CTL_DEFAULT_FILE ")\n"
+    "                     " CONF_DEFAULT_FILE ")\n"
     "  -h, --help         print this help\n\n"
     "Example of a scenario:\n"
     "  at 2026-11-23 21:04 NL-0307-00042 motion input 1\n"
@@ -115,7 +115,7 @@ int ctl_test_rules(int argc, char **argv)
         return rc;
     tally.json = call.json;
     struct scenario_options options = {.ops = call.db ? &backend_in_database : &backend_in_memory,
-                                       .rules_file = call.file ? call.file : CTL_DEFAULT_FILE,
+                                       .rules_file = call.file ? call.file : CONF_DEFAULT_FILE,
                                        .on_result = on_result,
                                        .ctx = &tally};
     struct err err;

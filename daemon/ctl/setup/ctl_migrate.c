@@ -33,7 +33,7 @@ static const char help[] =
     "The first run requires a superuser, to create the extensions postgis and btree_gist. If they exist, a role with\n"
     "CREATEROLE and the right to create schemas is sufficient; later runs require a member of mobeye_owner.\n\n"
     "      --check        change nothing; exit with status 1 if there is something to do\n"
-    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE  configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
     "  -h, --help         print this help\n\n"
     "Example:\n"

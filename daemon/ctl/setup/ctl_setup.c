@@ -36,7 +36,7 @@ static const char help[] =
     "      --no-drill           do not send a drill alert\n"
     "      --dry-run            change nothing; print what would be done\n"
     "      --yes                do not ask questions\n"
-    "  -c, --config FILE        configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -c, --config FILE        configuration file (default: " CONF_DEFAULT_FILE ")\n"
     "  -h, --help               print this help\n\n"
     "Examples:\n"
     "  # mobeyectl setup --dry-run\n"
@@ -205,7 +205,7 @@ static int parse_setup(int argc, char **argv, struct setup *s)
     s->daemon = (struct setup_program){.name = "the daemon",
                                        .user = CONNECT_DAEMON_USER,
                                        .role = "mobeye_ingest",
-                                       .file = call.file ? call.file : CTL_DEFAULT_FILE};
+                                       .file = call.file ? call.file : CONF_DEFAULT_FILE};
     s->yes = call.yes;
     s->drill = !no_drill;
     s->database = copy_of(database);

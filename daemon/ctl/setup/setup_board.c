@@ -11,7 +11,6 @@
 #include "ctl/setup/setup.h"
 
 #define BOARD_UNIT "mobeye-board.service"
-#define BOARD_FILE "/etc/mobeye-board/mobeye-board.yaml"
 
 int setup_board_user(void)
 {
@@ -59,7 +58,7 @@ static int run_board_unit(struct setup *s, unsigned long changes_before)
     const char *const restart[] = {"systemctl", "restart", BOARD_UNIT, NULL};
     if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
         return CTL_OK;
-    if (is_enabled_and_active() && setup_changed_at(BOARD_FILE) <= started_at() && s->changes == changes_before) {
+    if (is_enabled_and_active() && setup_changed_at(CONF_BOARD_FILE) <= started_at() && s->changes == changes_before) {
         setup_is(s, BOARD_UNIT " uses the present file");
         return CTL_OK;
     }
@@ -72,8 +71,8 @@ static int run_board_unit(struct setup *s, unsigned long changes_before)
 /* What only the administrator can do. */
 static void print_what_is_left(struct setup *s)
 {
-    struct conf_board *conf = load_board(BOARD_FILE);
-    char *complete = conf ? connect_complete(CONNECT_BOARD_USER, BOARD_FILE, conf->database.conninfo) : NULL;
+    struct conf_board *conf = load_board(CONF_BOARD_FILE);
+    char *complete = conf ? connect_complete(CONNECT_BOARD_USER, CONF_BOARD_FILE, conf->database.conninfo) : NULL;
     char *nobody =
         s->dry_run ? NULL : ctl_query_text(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
     if (conf && conf->identity.fixed)
@@ -100,7 +99,7 @@ static void print_what_is_left(struct setup *s)
 int setup_board(struct setup *s)
 {
     struct setup_program board = {
-        .name = "the board", .user = CONNECT_BOARD_USER, .role = "mobeye_board", .file = BOARD_FILE};
+        .name = "the board", .user = CONNECT_BOARD_USER, .role = "mobeye_board", .file = CONF_BOARD_FILE};
     struct conf_board *conf = load_board(board.file);
     unsigned long changes_before = s->changes;
     board.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;
