@@ -12,6 +12,16 @@
 
 #include "base/mem.h"
 
+/* Closes fd, if there is one, and returns rc with the errno that came with it. */
+static int close_after(int fd, int rc)
+{
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return rc;
+}
+
 int file_read(int fd, size_t max_bytes, struct buf *ret)
 {
     char *data = buf_reserve(ret, max_bytes + 1);
@@ -28,6 +38,12 @@ int file_read(int fd, size_t max_bytes, struct buf *ret)
     return -1;
 }
 
+int file_load(int dir_fd, const char *path, size_t max_bytes, struct buf *ret)
+{
+    int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+    return close_after(fd, fd < 0 ? -1 : file_read(fd, max_bytes, ret));
+}
+
 int file_write(int fd, struct str text)
 {
     for (size_t at = 0; at < text.len;) {
@@ -39,16 +55,6 @@ int file_write(int fd, struct str text)
         at += wrote > 0 ? (size_t)wrote : 0;
     }
     return fsync(fd);
-}
-
-/* Closes fd, if there is one, and returns rc with the errno that came with it. */
-static int close_after(int fd, int rc)
-{
-    int why = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = why;
-    return rc;
 }
 
 int file_sync_parent(int dir_fd, const char *path)

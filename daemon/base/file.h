@@ -13,6 +13,9 @@
  * is read. -1: EFBIG if there is more; a part may have been appended. */
 int file_read(int fd, size_t max_bytes, struct buf *ret);
 
+/* The same for the file of that path. */
+int file_load(int dir_fd, const char *path, size_t max_bytes, struct buf *ret);
+
 /* Writes all of the text and syncs the file. -1: a part of it may have been written. */
 int file_write(int fd, struct str text);
 

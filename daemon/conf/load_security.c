@@ -166,11 +166,7 @@ int conf_parse_clients(struct conf *conf, const char *file, const char *text, si
 {
     static const struct source_pos top = {1, 1};
     struct diagnostics diagnostics = {0};
-    struct node *root = NULL;
-    if (len > LOADER_FILE_MAX)
-        diagnostics_error(&diagnostics, top, "file", "is too large (expected at most 1 MiB)");
-    else
-        root = tree_parse(text, len, &diagnostics);
+    struct node *root = tree_parse(text, len, &diagnostics);
     if (root)
         load_clients(conf, root, &diagnostics);
     else if (!diagnostics.bad)
@@ -188,7 +184,10 @@ int conf_parse_clients(struct conf *conf, const char *file, const char *text, si
 static int read_clients(const char *file, struct buf *ret, struct err *err)
 {
     struct stat st;
-    if (loader_read(file, ret) != 0 || stat(file, &st) != 0)
+    struct err why;
+    if (loader_read(file, ret, &why) != 0)
+        return err_set(err, "%s: %s", file, why.text);
+    if (stat(file, &st) != 0)
         return err_set(err, "%s: %s", file, strerror(errno));
     if (st.st_mode & S_IWOTH)
         return err_set(err, "%s: mode %04o lets every user write to it", file, (unsigned)(st.st_mode & 07777));
@@ -224,8 +223,7 @@ int loader_security(struct conf *conf, struct diagnostics *diagnostics, struct b
     if (conf->security.server_key)
         load_keys(conf, diagnostics);
     if (conf->security.clients && read_clients(conf->security.clients, &text, &err) != 0)
-        diagnostics_error(diagnostics, conf->security.clients_pos, "security.clients", "%s (expected a YAML file)",
-                          err.text);
+        diagnostics_failure(diagnostics, conf->security.clients_pos, "security.clients", &err, "a YAML file");
     else if (conf->security.clients)
         rc = conf_parse_clients(conf, conf->security.clients, text.data, text.len, out);
     if (rc == 0 && !diagnostics->bad)

@@ -47,9 +47,8 @@ void loader_unset(const struct loader_target *target);
 void loader_map(struct diagnostics *diagnostics, const char *scope, const char *path, struct source_pos pos,
                 const struct node *map, char *base);
 
-/* Appends the contents of the file, at most LOADER_FILE_MAX + 1 bytes of it. -1 with errno set. */
-int loader_read(const char *file, struct buf *ret);
-#define LOADER_FILE_MAX ((size_t)1 << 20)
+/* Appends the contents of the file, of at most 1 MiB. -1 with err set: "cannot be read: ... (expected ...)". */
+int loader_read(const char *file, struct buf *ret, struct err *err);
 
 struct loader_source {
     const char *file; /* its name in diagnostics */

@@ -3,35 +3,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/file.h"
+
+enum { FILE_MAX = 1 << 20 };
 
 static const struct source_pos top = {1, 1};
 
-int loader_read(const char *file, struct buf *ret)
+int loader_read(const char *file, struct buf *ret, struct err *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
-    if (fd < 0)
-        return -1;
-    do {
-        got = read(fd, buf_reserve(ret, LOADER_FILE_MAX + 1 - ret->len), LOADER_FILE_MAX + 1 - ret->len);
-        if (got > 0)
-            ret->len += (size_t)got;
-    } while ((got > 0 && ret->len <= LOADER_FILE_MAX) || (got < 0 && errno == EINTR));
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return got < 0 ? -1 : 0;
+    if (file_load(AT_FDCWD, file, FILE_MAX, ret) == 0)
+        return 0;
+    if (errno == EFBIG)
+        return err_set(err, "is too large (expected at most 1 MiB)");
+    return err_set(err, "cannot be read: %s (expected a YAML file)", strerror(errno));
 }
 
 /* NULL: not a mapping, which is reported. The caller frees it. */
 static struct node *parse_mapping(const struct loader_program *program, struct str text,
                                   struct diagnostics *diagnostics)
 {
-    if (text.len > LOADER_FILE_MAX) {
-        diagnostics_error(diagnostics, top, "file", "is too large (expected at most 1 MiB)");
-        return NULL;
-    }
     struct node *root = tree_parse(text.p, text.len, diagnostics);
     if (root && root->kind == NODE_MAP)
         return root;
@@ -91,12 +82,13 @@ void *loader_parse(const struct loader_program *program, const struct loader_sou
 
 void *loader_load(const struct loader_program *program, const struct loader_source *source, struct buf *out)
 {
+    struct err err;
     struct buf text = {0};
     void *conf = NULL;
-    if (loader_read(source->file, &text) == 0)
+    if (loader_read(source->file, &text, &err) == 0)
         conf = loader_parse(program, source, buf_str(&text), out);
     else
-        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", source->file, strerror(errno));
+        buf_printf(out, "%s:1:1: file: %s\n", source->file, err.text);
     buf_free(&text);
     return conf;
 }

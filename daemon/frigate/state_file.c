@@ -33,15 +33,9 @@ void state_file_close(struct state_file *file)
 
 int state_file_read(const struct state_file *file, struct buf *ret, struct err *err)
 {
-    int fd = openat(file->dir_fd, NAME, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
+    if (file_load(file->dir_fd, NAME, STATE_FILE_MAX, ret) == 0 || errno == ENOENT)
         return 0;
-    int rc = fd < 0 || file_read(fd, STATE_FILE_MAX, ret) != 0
-                 ? err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno))
-                 : 0;
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    return err_set(err, "state %s/" NAME ": %s", file->directory, strerror(errno));
 }
 
 int state_file_write(const struct state_file *file, struct str text, struct err *err)
