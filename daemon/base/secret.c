@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
+
+enum { LINE_FILE_MAX = 1024 };
 
 static bool is_credential(const char *source)
 {
@@ -62,6 +65,21 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
     else if (check_rights(source, &st, err) == 0)
         rc = file_read(fd, max_bytes, ret) == 0 ? 0 : err_set(err, "%s: %s", source, strerror(errno));
     close(fd);
+    return rc;
+}
+
+int secret_read_line(const char *source, char **ret, struct err *err)
+{
+    struct buf text = {0};
+    int rc = secret_read(source, LINE_FILE_MAX, &text, err);
+    size_t len = 0;
+    while (rc == 0 && len < text.len && !strchr("\r\n", text.data[len]))
+        len++;
+    if (rc == 0 && len == 0)
+        rc = err_set(err, "%s: the first line is empty", source);
+    if (rc == 0)
+        *ret = mem_strndup(text.data, len);
+    secret_free(&text);
     return rc;
 }
 

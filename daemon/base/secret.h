@@ -21,6 +21,10 @@
  */
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err);
 
+/* Sets *ret to the first line, of a file of at most 1024 bytes; free it with secret_free_text(). -1 with err set, also
+ * if that line is empty. */
+int secret_read_line(const char *source, char **ret, struct err *err);
+
 /* Whether the source is a credential that is not available to this process. That need not be an error: systemd passes
  * credentials to the service itself, but not to ExecReload= commands or to a shell. */
 bool secret_out_of_reach(const char *source);

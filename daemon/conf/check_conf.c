@@ -16,13 +16,6 @@ struct conf_check {
     struct address *bound;        /* one for each endpoint; its host is empty if the endpoint does not bind */
 };
 
-/* The position of a key's value, or of the item if it lacks that key. */
-static struct source_pos pos_of(const struct node *item, const char *key)
-{
-    const struct node *value = node_value(item, key);
-    return value ? value->pos : item->pos;
-}
-
 static void check_pair(const struct conf_check *check, const struct node *item, const char *path)
 {
     const struct node *bind = node_key(item, "bind"), *connect = node_key(item, "connect");
@@ -39,7 +32,7 @@ static void check_collision(const struct conf_check *check, size_t i, const char
     for (size_t other = 0; other < i; other++) {
         if (!*check->bound[other].host || !address_collides(&check->bound[other], &check->bound[i]))
             continue;
-        diagnostics_error(check->diagnostics, pos_of(item, "bind"), loader_path_key(path, "bind").text,
+        diagnostics_error(check->diagnostics, node_pos(item, NULL, "bind"), loader_path_key(path, "bind").text,
                           "%s is already used by the endpoint on line %zu (expected a unique address)",
                           quoted(check->conf->endpoints[i].address).text, check->endpoints->items[other]->pos.line);
         return;
@@ -58,7 +51,7 @@ static void check_bind(const struct conf_check *check, size_t i, const char *pat
     }
     if (!address_is_loopback(address) && !endpoint->plaintext_allow && !endpoint->curve)
         diagnostics_error(
-            check->diagnostics, pos_of(item, "bind"), loader_path_key(path, "bind").text,
+            check->diagnostics, node_pos(item, NULL, "bind"), loader_path_key(path, "bind").text,
             "%s is not a loopback address and not encrypted (expected a loopback address, ipc://, %splaintext: allow)",
             quoted(endpoint->address).text, endpoint->socket == CONF_TCP ? "or " : "a security section, or ");
     check_collision(check, i, path);
@@ -136,7 +129,7 @@ static void check_tcp(const struct conf_check *check, size_t i, const char *path
         diagnostics_error(check->diagnostics, connect->pos, loader_path_key(path, "connect").text,
                           "a tcp socket cannot connect (expected bind)");
     if (*bound->host && (bound->kind != ADDRESS_TCP || bound->name))
-        diagnostics_error(check->diagnostics, pos_of(item, "bind"), loader_path_key(path, "bind").text,
+        diagnostics_error(check->diagnostics, node_pos(item, NULL, "bind"), loader_path_key(path, "bind").text,
                           "%s is valid for ZeroMQ only (expected tcp://HOST:PORT with an IPv4 address, [IPv6] or *)",
                           quoted(check->conf->endpoints[i].address).text);
     if (has_word(item, "format", "cloudevents"))
@@ -190,9 +183,9 @@ static void check_endpoint(const struct conf_check *check, size_t i)
     check_restricted_keys(check, item, path.text);
     check_tcp(check, i, path.text);
     check_peers(check, i, path.text);
-    endpoint->pos = pos_of(item, "server_key");
-    endpoint->secret_key_pos = pos_of(item, "secret_key");
-    endpoint->dc09_keys_pos = pos_of(item, "dc09_keys");
+    endpoint->pos = node_pos(item, NULL, "server_key");
+    endpoint->secret_key_pos = node_pos(item, NULL, "secret_key");
+    endpoint->dc09_keys_pos = node_pos(item, NULL, "dc09_keys");
 }
 
 /* Both keys are required: CURVE without a client list would admit no client, or any client. */
@@ -207,8 +200,8 @@ static void check_security(struct diagnostics *diagnostics, const struct node *r
             diagnostics_error(diagnostics, section->pos, loader_path_key("security", names[i]).text,
                               "is missing (expected %s)",
                               i == 0 ? "the file of the daemon's secret key" : "the file of the client list");
-    conf->security.server_key_pos = pos_of(section, "server_key");
-    conf->security.clients_pos = pos_of(section, "clients");
+    conf->security.server_key_pos = node_pos(section, NULL, "server_key");
+    conf->security.clients_pos = node_pos(section, NULL, "clients");
 }
 
 static void check_http(const struct conf_check *check, const struct node *root)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 
 __attribute__((format(printf, 5, 0))) static void append(struct diagnostics *diagnostics, struct source_pos pos,
                                                          bool warning, const char *subject, const char *fmt,
@@ -51,6 +52,16 @@ void diagnostics_failure(struct diagnostics *diagnostics, struct source_pos pos,
         diagnostics_error(diagnostics, pos, subject, "%s", err->text);
     else
         diagnostics_error(diagnostics, pos, subject, "%s (expected %s)", err->text, expected);
+}
+
+bool diagnostics_out_of_reach(struct diagnostics *diagnostics, struct source_pos pos, const char *subject,
+                              const char *source)
+{
+    bool is = secret_out_of_reach(source);
+    if (is)
+        diagnostics_warning(diagnostics, pos, subject,
+                            "%s is not available here (expected in the service, to which systemd passes it)", source);
+    return is;
 }
 
 static int compare_sizes(size_t a, size_t b)

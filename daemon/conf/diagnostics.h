@@ -39,6 +39,10 @@ void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos,
 void diagnostics_failure(struct diagnostics *diagnostics, struct source_pos pos, const char *subject,
                          const struct err *err, const char *expected);
 
+/* Whether the source of a secret is out of reach (base/secret.h), which is a warning. */
+bool diagnostics_out_of_reach(struct diagnostics *diagnostics, struct source_pos pos, const char *subject,
+                              const char *source);
+
 /* Sorts the diagnostics and appends one line for each, prefixed with `file`. */
 void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out);
 void diagnostics_free(struct diagnostics *diagnostics);

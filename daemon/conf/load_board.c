@@ -11,7 +11,6 @@
 #include "conf/conf_board.h"
 #include "conf/loader.h"
 
-#define SECRET_MAX      1024
 #define SECRET_SHORT    16
 #define SOCKET_PATH_MAX 107
 #define UNIX            "unix:"
@@ -52,16 +51,6 @@ static const struct node *section_of(const struct board_check *check, const char
     return map && below ? node_value(map, below) : map;
 }
 
-/* The position of a value, else of what should hold it. */
-static struct source_pos pos_of(const struct board_check *check, const char *section, const char *key)
-{
-    const struct node *map = section_of(check, section, NULL);
-    if (!map)
-        return check->root->pos;
-    const struct node *value = node_value(map, key);
-    return value ? value->pos : map->pos;
-}
-
 /* ---- listen ---- */
 
 static void check_listen(const struct board_check *check)
@@ -77,13 +66,13 @@ static void check_listen(const struct board_check *check)
     if (strncmp(conf->listen, UNIX, strlen(UNIX)) == 0) {
         conf->socket_path = conf->listen + strlen(UNIX);
         if (*conf->socket_path != '/' || strlen(conf->socket_path) > SOCKET_PATH_MAX)
-            diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen", "%s is not a socket %s",
-                              quoted(conf->listen).text, expected);
+            diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "listen"), "listen",
+                              "%s is not a socket %s", quoted(conf->listen).text, expected);
     } else if (address_listen(conf->listen, &address, &err) != 0) {
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen", "%s %s %s",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "listen"), "listen", "%s %s %s",
                           quoted(conf->listen).text, err.text, expected);
     } else if (!address_is_loopback(&address)) {
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "listen"), "listen",
                           "%s can be reached from other machines %s", quoted(conf->listen).text, expected);
     }
 }
@@ -95,7 +84,7 @@ static void check_http(const struct board_check *check)
     struct address pages, metrics;
     if (conf->listen && conf->http_listen && address_listen(conf->listen, &pages, NULL) == 0 &&
         address_listen(conf->http_listen, &metrics, NULL) == 0 && address_collides(&pages, &metrics))
-        diagnostics_error(check->diagnostics, pos_of(check, "http", "listen"), "http.listen",
+        diagnostics_error(check->diagnostics, node_pos(check->root, "http", "listen"), "http.listen",
                           "%s is already used by listen (expected a unique address)", quoted(conf->http_listen).text);
 }
 
@@ -149,7 +138,7 @@ static void check_header(const struct board_check *check, const char *section, c
 static void identity_error(const struct board_check *check, const char *key, const char *what)
 {
     const char *subject = key ? loader_path_key("identity", key).text : "identity";
-    diagnostics_error(check->diagnostics, pos_of(check, "identity", key ? key : "?"), subject, "%s", what);
+    diagnostics_error(check->diagnostics, node_pos(check->root, "identity", key ? key : "?"), subject, "%s", what);
 }
 
 /* Only the reverse proxy may say who the person is, so it must be distinguishable from every other peer on this
@@ -216,37 +205,30 @@ static void look_up_peers(const struct board_check *check)
     }
 }
 
-/* Reads the first line of the file. */
 static int read_secret(const char *source, char **ret, struct err *err)
 {
-    struct buf text = {0};
-    int rc = secret_read(source, SECRET_MAX, &text, err);
-    size_t len = 0;
-    while (rc == 0 && len < text.len && text.data[len] > ' ' && text.data[len] < 0x7f)
-        len++;
-    if (rc == 0 && (len == 0 || (len < text.len && !strchr("\r\n", text.data[len]))))
-        rc = err_set(err, "%s: the first line is not a secret of visible ASCII characters", source);
-    if (rc == 0)
-        *ret = mem_strndup(text.data, len);
-    secret_free(&text);
-    return rc;
+    if (secret_read_line(source, ret, err) != 0)
+        return -1;
+    for (const char *p = *ret; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f)
+            return err_set(err, "%s: the first line is not a secret of visible ASCII characters", source);
+    return 0;
 }
 
 static void load_secret(const struct board_check *check)
 {
+    static const char subject[] = "identity.secret.file";
     struct err err;
     struct conf_board *conf = check->conf;
+    const char *source = conf->identity.secret_file;
     struct source_pos pos = node_value(section_of(check, "identity", "secret"), "file")->pos;
-    if (secret_out_of_reach(conf->identity.secret_file))
-        diagnostics_warning(check->diagnostics, pos, "identity.secret.file",
-                            "%s is not available here (expected in the service, to which systemd passes it)",
-                            conf->identity.secret_file);
-    else if (read_secret(conf->identity.secret_file, &conf->identity.secret, &err) != 0)
-        diagnostics_failure(check->diagnostics, pos, "identity.secret.file", &err, "a file with the secret");
+    if (diagnostics_out_of_reach(check->diagnostics, pos, subject, source))
+        return;
+    if (read_secret(source, &conf->identity.secret, &err) != 0)
+        diagnostics_failure(check->diagnostics, pos, subject, &err, "a file with the secret");
     else if (strlen(conf->identity.secret) < SECRET_SHORT)
-        diagnostics_warning(check->diagnostics, pos, "identity.secret.file",
-                            "the secret in %s can be guessed (expected at least %d characters)",
-                            conf->identity.secret_file, SECRET_SHORT);
+        diagnostics_warning(check->diagnostics, pos, subject,
+                            "the secret in %s can be guessed (expected at least %d characters)", source, SECRET_SHORT);
 }
 
 /* ---- origin and tiles ---- */
@@ -265,7 +247,7 @@ static void check_origin(const struct board_check *check)
 {
     const char *origin = check->conf->origin;
     if (origin && origin_len(origin) != strlen(origin))
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "origin"), "origin",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "origin"), "origin",
                           "%s is not an origin (expected https://HOST or https://HOST:PORT, without a path)",
                           quoted(origin).text);
 }
@@ -275,9 +257,8 @@ static void check_tiles(const struct board_check *check)
     const char *url = check->conf->tiles.url;
     size_t len = url ? origin_len(url) : 0;
     if (url && (len == 0 || url[len] != '/' || !strstr(url, "{z}") || !strstr(url, "{x}") || !strstr(url, "{y}")))
-        diagnostics_error(check->diagnostics, pos_of(check, "tiles", "url"), "tiles.url",
-                          "%s is not an address of tiles (expected https://HOST/... with {z}, {x} and {y})",
-                          quoted(url).text);
+        diagnostics_error(check->diagnostics, node_pos(check->root, "tiles", "url"), "tiles.url",
+                          "%s is not an address of tiles (expected https://HOST/... with {z}, {x} and {y})", quoted(url).text);
 }
 
 /* ---- the file ---- */
@@ -290,7 +271,7 @@ static void *load_tree(const struct loader_source *source, const struct node *ro
     struct conf_board *conf = mem_zalloc(sizeof(*conf));
     const struct board_check check = {diagnostics, root, conf, source->whole};
     loader_map(diagnostics, SCHEMA_BOARD, "", top, root, (char *)conf);
-    conf->database.pos = pos_of(&check, "database", "conninfo");
+    conf->database.pos = node_pos(root, "database", "conninfo");
     check_listen(&check);
     check_http(&check);
     check_identity(&check);

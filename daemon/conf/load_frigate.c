@@ -14,8 +14,6 @@
 #include "conf/load.h"
 #include "conf/loader.h"
 
-#define PASSWORD_MAX 1024
-
 struct frigate_check {
     struct diagnostics *diagnostics;
     const struct node *root;
@@ -65,42 +63,13 @@ const struct conf_frigate_camera *conf_frigate_camera(const struct conf_frigate 
     return NULL;
 }
 
-/* The position of a value, or of the section or file that lacks it. */
-static struct source_pos pos_of(const struct frigate_check *check, const char *section, const char *key)
-{
-    const struct node *map = section ? node_value(check->root, section) : check->root;
-    if (!map)
-        return check->root->pos;
-    const struct node *value = node_value(map, key);
-    return value ? value->pos : map->pos;
-}
-
-/* Reads the first line of a password file. */
-static int read_password(const char *source, char **ret, struct err *err)
-{
-    struct buf text = {0};
-    int rc = secret_read(source, PASSWORD_MAX, &text, err);
-    size_t len = 0;
-    while (rc == 0 && len < text.len && !strchr("\r\n", text.data[len]))
-        len++;
-    if (rc == 0 && len == 0)
-        rc = err_set(err, "%s: the first line is empty", source);
-    if (rc == 0)
-        *ret = mem_strndup(text.data, len);
-    secret_free(&text);
-    return rc;
-}
-
 static void check_password(const struct frigate_check *check, const char *section, struct conf_frigate_login *login)
 {
     struct err err;
     struct loader_path path = loader_path_key(section, "password_file");
-    struct source_pos pos = pos_of(check, section, "password_file");
-    if (secret_out_of_reach(login->password_file))
-        diagnostics_warning(check->diagnostics, pos, path.text,
-                            "%s is not available here (expected in the service, to which systemd passes it)",
-                            login->password_file);
-    else if (read_password(login->password_file, &login->password, &err) != 0)
+    struct source_pos pos = node_pos(check->root, section, "password_file");
+    if (!diagnostics_out_of_reach(check->diagnostics, pos, path.text, login->password_file) &&
+        secret_read_line(login->password_file, &login->password, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, path.text, &err, "a file with the password");
 }
 
@@ -108,7 +77,7 @@ static void check_login(const struct frigate_check *check, const char *section, 
 {
     bool user = login->user != NULL, password = login->password_file != NULL;
     if (user != password)
-        diagnostics_error(check->diagnostics, pos_of(check, section, user ? "user" : "password_file"),
+        diagnostics_error(check->diagnostics, node_pos(check->root, section, user ? "user" : "password_file"),
                           loader_path_key(section, user ? "user" : "password_file").text,
                           "is set without %s (expected both or neither)", user ? "password_file" : "user");
     if (!check->whole)
@@ -116,7 +85,7 @@ static void check_login(const struct frigate_check *check, const char *section, 
     if (password)
         check_password(check, section, login);
     if (login->ca_file && access(login->ca_file, R_OK) != 0)
-        diagnostics_error(check->diagnostics, pos_of(check, section, "ca_file"),
+        diagnostics_error(check->diagnostics, node_pos(check->root, section, "ca_file"),
                           loader_path_key(section, "ca_file").text, "cannot be read: %s (expected a PEM file)",
                           strerror(errno));
 }
@@ -133,11 +102,11 @@ static void check_host(const struct frigate_check *check)
     const char *host = check->conf->mqtt.host;
     bool port = host && strchr(host, ':') && inet_pton(AF_INET6, host, &address) != 1;
     if (host && strpbrk(host, " /[]@"))
-        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
+        diagnostics_error(check->diagnostics, node_pos(check->root, "mqtt", "host"), "mqtt.host",
                           "%s is not a host (expected a name or an address, without port and scheme)",
                           quoted(host).text);
     else if (port)
-        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
+        diagnostics_error(check->diagnostics, node_pos(check->root, "mqtt", "host"), "mqtt.host",
                           "%s is not a host (expected a name or an address, without port: that is mqtt.port)",
                           quoted(host).text);
 }
@@ -149,11 +118,11 @@ static void check_mqtt(const struct frigate_check *check)
     if (!conf->mqtt.given)
         return;
     if (prefix && (ends_with(prefix, "/events") || ends_with(prefix, "/available")))
-        diagnostics_warning(check->diagnostics, pos_of(check, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
+        diagnostics_warning(check->diagnostics, node_pos(check->root, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
                             "%s looks like a topic (expected topic_prefix of Frigate, such as frigate)",
                             quoted(prefix).text);
     if (prefix && (strpbrk(prefix, "+#") || *prefix == '/' || prefix[strlen(prefix) - 1] == '/'))
-        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
+        diagnostics_error(check->diagnostics, node_pos(check->root, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
                           "%s is not a topic prefix (expected a topic without + and #, and without / at either end)",
                           quoted(prefix).text);
     check_host(check);
@@ -179,10 +148,10 @@ static void check_api(const struct frigate_check *check)
     while (len > 0 && conf->api.url[len - 1] == '/')
         conf->api.url[--len] = '\0';
     if (conf->api.login.user && conf->api.url && is_plain_and_remote(conf->api.url))
-        diagnostics_warning(check->diagnostics, pos_of(check, "api", "url"), "api.url",
+        diagnostics_warning(check->diagnostics, node_pos(check->root, "api", "url"), "api.url",
                             "the password is sent unencrypted (expected https://)");
     if (conf->api.url && ends_with(conf->api.url, "/api"))
-        diagnostics_warning(check->diagnostics, pos_of(check, "api", "url"), "api.url",
+        diagnostics_warning(check->diagnostics, node_pos(check->root, "api", "url"), "api.url",
                             "ends with /api (expected the address of Frigate, without /api)");
     check_login(check, "api", &conf->api.login);
 }
@@ -195,7 +164,7 @@ static void warn_of_plaintext(const struct frigate_check *check)
         if (check->conf->n_server_keys > 0 || address_connect(check->conf->to[i], &address, NULL) != 0 ||
             address_is_loopback(&address) || strcmp(address.host, "localhost") == 0)
             continue;
-        diagnostics_warning(check->diagnostics, pos_of(check, NULL, "to"), "to",
+        diagnostics_warning(check->diagnostics, node_pos(check->root, NULL, "to"), "to",
                             "%s is not a loopback address and not encrypted (expected server_key and client_key)",
                             quoted(check->conf->to[i]).text);
     }
@@ -205,12 +174,10 @@ static void check_client_key(const struct frigate_check *check)
 {
     struct err err;
     char *secret = NULL;
-    struct source_pos pos = pos_of(check, NULL, "client_key");
+    struct source_pos pos = node_pos(check->root, NULL, "client_key");
     const char *source = check->conf->client_key;
-    if (secret_out_of_reach(source))
-        diagnostics_warning(check->diagnostics, pos, "client_key",
-                            "%s is not available here (expected in the service, to which systemd passes it)", source);
-    else if (conf_read_key(source, &secret, &err) != 0)
+    if (!diagnostics_out_of_reach(check->diagnostics, pos, "client_key", source) &&
+        conf_read_key(source, &secret, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, "client_key", &err,
                             "the secret key file that mobeyectl keygen wrote");
     secret_free_text(&secret);
@@ -221,14 +188,14 @@ static void check_targets(const struct frigate_check *check)
     const struct conf_frigate *conf = check->conf;
     bool server = node_value(check->root, "server_key") != NULL, client = node_value(check->root, "client_key") != NULL;
     if (conf->n_to > CONF_FRIGATE_TARGETS_MAX)
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "to"), "to", "has %zu addresses (expected 1 to %d)",
-                          conf->n_to, CONF_FRIGATE_TARGETS_MAX);
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "to"), "to",
+                          "has %zu addresses (expected 1 to %d)", conf->n_to, CONF_FRIGATE_TARGETS_MAX);
     if (server != client)
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, server ? "server_key" : "client_key"),
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, server ? "server_key" : "client_key"),
                           server ? "server_key" : "client_key", "is set without %s (expected both or neither)",
                           server ? "client_key" : "server_key");
     if (conf->n_server_keys > 1 && conf->n_server_keys != conf->n_to)
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "server_key"), "server_key",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "server_key"), "server_key",
                           "has %zu keys for %zu addresses (expected one, or one for each)", conf->n_server_keys,
                           conf->n_to);
     warn_of_plaintext(check);
@@ -270,17 +237,17 @@ static void check_state(const struct frigate_check *check)
         return;
     int why = stat(path, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
     if (why == ENOTDIR)
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "state"), "state",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "state"), "state",
                           "%s: %s (expected a directory that mobeye-frigate can write)", path, strerror(why));
     else if (why != 0)
-        diagnostics_warning(check->diagnostics, pos_of(check, NULL, "state"), "state",
+        diagnostics_warning(check->diagnostics, node_pos(check->root, NULL, "state"), "state",
                             "%s: %s (expected a directory that mobeye-frigate can write)", path, strerror(why));
 }
 
 static void check_cameras(const struct frigate_check *check)
 {
     if (check->conf->name && strncmp(check->conf->name, ALERT_DC09_PREFIX, strlen(ALERT_DC09_PREFIX)) == 0)
-        diagnostics_error(check->diagnostics, pos_of(check, NULL, "name"), "name",
+        diagnostics_error(check->diagnostics, node_pos(check->root, NULL, "name"), "name",
                           "%s begins with dc09: (expected the name of a server)", quoted(check->conf->name).text);
     const struct node *cameras = node_value(check->root, "cameras");
     for (size_t i = 0; i < check->conf->n_cameras; i++) {

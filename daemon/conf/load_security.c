@@ -49,10 +49,7 @@ static void load_key(const char *source, struct source_pos pos, const char *path
                      struct diagnostics *diagnostics)
 {
     struct err err;
-    if (secret_out_of_reach(source)) {
-        diagnostics_warning(diagnostics, pos, path,
-                            "%s is not available here (expected in the service, to which systemd passes it)", source);
-    } else if (conf_read_key(source, ret, &err) != 0) {
+    if (!diagnostics_out_of_reach(diagnostics, pos, path, source) && conf_read_key(source, ret, &err) != 0) {
         /* One key in 85 begins like a path. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
             err_set(&err, "is not a file; it looks like the key itself");

@@ -376,6 +376,13 @@ const struct node *node_key(const struct node *map, const char *key)
     return i == SIZE_MAX ? NULL : map->items[i];
 }
 
+struct source_pos node_pos(const struct node *root, const char *section, const char *key)
+{
+    const struct node *map = section ? node_value(root, section) : root;
+    const struct node *value = node_value(map, key);
+    return value ? value->pos : map ? map->pos : root->pos;
+}
+
 /* The text after the given number of characters. */
 static const char *skip_chars(struct str text, size_t chars)
 {

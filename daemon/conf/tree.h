@@ -45,6 +45,9 @@ void node_free(struct node **node);
 const struct node *node_value(const struct node *map, const char *key);
 const struct node *node_key(const struct node *map, const char *key);
 
+/* The position of a value in a section of root (NULL: in root itself), or of what should hold it. */
+struct source_pos node_pos(const struct node *root, const char *section, const char *key);
+
 /* The part of the parsed text from a key to the end of its value: with the comments inside and at the end of its last
  * line, without those before and after. Empty if the map lacks the key. */
 struct str node_text(const struct node *map, const char *key, struct str text);

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/secret.h"
 #include "ingest/dc09_crypt.h"
 #include "store/conninfo.h"
 #include "store/pgtarget.h"
@@ -35,11 +34,7 @@ static void check_dc09_keys(const struct conf_endpoint *endpoint, struct diagnos
 {
     struct keys_check check = {.diagnostics = diagnostics, .pos = endpoint->dc09_keys_pos};
     snprintf(check.path, sizeof(check.path), "endpoints.%s.dc09_keys", endpoint->name ? endpoint->name : "");
-    if (secret_out_of_reach(endpoint->dc09_keys))
-        diagnostics_warning(diagnostics, check.pos, check.path,
-                            "%s is not available here (expected in the service, to which systemd passes it)",
-                            endpoint->dc09_keys);
-    else
+    if (!diagnostics_out_of_reach(diagnostics, check.pos, check.path, endpoint->dc09_keys))
         dc09_keys_check(endpoint->dc09_keys, on_bad_keys, &check);
 }
 

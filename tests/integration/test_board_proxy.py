@@ -141,7 +141,7 @@ def test_apache_sends_a_page_to_sign_in_and_tells_401_to_its_requests(apache):
 
 
 @pytest.mark.parametrize("secret, status, said", [("sesam\n", 0, "can be guessed (expected at least 16"), ("een-lang-geheim-hier\n", 0, ""),
-                                                  ("\n", 2, "is not a secret"), ("open sesam\n", 2, "is not a secret")])
+                                                  ("\n", 2, "the first line is empty"), ("open sesam\n", 2, "is not a secret")])
 def test_a_secret_is_the_first_line_of_its_file_and_a_short_one_is_warned_of(tmp_path, secret, status, said):
     (tmp_path / "secret").write_text(secret)
     (tmp_path / "secret").chmod(0o600)

@@ -55,6 +55,28 @@ static void expect_refusal(const char *source, const char *why)
     cr_expect_not_null(strstr(text, why), "%s", text);
 }
 
+static void expect_line(const char *text, const char *line)
+{
+    char *got = NULL;
+    struct err err;
+    put(text, 0600);
+    cr_expect_eq(secret_read_line(path, &got, &err), line ? 0 : -1, "%s", text);
+    if (line)
+        cr_expect_str_eq(got, line);
+    else
+        cr_expect_not_null(strstr(err.text, "the first line is empty"), "%s", err.text);
+    secret_free_text(&got);
+}
+
+Test(secret, its_first_line_is_read)
+{
+    expect_line("pass word", "pass word");
+    expect_line("one\n", "one");
+    expect_line("one\r\ntwo\n", "one");
+    expect_line("\ntwo\n", NULL);
+    expect_line("", NULL);
+}
+
 Test(secret, a_file_of_its_owner_alone_is_read)
 {
     put("secret", 0600);

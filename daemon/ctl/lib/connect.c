@@ -14,6 +14,7 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ctl/lib/unit.h"
 #include "store/conninfo.h"
 
@@ -98,13 +99,6 @@ static void keep_variables(struct variables *ret)
 }
 
 /* PGPASSWORD may be among the variables. */
-static void free_secret(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 static void unset_variables(void)
 {
     struct variables present;
@@ -113,7 +107,7 @@ static void unset_variables(void)
         char *name = mem_strndup(present.lines[i], strcspn(present.lines[i], "="));
         unsetenv(name);
         free(name);
-        free_secret(present.lines[i]);
+        secret_free_text(&present.lines[i]);
     }
 }
 
@@ -122,7 +116,7 @@ static void restore_variables(struct variables *kept)
     unset_variables();
     for (size_t i = 0; i < kept->n; i++) {
         set_variable(kept->lines[i]);
-        free_secret(kept->lines[i]);
+        secret_free_text(&kept->lines[i]);
     }
 }
 
