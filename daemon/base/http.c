@@ -257,7 +257,7 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
     (void)listener;
     struct http *http = arg;
     log_limited(&http->accept_failed, loop_mono_us(http->loop), LOG_LEVEL_ERROR, "http",
-                "cannot accept a connection: %s; retrying every second", strerror(errno));
+                "cannot accept a connection: %s; trying again every second", strerror(errno));
     pause_accepting(http, ACCEPT_PAUSE_US);
 }
 

@@ -180,7 +180,7 @@ static void check_identity(const struct board_check *check)
     check_header(check, "secret", "identity.secret.header", conf->identity.secret_header);
     if (conf->identity.header && conf->identity.secret_header &&
         strcasecmp(conf->identity.header, conf->identity.secret_header) == 0)
-        identity_error(check, "secret", "has the header of the identity (expected another one)");
+        identity_error(check, "secret", "has the header of the identity (expected a different header)");
     if (conf->listen)
         check_proof(check);
 }
@@ -258,7 +258,7 @@ static void check_tiles(const struct board_check *check)
     size_t len = url ? origin_len(url) : 0;
     if (url && (len == 0 || url[len] != '/' || !strstr(url, "{z}") || !strstr(url, "{x}") || !strstr(url, "{y}")))
         diagnostics_error(check->diagnostics, node_pos(check->root, "tiles", "url"), "tiles.url",
-                          "%s is not an address of tiles (expected https://HOST/... with {z}, {x} and {y})", quoted(url).text);
+                          "%s is not a tile URL (expected https://HOST/... with {z}, {x} and {y})", quoted(url).text);
 }
 
 /* ---- the file ---- */

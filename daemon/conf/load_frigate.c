@@ -224,7 +224,7 @@ static void warn_of_shared_device(const struct frigate_check *check, size_t i, s
                             quoted(device).text, quoted(twin->name).text);
     if (device && conf->name && strcmp(device, conf->name) == 0)
         diagnostics_warning(check->diagnostics, pos, path,
-                            "device %s is also that of the Frigate server (expected another than name)",
+                            "device %s is also that of the Frigate server (expected a different name)",
                             quoted(device).text);
 }
 
