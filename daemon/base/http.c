@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/transition.h"
 
 #define CONNECTIONS_MAX 32
 #define REQUEST_MAX     4096
@@ -37,6 +38,12 @@ enum http_state {
     HTTP_READING,   /* the request is incomplete. -> ANSWERING */
     HTTP_ANSWERING, /* nothing is read until the kernel has the response. -> ENDING */
     HTTP_ENDING,    /* nothing more is sent; input is discarded until the peer closes. Final */
+};
+
+static const struct machine_state states[] = {
+    [HTTP_READING] = {"reading", STATE_BIT(HTTP_ANSWERING)},
+    [HTTP_ANSWERING] = {"answering", STATE_BIT(HTTP_ENDING)},
+    [HTTP_ENDING] = {"ending", 0},
 };
 
 struct http_connection {
@@ -61,6 +68,12 @@ struct http {
     uint16_t port;
     struct rate_limiter accept_failed, too_many;
 };
+
+static void set_state(struct http_connection *connection, enum http_state state, const char *reason)
+{
+    transition_check(states, connection->state, state, "http", "connection", reason);
+    connection->state = state;
+}
 
 static void close_connection(struct http_connection *connection)
 {
@@ -100,7 +113,7 @@ static void write_response(struct http_connection *connection, int status, struc
     gmtime_r(&now, &tm);
     evutil_date_rfc1123(date, sizeof(date), &tm);
     bufferevent_disable(connection->bev, EV_READ);
-    connection->state = HTTP_ANSWERING;
+    set_state(connection, HTTP_ANSWERING, reason_of(status));
     struct evbuffer *out = bufferevent_get_output(connection->bev);
     evbuffer_add_printf(out,
                         "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -179,7 +192,7 @@ static void on_written(struct bufferevent *bev, void *arg)
     struct http_connection *connection = arg;
     if (connection->state != HTTP_ANSWERING)
         return;
-    connection->state = HTTP_ENDING;
+    set_state(connection, HTTP_ENDING, "the kernel has the response");
     shutdown(bufferevent_getfd(bev), SHUT_WR);
     bufferevent_enable(bev, EV_READ);
 }
@@ -203,7 +216,6 @@ static void add_connection(struct http *http, struct bufferevent *bev)
     struct http_connection *connection = mem_zalloc(sizeof(*connection));
     connection->http = http;
     connection->bev = bev;
-    connection->state = HTTP_READING;
     TAILQ_INSERT_TAIL(&http->connections, connection, by_age);
     http->n++;
     evtimer_assign(&connection->deadline, loop_base(http->loop), on_deadline, connection);

@@ -12,6 +12,7 @@
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/transition.h"
 #include "frigate/frigate_event.h"
 #include "frigate/header_field.h"
 
@@ -22,9 +23,15 @@
 #define CONNECTIONS_MAX   4L
 
 enum call_state {
-    CALL_WAITING, /* for a token. -> ASKED; the login failed -> FAILED */
-    CALL_ASKED,   /* libcurl has it, until it is called back. Got a 401 -> WAITING; a newer token -> ASKED */
-    CALL_FAILED,  /* is to be called back from the loop */
+    CALL_WAITING, /* for a token, if it needs one. -> ASKED; the login failed, or there is no memory -> FAILED */
+    CALL_ASKED,   /* libcurl has it, until it is called back. Got a 401 -> WAITING */
+    CALL_FAILED,  /* is to be called back from the loop. Final */
+};
+
+static const struct machine_state states[] = {
+    [CALL_WAITING] = {"waiting", STATE_BIT(CALL_ASKED) | STATE_BIT(CALL_FAILED)},
+    [CALL_ASKED] = {"asked", STATE_BIT(CALL_WAITING)},
+    [CALL_FAILED] = {"failed", 0},
 };
 
 struct rest_call {
@@ -86,8 +93,7 @@ static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     struct rest_client *client = arg;
     int running;
     curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -125,10 +131,8 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, v
         TAILQ_INSERT_TAIL(&client->sockets, socket, entry);
         curl_multi_assign(client->multi, fd, socket);
     }
-    short events = EV_PERSIST;
-    events |= what & CURL_POLL_IN ? EV_READ : 0;
-    events |= what & CURL_POLL_OUT ? EV_WRITE : 0;
-    event_assign(&socket->event, loop_base(client->loop), fd, events, on_socket_ready, socket);
+    int events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
+    event_assign(&socket->event, loop_base(client->loop), fd, (short)events, on_socket_ready, socket);
     event_add(&socket->event, NULL);
     return 0;
 }
@@ -167,6 +171,19 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     return line.len;
 }
 
+static void set_state(struct rest_call *call, enum call_state state, const char *reason)
+{
+    transition_check(states, call->state, state, "frigate", "call", reason);
+    call->state = state;
+}
+
+static void fail_call(struct rest_call *call, const char *why)
+{
+    set_state(call, CALL_FAILED, why);
+    snprintf(call->why, sizeof(call->why), "%s", why);
+    loop_arm(&call->client->wake, 0);
+}
+
 /* Ends a transfer; the call stays. */
 static void stop_call(struct rest_call *call)
 {
@@ -183,9 +200,7 @@ static void call_free(struct rest_call *call)
         stop_call(call);
     TAILQ_REMOVE(&call->client->calls, call, entry);
     free(call->url);
-    if (call->post)
-        explicit_bzero(call->post, strlen(call->post));
-    free(call->post);
+    secret_free_text(&call->post);
     buf_free(&call->body);
     free(call);
 }
@@ -235,9 +250,7 @@ static void start_call(struct rest_call *call)
 {
     call->easy = curl_easy_init();
     if (!call->easy) {
-        call->state = CALL_FAILED;
-        snprintf(call->why, sizeof(call->why), "cannot initialise libcurl");
-        loop_arm(&call->client->wake, 0);
+        fail_call(call, "cannot initialise libcurl");
         return;
     }
     call->body.len = call->header_bytes = 0;
@@ -247,7 +260,7 @@ static void start_call(struct rest_call *call)
     call->login = call->client->logins;
     add_headers(call);
     set_options(call);
-    call->state = CALL_ASKED;
+    set_state(call, CALL_ASKED, "libcurl has it");
     curl_multi_add_handle(call->client->multi, call->easy);
 }
 
@@ -270,15 +283,10 @@ static void release_waiting(struct rest_client *client)
     struct rest_call *call;
     TAILQ_FOREACH(call, &client->calls, entry)
     {
-        if (call->state != CALL_WAITING || call == client->login)
-            continue;
-        if (*client->token) {
+        if (call->state == CALL_WAITING && *client->token)
             start_call(call);
-            continue;
-        }
-        call->state = CALL_FAILED;
-        snprintf(call->why, sizeof(call->why), "%s", client->login_why);
-        loop_arm(&client->wake, 0);
+        else if (call->state == CALL_WAITING)
+            fail_call(call, client->login_why);
     }
 }
 
@@ -348,12 +356,10 @@ static void ensure_login(struct rest_client *client)
 static void ask_or_wait(struct rest_call *call)
 {
     struct rest_client *client = call->client;
-    if (!client->conf->api.login.user || *client->token) {
+    if (!client->conf->api.login.user || *client->token)
         start_call(call);
-        return;
-    }
-    call->state = CALL_WAITING;
-    ensure_login(client);
+    else
+        ensure_login(client);
 }
 
 /* ---- responses ---- */
@@ -382,6 +388,7 @@ static void finish_call(struct rest_call *call, CURLcode code)
     bool renew = response.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
     if (renew) {
         stop_call(call);
+        set_state(call, CALL_WAITING, "status 401");
         call->retried = true;
         if (call->login == client->logins) { /* else it was sent with a token before the present one */
             client->token[0] = '\0';
@@ -422,31 +429,27 @@ static void finish_calls(struct rest_client *client)
 /* Calls back what failed before it was asked. */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     struct rest_client *client = arg;
-    struct rest_call *call;
-    TAILQ_FOREACH(call, &client->calls, entry)
-    if (call->state == CALL_FAILED) {
-        const struct rest_response response = {.why = call->why};
-        loop_arm(&client->wake, 0);
-        call_back(call, &response);
+    struct rest_call *call = TAILQ_FIRST(&client->calls);
+    while (call && call->state != CALL_FAILED)
+        call = TAILQ_NEXT(call, entry);
+    if (!call)
         return;
-    }
+    const struct rest_response response = {.why = call->why};
+    loop_arm(&client->wake, 0);
+    call_back(call, &response);
 }
 
 /* ---- the interface ---- */
 
 struct rest_client *rest_client_new(struct loop *loop, const struct conf_frigate *conf, struct err *err)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        err_set(err, "cannot initialise libcurl");
-        return NULL;
-    }
+    CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
     struct rest_client *client = mem_zalloc(sizeof(*client));
     client->loop = loop;
     client->conf = conf;
-    client->multi = curl_multi_init();
+    client->multi = code == CURLE_OK ? curl_multi_init() : NULL;
     TAILQ_INIT(&client->calls);
     TAILQ_INIT(&client->sockets);
     evtimer_assign(&client->timer, loop_base(loop), on_timer, client);
@@ -469,10 +472,8 @@ void rest_client_free(struct rest_client **client)
     struct rest_client *c = *client;
     if (!c)
         return;
-    for (struct rest_call *call = TAILQ_FIRST(&c->calls), *next; call; call = next) {
-        next = TAILQ_NEXT(call, entry);
-        call_free(call);
-    }
+    while (!TAILQ_EMPTY(&c->calls))
+        call_free(TAILQ_FIRST(&c->calls));
     if (c->multi)
         curl_multi_cleanup(c->multi);
     for (struct rest_socket *socket = TAILQ_FIRST(&c->sockets), *next; socket; socket = next) {
