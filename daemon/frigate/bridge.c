@@ -187,11 +187,13 @@ static void on_answered(void *ctx)
 static void on_accepted(void *ctx, struct track *track, unsigned bit)
 {
     struct bridge *bridge = ctx;
-    if (track) {
-        tracks_accept(&bridge->tracks, track, bit);
-        return;
-    }
-    bridge->accepted_offline = bit != 0;
+    tracks_accept(&bridge->tracks, track, bit);
+}
+
+static void on_comms_accepted(void *ctx, bool offline)
+{
+    struct bridge *bridge = ctx;
+    bridge->accepted_offline = offline;
     bridge->comms_rejected = false;
 }
 
@@ -227,18 +229,27 @@ static void expire_rejected(struct bridge *bridge)
     count_given_up(bridge, tracks_expire(&bridge->tracks, now_s - TRACKS_REJECTED_AGE_S));
 }
 
-/* A rejection is for a person to resolve. Until then the event is remembered, and the cursor may pass it. */
+/* A rejection is for a person to resolve. */
+static void log_rejected(struct bridge *bridge, const char *camera, struct str why)
+{
+    log_limited(&bridge->rejects, loop_mono_us(bridge->loop), LOG_LEVEL_ERROR, "mobeyed",
+                "rejected an alert of %s, which is sent again at a restart and every hour: %.*s", camera,
+                (int)(why.len < 200 ? why.len : 200), why.p);
+}
+
+/* Until it is accepted the event is remembered, and the cursor may pass it. */
 static void on_rejected(void *ctx, struct track *track, unsigned bit, struct str why)
 {
     struct bridge *bridge = ctx;
-    log_limited(&bridge->rejects, loop_mono_us(bridge->loop), LOG_LEVEL_ERROR, "mobeyed",
-                "rejected an alert of %s, which is sent again at a restart and every hour: %.*s",
-                track ? track->last.camera : bridge->conf->name, (int)(why.len < 200 ? why.len : 200), why.p);
-    if (!track) {
-        bridge->comms_rejected = true;
-        return;
-    }
+    log_rejected(bridge, track->last.camera, why);
     count_given_up(bridge, tracks_reject(&bridge->tracks, track, bit));
+}
+
+static void on_comms_rejected(void *ctx, struct str why)
+{
+    struct bridge *bridge = ctx;
+    log_rejected(bridge, bridge->conf->name, why);
+    bridge->comms_rejected = true;
 }
 
 static void send_rejected_again(struct bridge *bridge)
@@ -335,7 +346,8 @@ static int open_parts(struct bridge *bridge, struct err *err)
 {
     struct loop *loop = bridge->loop;
     const struct conf_frigate *conf = bridge->conf;
-    const struct outbox_calls outbox_calls = {on_answered, on_accepted, on_rejected, on_outbox_failed, bridge};
+    const struct outbox_calls outbox_calls = {on_answered,       on_accepted,      on_rejected, on_comms_accepted,
+                                              on_comms_rejected, on_outbox_failed, bridge};
     const struct snapshot_calls snapshot_calls = {has_image_room, on_image, on_no_image, bridge};
     const struct catch_up_calls catch_up_calls = {on_http, on_cursor, on_config, bridge};
     const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};

@@ -44,26 +44,16 @@ struct outbox {
     bool answered; /* since the last turn */
 };
 
-static bool is_image(const struct outbox_alert *item)
-{
-    return item->has_image;
-}
-
 /* ---- replies ---- */
-
-static unsigned bit_of(const struct outbox_alert *item)
-{
-    return item->track ? event_mapper_bit(item->alert) : item->offline;
-}
 
 static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item)
 {
     if (item->track) {
-        item->track->in_flight -= queue == &outbox->sent && !is_image(item);
+        item->track->in_flight -= queue == &outbox->sent && !item->has_image;
         item->track->users--;
     }
     outbox->n--;
-    outbox->n_images -= is_image(item);
+    outbox->n_images -= item->has_image;
     outbox->answered = true;
     TAILQ_REMOVE(queue, item, entry);
     buf_free(&item->payload);
@@ -74,10 +64,13 @@ static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struc
 static void reject(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item, struct str why)
 {
     struct track *track = item->track;
-    unsigned bit = bit_of(item);
+    unsigned bit = event_mapper_bit(item->alert);
     outbox->metrics->rejected_total++;
     remove_alert(outbox, queue, item);
-    outbox->calls.on_rejected(outbox->calls.ctx, track, bit, why);
+    if (track)
+        outbox->calls.on_rejected(outbox->calls.ctx, track, bit, why);
+    else
+        outbox->calls.on_comms_rejected(outbox->calls.ctx, why);
 }
 
 /* What waits of a rejected track: it is written again when the track is tried again. */
@@ -97,17 +90,22 @@ static struct outbox_alert *alert_of(uint64_t number)
     return (struct outbox_alert *)(uintptr_t)number;
 }
 
-static void on_accepted(void *ctx, uint64_t number)
+static void on_accepted(void *ctx, uint64_t number, struct str payload, const struct str *flags)
 {
+    (void)payload, (void)flags;
     struct outbox *outbox = ctx;
     struct outbox_alert *item = alert_of(number);
     struct track *track = item->track;
-    unsigned bit = bit_of(item);
+    unsigned bit = event_mapper_bit(item->alert);
+    bool offline = item->offline;
     outbox->metrics->accepted_total++;
-    if (track && !is_image(item))
+    if (track && !item->has_image)
         track->accepted = item->report;
     remove_alert(outbox, &outbox->sent, item);
-    outbox->calls.on_accepted(outbox->calls.ctx, track, bit);
+    if (track)
+        outbox->calls.on_accepted(outbox->calls.ctx, track, bit);
+    else
+        outbox->calls.on_comms_accepted(outbox->calls.ctx, offline);
 }
 
 static void on_rejected(void *ctx, uint64_t number, struct str why)
@@ -127,7 +125,7 @@ static bool may_be_sent(const struct outbox_alert *item)
     const struct track *track = item->track;
     if (!track)
         return true;
-    if (is_image(item))
+    if (item->has_image)
         return track->done & TRACK_NEW;
     return track->in_flight == 0 && (item->alert == FRIGATE_NEW || track->done & TRACK_NEW);
 }
@@ -143,9 +141,9 @@ static bool hand_over(struct outbox *outbox)
             continue;
         TAILQ_REMOVE(&outbox->waiting, item, entry);
         TAILQ_INSERT_TAIL(&outbox->sent, item, entry);
-        if (item->track && !is_image(item))
+        if (item->track && !item->has_image)
             item->track->in_flight++;
-        const struct sender_message message = {buf_str(&item->payload), buf_str(&item->image), is_image(item),
+        const struct sender_message message = {buf_str(&item->payload), buf_str(&item->image), item->has_image,
                                                (uint64_t)(uintptr_t)item};
         sender_add(outbox->sender, &message);
         buf_free(&item->payload);
@@ -335,7 +333,7 @@ static bool has_older(const struct alert_queue *queue, uint64_t number)
 {
     const struct outbox_alert *item;
     TAILQ_FOREACH(item, queue, entry)
-    if (item->number <= number && !is_image(item))
+    if (item->number <= number && !item->has_image)
         return true;
     return false;
 }

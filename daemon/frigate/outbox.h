@@ -21,10 +21,13 @@ struct outbox;
 
 struct outbox_calls {
     void (*on_answered)(void *ctx); /* at least one alert was accepted or rejected */
-    /* bit: as of event_mapper_bit(); track: NULL if the alert is that of outbox_add_comms(), and bit then whether
-     * offline. What else waits of the track is dropped, each with a call of its own. */
+    /* An alert of a track; bit: as of event_mapper_bit(). After a rejection what else waits of the track is dropped,
+     * each with a call of its own. */
     void (*on_accepted)(void *ctx, struct track *track, unsigned bit);
     void (*on_rejected)(void *ctx, struct track *track, unsigned bit, struct str why);
+    /* The alert of outbox_add_comms(). */
+    void (*on_comms_accepted)(void *ctx, bool offline);
+    void (*on_comms_rejected)(void *ctx, struct str why);
     void (*on_failed)(void *ctx, const struct err *err); /* cannot go on */
     void *ctx;
 };

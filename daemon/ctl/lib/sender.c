@@ -252,9 +252,7 @@ static void report_ack(struct sender *s, const struct sender_item *item, struct 
     struct str payload = {item->bytes + item->id_len, item->payload_len};
     struct str flags = reply->n > REPLY_FRAMES ? reply_frame(reply, REPLY_FRAMES) : (struct str){0};
     if (s->options->accepted)
-        s->options->accepted(s->options->ctx, item->number);
-    if (s->options->accepted_with)
-        s->options->accepted_with(s->options->ctx, item->number, payload, reply->n > REPLY_FRAMES ? &flags : NULL);
+        s->options->accepted(s->options->ctx, item->number, payload, reply->n > REPLY_FRAMES ? &flags : NULL);
 }
 
 /* Frees an alert of `sent`, which has its final reply. */

@@ -45,10 +45,8 @@ struct sender_options {
                            gives up, and resends after 10 s */
     void (*rejected)(void *ctx, uint64_t number, struct str why); /* why: "code: field: reason" */
     void (*full)(void *ctx);                                      /* RETRY; NULL: not of interest */
-    void (*accepted)(void *ctx, uint64_t number);                 /* ACK; NULL: not of interest */
-    /* ACK, with what was sent; flags: the words of a fourth frame, NULL if the endpoint sends none. NULL: not of
-     * interest */
-    void (*accepted_with)(void *ctx, uint64_t number, struct str payload, const struct str *flags);
+    /* ACK to this payload; NULL: not of interest. flags: the words of a fourth frame; NULL: the endpoint sends none */
+    void (*accepted)(void *ctx, uint64_t number, struct str payload, const struct str *flags);
     void *ctx;
 };
 

@@ -343,7 +343,7 @@ static int send_or_check(struct send *send, struct err *err)
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .rejected = print_rejected,
         .full = print_full_once,
-        .accepted_with = print_odd,
+        .accepted = print_odd,
         .ctx = send,
     };
     const struct sender_file file = {&send->documents, send->images, send->n_images, count_lines(send->lines.fd)};
