@@ -232,11 +232,12 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select case when m.layer = measure_figures.layer then m.code
-                else coalesce((select a.code from mobeye.area a
-                                 join mobeye.area own on own.layer = m.layer and own.code = m.code
+                else coalesce((select a.code
+                                 from (select o.geom from mobeye.area o where o.layer = m.layer and o.code = m.code
+                                        order by o.valid @> m.from_at desc, o.vintage desc nulls last limit 1) own
+                                 join mobeye.area a on public.st_covers(a.geom, public.st_pointonsurface(own.geom))
                                 where a.layer = measure_figures.layer and a.valid @> m.from_at
-                                  and public.st_covers(a.geom, public.st_pointonsurface(own.geom))
-                                order by own.valid @> m.from_at desc, own.vintage desc nulls last, a.vintage desc nulls last, a.code collate "C" limit 1), '') end,
+                                order by a.vintage desc nulls last, a.code collate "C" limit 1), '') end,
            'measure:' || m.kind, sum(coalesce(m.number, 1))
       from mobeye.measure m
      where m.from_at >= measure_figures.from_at and m.from_at < measure_figures.until_at
@@ -337,7 +338,10 @@ as $$
         select p.geom, p.division, mobeye.area_code(p.areas, report_minutes.layer) as code
           from mobeye.alarm_places(report_minutes.layer, from_at, until_at) p
     ), timed as (
-        select coalesce(case when a.geom is null then mobeye.area_code(a.areas, report_minutes.layer) else p.code end, '') as code,
+        select coalesce(case when a.geom is not null then p.code
+                             else (select x.code from mobeye.area x -- unless it was removed, as report_counts() says
+                                    where x.layer = report_minutes.layer and x.code = mobeye.area_code(a.areas, report_minutes.layer) limit 1)
+                        end, '') as code,
                a.ack_minutes as ack, a.on_scene_minutes as scene
           from mobeye.alarm_counted a
           left join place p

@@ -208,6 +208,15 @@ class Report(SchemaTest):
             self.superuser.execute("select mobeye.erase_incidents(array(select incident_id from mobeye.incident where kind = 'tamper'))")
             self.assertEqual(counted()[0], expected)
 
+    def test_minutes_in_an_area_that_was_removed_are_elsewhere(self):
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("delete from mobeye.incident")
+            for _ in range(6):
+                insert_incident(self.superuser, "2026-02-01", status="acknowledged", created_at="2026-02-01", acknowledged_at="2026-02-01 00:10",
+                                areas=["wijk:GONE"])
+            elsewhere = self.value(self.superuser, "select patrol.wijk_report('2026-02-01', '2026-03-01', 'wijk', 0) -> 'elsewhere'")
+        self.assertEqual((elsewhere["alarms"], elsewhere["ack_minutes_median"]), (6, 10))
+
     def test_nights_to_come_do_not_count(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("insert into mobeye.device (device_id) values ('NU');"
@@ -310,13 +319,15 @@ class Report(SchemaTest):
         self.assertEqual(report["total"]["measures"]["letter"], 40)
 
     def test_a_measure_counts_where_its_area_lay_then(self):
-        with self.superuser.transaction(force_rollback=True):
-            for vintage, west in ((2024, 5.40), (2026, 5.31)):
-                self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, geom) values ('hotspot', 'H1', 'H1', %s,"
-                                       " st_multi(st_makeenvelope(%s, 52.11, %s, 52.12, 4326)))", [vintage, west, west + 0.01])
-            self.superuser.execute("select patrol.add_measure('letter', 'hotspot', 'H1', '2025-02-01', null, 250, null)")
-            report = self.superuser.execute("select patrol.wijk_report('2025-01-01', '2025-07-01', 'wijk', 0)").fetchone()[0]
-        self.assertEqual([a["measures"]["letter"] for a in report["areas"]], [0, 250])
+        for then, letters, elsewhere in ((5.40, [0, 250], 0), (6.40, [0, 0], 250)): # in no wijk, though another vintage is
+            with self.subTest(then), self.superuser.transaction(force_rollback=True):
+                for vintage, west in ((2024, then), (2026, 5.31)):
+                    self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, geom) values ('hotspot', 'H1', 'H1', %s,"
+                                           " st_multi(st_makeenvelope(%s, 52.11, %s, 52.12, 4326)))", [vintage, west, west + 0.01])
+                self.superuser.execute("select patrol.add_measure('letter', 'hotspot', 'H1', '2025-02-01', null, 250, null)")
+                report = self.value(self.superuser, "select patrol.wijk_report('2025-01-01', '2025-07-01', 'wijk', 0)")
+                self.assertEqual([a["measures"]["letter"] for a in report["areas"]], letters)
+                self.assertEqual(report["elsewhere"]["measures"]["letter"] if report["elsewhere"] else 0, elsewhere)
 
     def test_all_areas_together_are_those_at_the_end_of_the_period(self):
         for first in (None, 2024):
