@@ -2,7 +2,9 @@
 
 -- The alarms that count for a device, and who may know of them: device managers, who see no alarms otherwise, get their numbers.
 create or replace view mobeye.device_alarm as
-select coalesce(case when exists (select from mobeye.device_renamed r where r.earlier_id = i.device_id)
+select coalesce(case when not starts_with(i.device_id, 'dc09:')
+                     then (select p.device_id from mobeye.placement p where p.placement_id = i.device_placement_id) end, -- as mobeye.is_of()
+                case when exists (select from mobeye.device_renamed r where r.earlier_id = i.device_id)
                      then mobeye.name_holder(i.device_id, i.first_seen) end,
                 (select d.device_id from mobeye.device d where d.device_id = i.device_id),
                 case when starts_with(i.device_id, 'dc09:') then mobeye.account_holder(i.device_id, i.first_seen) end,

@@ -132,6 +132,16 @@ class DeviceReport(SchemaTest):
         self.alarm("old", "2026-02-05", "confirmed")
         self.assertEqual({n: (row["alarms"], row["false_alarms"]) for n, row in self.report().items()}, {"new": (2, 2), "old": (1, 0)})
 
+    def test_nor_those_that_come_late_to_the_one_that_had_it(self):
+        for device in ("first", "second"):
+            self.device(device, ("2026-01-01 12:00", None))
+        for earlier, later, at in (("first", "third", "2026-02-05"), ("second", "first", "2026-02-06")):
+            self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
+            self.superuser.execute("update mobeye.device_renamed set at = %s where at = (select max(at) from mobeye.device_renamed)", [at])
+        stood = self.value(self.superuser, "select placement_id from mobeye.placement where device_id = 'first'")
+        self.alarm("first", "2026-02-04", placement_id=stood, device_placement_id=stood)
+        self.assertEqual({n: row["alarms"] for n, row in self.report().items()}, {"first": 1, "third": 0})
+
     def test_an_account_that_was_mistyped_brings_no_alarms(self):
         for day in ("2026-02-01", "2026-02-03"):
             self.alarm("dc09:B371/1", day)
