@@ -28,7 +28,8 @@ begin
           into other from mobeye.alert_decoded a
          where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
            and a.geom is not null
-           and not (a.device_id = any (s.names) and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at))
+           and not (a.device_id = any (s.names) and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
+                    and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at))
          order by a.occurred_at limit 1;
         update mobeye.incident t
            set geom = other.geom, accuracy_m = other.accuracy_m,
@@ -45,7 +46,8 @@ begin
           from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
                  where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
-                   and not (a.device_id = any (s.names) and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at))
+                   and not (a.device_id = any (s.names) and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at)
+                            and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at))
                 union all
                 select c.device_id, i.kind, coalesce(c.since, i.first_seen), null
                   from mobeye.incident_condition c
@@ -90,6 +92,7 @@ begin
            and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
            and mobeye.is_held(a.incident_id) is not true
            and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at)
+           and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at)
            and not exists (select from mobeye.alert later
                             where later.device_id = any (s.names) and later.location_source = 1 -- message
                               and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -256,6 +259,7 @@ as $$
          where a.device_id = any (s.names) and a.location_source = 3
            and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
            and mobeye.is_of_request(s, a.device_id, a.placement_id, a.occurred_at)
+           and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at)
     ), named (name, at) as (
         select a.device_id, a.occurred_at from alerts a
         union all
@@ -334,6 +338,7 @@ begin
     delete from mobeye.alert a
      where a.device_id = any (s.names)
        and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
+       and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at)
        and (a.incident_id is null or a.incident_id = any (locked) and a.incident_id <> all (held));
     get diagnostics rows = row_count;
     n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)), at_request => true)
@@ -358,33 +363,6 @@ $$;
 comment on function mobeye.erase_device(text, tstzrange, jsonb) is
     'Erases what was stored about a device in a period, under all its names or the known ones, when the erasure began, and logs '
     'it. Returns how many rows, and what remains and why.';
-
--- Where the registry of a backup gives the account of a panel to another device, its alerts are stored as that one's. What that one
--- sent itself in between is not to be erased with them.
-create or replace function mobeye.stored_elsewhere(device text, known jsonb) returns setof text
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    with stored as (
-        select k.name, a.device_id, a.occurred_at, a.source || coalesce('/' || a.input, '') = k.name as its
-          from jsonb_each_text(known) as k (name, span)
-          join mobeye.address_holder h on h.account = ltrim(substr(split_part(k.name, '/', 1), 6), '0') and h.device_id <> device
-          join mobeye.alert a on a.device_id = h.device_id and k.span::tstzrange @> a.occurred_at
-         where starts_with(k.name, 'dc09:')
-    ), run as (
-        select t.*, count(*) filter (where not t.its) over (partition by t.name, t.device_id order by t.occurred_at) as n from stored t)
-    select format('%s, which was erased with device %s, is stored as device %s; if it is not about that one, erase it with '
-                  '--device %3$s --from %s --until %s', r.name, device, r.device_id,
-                  to_char(min(r.occurred_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-                  to_char((max(r.occurred_at) + interval '1 microsecond') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-      from run r
-     where r.its
-     group by r.name, r.device_id, r.n
-     order by r.name, r.device_id, r.n
-$$;
-comment on function mobeye.stored_elsewhere(text, jsonb) is
-    'What is stored as another device''s though it came by an account, and at a time, that the log of an erasure lists: one line for '
-    'all between which that one sent nothing else.';
 
 -- names: an object of each, as mobeye.subject_named(), or null.
 create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], names jsonb[],

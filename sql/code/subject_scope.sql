@@ -48,18 +48,29 @@ $$;
 comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
     'The devices and periods that a request is about: by the address where they were placed, or by the device.';
 
--- After a restore the registry does not know who had a name since the backup; the log of an erasure does. What was erased under an earlier
--- name may be stored under the present one by then.
+-- After a restore the registry does not know who had a name since the backup; the log of an erasure does. Only what came by an account may
+-- be stored under another name than before: the present one.
 create or replace function mobeye.is_known(s mobeye.subject_scope, name text, at timestamptz) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select s.known is null
         or exists (select from jsonb_each_text(s.known) k (key, span)
-                    where (k.key = is_known.name or is_known.name = s.device_id) and k.span::tstzrange @> is_known.at)
+                    where (k.key = is_known.name or is_known.name = s.device_id and starts_with(k.key, 'dc09:'))
+                      and k.span::tstzrange @> is_known.at)
 $$;
 comment on function mobeye.is_known(mobeye.subject_scope, text, timestamptz) is
-    'Whether the log of an erasure, if the names of a request are of one, has this name, or the present one, at that time.';
+    'Whether the log of an erasure, if the names of a request are of one, has this name, or for the present one an account, at that time.';
+
+create or replace function mobeye.is_known_sender(s mobeye.subject_scope, source text, input integer, at timestamptz) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.known is null or not starts_with(is_known_sender.source, 'dc09:')
+        or (s.known ->> (is_known_sender.source || coalesce('/' || is_known_sender.input, '')))::tstzrange @> is_known_sender.at is true
+$$;
+comment on function mobeye.is_known_sender(mobeye.subject_scope, text, integer, timestamptz) is
+    'Whether the log of an erasure, if the names of a request are of one, has the account by which an alert came, if it did, at that time.';
 
 create or replace function mobeye.is_of_request(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
@@ -91,6 +102,7 @@ as $$
     select a.* from mobeye.alert_decoded a
      where a.device_id = any (s.names)
        and mobeye.is_subject(s, a.device_id, a.placement_id, a.occurred_at)
+       and mobeye.is_known_sender(s, a.source, a.input, a.occurred_at)
 $$;
 comment on function mobeye.subject_alerts(mobeye.subject_scope) is 'The alerts that a request is about.';
 
@@ -161,6 +173,7 @@ begin
                               and not exists (
                                   select from unnest(others || s) o
                                    where a.device_id = any (o.names)
+                                     and mobeye.is_known_sender(o, a.source, a.input, a.occurred_at)
                                      and (coalesce(a.placement_id = any (o.placements), false)
                                           or (o.device_id = s.device_id or o.during @> a.occurred_at)
                                              and mobeye.is_of_request(o, a.device_id, a.placement_id, a.occurred_at))))));
@@ -307,3 +320,37 @@ as $$
 $$;
 comment on function mobeye.subject_remaining(mobeye.subject_scope) is
     'What cannot be erased for a request, or not yet, and why: one line each.';
+
+-- Where the registry of a backup gives an account, or the name of a set, to another device, what came by it is stored as that one's. What
+-- that one sent itself in between is not to be erased with it, as far as that can be told: by the account.
+create or replace function mobeye.stored_elsewhere(device text, known jsonb) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with stored as (
+        select k.name, a.device_id, a.occurred_at, a.source || coalesce('/' || a.input, '') = k.name as its
+          from jsonb_each_text(known) as k (name, span)
+          join mobeye.address_holder h on h.account = ltrim(substr(split_part(k.name, '/', 1), 6), '0') and h.device_id <> device
+          join mobeye.alert a on a.device_id = h.device_id and k.span::tstzrange @> a.occurred_at
+         where starts_with(k.name, 'dc09:')
+        union all
+        select k.name, p.device_id, a.occurred_at, true
+          from jsonb_each_text(known) as k (name, span)
+          join mobeye.alert a on a.device_id = k.name and k.span::tstzrange @> a.occurred_at
+          join mobeye.placement p on p.placement_id = a.placement_id and p.device_id <> device
+         where not starts_with(k.name, 'dc09:') and k.name not in (select mobeye.names_of(device))
+           and not mobeye.is_of(device, k.name, a.placement_id, a.occurred_at)
+    ), run as (
+        select t.*, count(*) filter (where not t.its) over (partition by t.name, t.device_id order by t.occurred_at) as n from stored t)
+    select format('%s, which was erased with device %s, is stored as device %s; if it is not about that one, erase it with '
+                  '--device %3$s --from %s --until %s', r.name, device, r.device_id,
+                  to_char(min(r.occurred_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                  to_char((max(r.occurred_at) + interval '1 microsecond') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+      from run r
+     where r.its
+     group by r.name, r.device_id, r.n
+     order by r.name, r.device_id, r.n
+$$;
+comment on function mobeye.stored_elsewhere(text, jsonb) is
+    'What is stored as another device''s though it came by an account or name, and at a time, that the log of an erasure lists: one line '
+    'for all between which that one sent nothing else.';

@@ -66,7 +66,7 @@ class AfterARestore(RestoreTest):
         self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
         other = self.place("d", 60, 40, "Elders 5")
         self.alert("motion", "50 days", "another's", device_id="d", placement_id=other)
-        self.alert("motion", "50 days", "as d2", device_id="d2")
+        self.alert("motion", "50 days", "as d", device_id="d")
         self.assertEqual(self.again(log), (1, []))
         self.assertEqual(self.events(), ["another's"])
 
@@ -287,3 +287,60 @@ class Panel(RestoreTest):
         for line in told:
             self.superuser.execute("select mobeye.subject_erase(null, 'neighbour', %s, %s)", [line.split()[-3], line.split()[-1]])
         self.assertEqual(self.events(), ["input 2"])
+
+    def test_leaves_what_came_by_an_account_that_it_had_given_up(self):
+        self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        for days in (50, 42):
+            self.alert("panic", f"{days} days", f"{days}", device_id="d", source="dc09:0302", input=1)
+        self.erase("Kerkstraat 1")
+        log = json.dumps(json.loads(self.log())[1:])
+        home = self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        for days, account in ((50, "dc09:0302"), (46, "dc09:0300"), (42, "dc09:0302")):
+            incident = self.incident(ended=f"{days} days", device_id="d", first_seen=self.ago(f"{days} days"), device_placement_id=home)
+            self.alert("panic", f"{days} days", account, device_id="d", source=account, input=1, placement_id=home, incident_id=incident)
+        self.again(log)
+        self.assertEqual(self.events(), ["dc09:0300"])
+        self.assertEqual(len(self.incidents()), 1)
+
+
+class NameExchanged(RestoreTest):
+    """d became d-old and neighbour d, which the backup does not know yet."""
+
+    def setUp(self):
+        super().setUp()
+        home = self.place("neighbour", 60, 40, "Dorpsweg 2")
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        for earlier, later, days in (("d", "d-old", 48), ("neighbour", "d", 47)):
+            self.rename(earlier, later)
+            self.superuser.execute("update mobeye.device_renamed set at = %s where at > %s", [self.ago(f"{days} days"), self.ago("1 day")])
+        self.alert("motion", "46 days", "as d-old", device_id="d-old")
+        self.alert("motion", "45 days", "the neighbour's", device_id="d", placement_id=home)
+        self.alert("motion", "44 days", "as d-old again", device_id="d-old")
+
+    def restore(self):
+        log = self.log()
+        for earlier, later in (("d", "neighbour"), ("d-old", "d")):
+            self.rename(earlier, later)
+        self.superuser.execute("delete from mobeye.device_renamed; delete from mobeye.alert; delete from mobeye.placement")
+        homes = {}
+        for device, address in (("d", "Kerkstraat 1"), ("neighbour", "Dorpsweg 2")):
+            homes[device] = self.place(device, 60, 40, address)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        for days, name, event in ((46, "d-old", "as d-old"), (45, "d", "the neighbour's"), (44, "d-old", "as d-old again")):
+            self.alert("motion", f"{days} days", event, device_id=name, placement_id=homes.get(name))
+        return log
+
+    def test_what_the_other_sent_under_the_present_name_is_left(self):
+        self.erase("Kerkstraat 1")
+        self.again(self.restore())
+        self.assertEqual(self.events(), ["the neighbour's"])
+
+    def test_what_is_stored_at_another_home_is_told_of(self):
+        self.erase("Dorpsweg 2")
+        n, told = self.again(self.restore())
+        self.assertRegex(" ".join(told), "d, which was erased with device neighbour, is stored as device d; if it is not about that one, "
+                                         "erase it with --device d --from .*Z --until .*Z")
+        self.superuser.execute("select mobeye.subject_erase(null, 'd', %s, %s)", [told[-1].split()[-3], told[-1].split()[-1]])
+        self.assertNotIn("the neighbour's", self.events())
