@@ -117,17 +117,27 @@ begin
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
      where m.member = to_regrole(quote_ident(login))
-       and exists (select from pg_roles r where starts_with(r.rolname, 'mobeye_') and pg_has_role(g.oid, r.oid, 'member'));
+       and exists (select from pg_roles r
+                    where (starts_with(r.rolname, 'mobeye_') or r.rolname in ('pg_read_all_data', 'pg_write_all_data'))
+                      and pg_has_role(g.oid, r.oid, 'member'));
     if not registered and groups is null then
         raise exception 'person "%" does not exist', login
             using errcode = 'no_data_found', hint = 'mobeye.person lists the people.';
     end if;
     if groups is null then
         return case when to_regrole(quote_ident(login)) is null then 'person removed; there was no database login'
+                    when (select r.rolsuper from pg_roles r where r.rolname = login)
+                    then format('person removed; the database login is a superuser, who still sees everything, and was kept '
+                                '(alter role %I nologin)', login)
+                    when exists (select from pg_shdepend d
+                                  where d.refclassid = 'pg_authid'::regclass and d.refobjid = to_regrole(quote_ident(login))
+                                    and d.dbid = (select b.oid from pg_database b where b.datname = current_database()))
+                    then format('person removed; the database login has privileges or objects of its own in this database and was kept '
+                                '(alter role %I nologin)', login)
                     else 'person removed; the database login has no rights in this database and was kept' end;
     end if;
     execute format('revoke %s from %I', groups, login);
-    execute format('alter role %I nologin', login);
+    execute format('alter role %I nologin password null', login);
     -- Waits for each to be gone, or it would be counted again after the commit.
     select count(*) filter (where pg_terminate_backend(a.pid, 5000)) into sessions
       from pg_stat_activity a where a.usename = login and a.pid <> pg_backend_pid();
@@ -135,7 +145,7 @@ begin
         execute format('drop role %I', login);
         outcome := 'login dropped';
     exception when dependent_objects_still_exist then
-        outcome := 'login disabled (it owns objects, so it was not dropped)';
+        outcome := 'login disabled (it has privileges or objects of its own, so it was not dropped)';
     end;
     return format('%s; %s; %s ended', case when registered then 'person removed' else 'was not a registered person' end, outcome,
                   sessions || case sessions when 1 then ' session' else ' sessions' end);

@@ -30,7 +30,7 @@ def test_people_and_teams(registry, database):
     assert '-:4: warning: team: is empty, so "kim" sees no incidents (use * to see those of all teams)' in complaints
     assert '-:2: warning: login: database login "jan" does not exist' in complaints
     assert "-:3" not in complaints
-    database.execute("create role jan nologin")  # as remove leaves one that owns objects
+    database.execute("create role jan nologin")  # as remove leaves one that has objects
     _, complaints = registry.done("people", "import", "-", "--dry-run", stdin=people)
     assert '-:2: warning: login: role "jan" may not log in (alter role jan login; grant mobeye_patrol to jan)' in complaints
     database.execute("drop role jan")
@@ -69,7 +69,7 @@ def test_logins_of_programs_are_no_people(registry, database):
 def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
     registry.add_team("noord")
     registry.done("people", "import", "-", stdin="login,name,team\njan,Jan,noord\npiet,Piet,noord\nkim,Kim,noord\n")
-    for statement in ("create role jan login in role mobeye_patrol", "create role piet login in role mobeye_patrol",
+    for statement in ("create role jan login in role mobeye_patrol", "create role piet login password 'old' in role mobeye_patrol",
                       "create table public.of_piet ()", "alter table public.of_piet owner to piet", "create role els login"):
         database.execute(statement)
     with psycopg.connect(database.conninfo, user="jan", autocommit=True) as jan:
@@ -79,7 +79,8 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
         with pytest.raises(psycopg.OperationalError):
             jan.execute("select 1")
     ran = registry.run("people", "remove", "piet")
-    assert "login disabled (it owns objects, so it was not dropped)" in ran.stdout
+    assert "login disabled (it has privileges or objects of its own, so it was not dropped)" in ran.stdout
+    assert registry.query("select rolpassword from pg_authid where rolname = 'piet'") == [(None,)]
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         psycopg.connect(database.conninfo, user="piet")
     assert registry.run("people", "remove", "kim").stdout == "kim: person removed; there was no database login\n"
@@ -88,6 +89,24 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
         ran = registry.run("people", "remove", nobody)
         assert ran.returncode == 1 and f'person "{nobody}" does not exist' in ran.stderr
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
+
+
+def test_what_a_leaver_may_still_do_is_said(registry, database):
+    logins = {"reader": "in role pg_read_all_data", "commander": "superuser", "granted": "", "stranger": ""}
+    registry.done("people", "import", "-", stdin="login,name,team\n" + "".join(f"{login},Name,*\n" for login in logins))
+    for login, rights in logins.items():
+        database.execute(f"create role {login} login {rights}")
+    database.execute("grant select on mobeye.device to granted")
+    kept = {"commander": "is a superuser, who still sees everything, and was kept (alter role commander nologin)",
+            "granted": "has privileges or objects of its own in this database and was kept (alter role granted nologin)",
+            "stranger": "has no rights in this database and was kept"}
+    for login, said in kept.items():
+        assert registry.run("people", "remove", login).stdout == f"{login}: person removed; the database login {said}\n"
+    with psycopg.connect(database.conninfo, user="reader", autocommit=True) as reader:
+        assert registry.run("people", "remove", "reader").stdout == "reader: person removed; login dropped; 1 session ended\n"
+        with pytest.raises(psycopg.OperationalError):
+            reader.execute("select 1")
+    database.execute("revoke select on mobeye.device from granted; drop role commander, granted, stranger")
 
 
 def test_a_leaver_with_rights_by_a_group_of_the_town_is_out_too(registry, database):
