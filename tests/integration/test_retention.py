@@ -1,5 +1,7 @@
 """mobeyectl retention and subject, from outside."""
 import json
+import os
+import pty
 import subprocess
 
 import pytest
@@ -72,6 +74,60 @@ def test_a_home_is_exported_erased_and_erased_again(database, ctl):
     again = ctl("subject", "again", "-", stdin=erased.stdout)
     assert again.stdout == "2 rows erased again\n", again.stderr
     assert database.value("select count(*) from mobeye.alert") == 0
+
+
+def alerts_of(ctl, *period):
+    """How many an export has, and what it says."""
+    done = ctl("subject", "export", "--device", "NL-1", *period)
+    return sum(len(part["alerts"]) for part in json.loads(done.stdout)), done.stderr
+
+
+@pytest.mark.parametrize("start, end, found", [
+    ("05-10-2026", "06-10-2026", 1),  # the day first, as wherever people write times
+    ("10-05-2026", "10-06-2026", 0),
+    ("5-10-2026 01:59", "05-10-2026 02:01", 1),  # in summer two hours ahead
+    ("2026-10-05T00:00:00.000000Z", "2026-10-05T00:00:00.000001Z", 1),
+])
+def test_the_period_of_a_request_is_read_as_other_times_are(database, ctl, start, end, found):
+    database.execute(HOME)
+    database.execute(f"alter database {database.name} set timezone to 'Europe/Amsterdam'")
+    n, said = alerts_of(ctl, "--from", start, "--until", end)
+    assert n == found
+    for option, time in ("--from", start), ("--until", end):
+        assert (f'mobeyectl subject: note: {option}: "{time}" read as 2026-' in said) == ("Z" not in time)
+
+
+@pytest.mark.parametrize("time", ["yesterday", "now", "-infinity", "10/05/2026", "2026-10-05 00:00:00 PST", "31-06-2026"])
+@pytest.mark.parametrize("option", ["--from", "--until"])
+def test_a_period_that_is_read_in_no_one_way_is_refused(database, ctl, option, time):
+    database.execute(HOME)
+    period = {"--from": "2000-01-01T00:00:00Z", "--until": "2100-01-01T00:00:00Z", option: time}
+    for verb in ["export"], ["erase", "--yes"]:
+        done = ctl("subject", *verb, "--device", "NL-1", *(word for pair in period.items() for word in pair))
+        assert done.returncode == 2 and done.stderr.startswith(f'mobeyectl subject: {option}: "{time}" is not a '), done.stderr
+    assert database.value("select count(*) from mobeye.alert") == 1
+
+
+@pytest.mark.parametrize("subject, named", [
+    (["--device", "NL-1", "--from", "05-10-2026", "--until", "06-11-2026 12:00"],
+     "device NL-1, from 2026-10-05 00:00:00+0200, until 2026-11-06 12:00:00+0100"),
+    (["--address", "kerkstraat 1"], 'the home "kerkstraat 1"'),
+    (["--address", "kerkstraat 1", "--device", "NL-1", "--from", "2026-10-01T00:00:00Z"],
+     'device NL-1 at "kerkstraat 1", from 2026-10-01 02:00:00+0200'),
+])
+def test_the_question_names_what_would_be_erased(database, subject, named):
+    database.execute(HOME)
+    database.execute(f"alter database {database.name} set timezone to 'Europe/Amsterdam'")
+    ours, terminal = pty.openpty()
+    os.write(ours, b"n\n")
+    try:
+        done = subprocess.run([MOBEYECTL, "subject", "erase", *subject, "--db", database.conninfo], stdin=terminal,
+                              capture_output=True, text=True, timeout=60)
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    assert f"Permanently erase all data about {named}? [y/N] " in done.stderr and done.returncode == 1
+    assert database.value("select count(*) from mobeye.alert") == 1
 
 
 @pytest.mark.parametrize("arguments, word", [

@@ -9,6 +9,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/subject_images.h"
+#include "ctl/registry/local_zone.h"
 #include "journal/journal.h"
 
 #define VERB "subject"
@@ -37,7 +38,9 @@ static const char help[] =
     "journal keeps the erased data for some time longer; erase prints until when.\n\n"
     "      --address ADDRESS  address as it is written at the placements and reported burglaries\n"
     "      --device DEVICE    with --from and --until; or with --address, for one device at that address\n"
-    "      --from TIME        start of the period, RFC 3339; required without --address\n"
+    "      --from TIME        start of the period, RFC 3339, such as 2026-11-23T21:00:00+01:00, or local time, such "
+    "as\n"
+    "                         \"23-11-2026 21:00\"; required without --address\n"
     "      --until TIME       end of the period, excluded; required without --address\n"
     "      --images DIRECTORY export: write the images into this directory; created if it does not exist\n"
     "      --yes              erase: do not ask for confirmation\n"
@@ -134,9 +137,30 @@ static int export_subject(PGconn *conn, const struct subject_request *request)
     return status == CTL_OK ? subject_images_write(conn, VERB, request->subject, request->images) : status;
 }
 
+/* Appends ", from 2026-11-06 00:00:00+0100"; NULL: nothing. */
+static void name_time(const char *which, const char *time, struct buf *out)
+{
+    char local[CTL_LOCAL_TIME_SIZE];
+    int64_t us;
+    if (time && clock_parse_rfc3339(str_from(time), &us))
+        buf_printf(out, ", %s %s", which, ctl_local_time(us, local));
+}
+
 static bool confirmed(const struct subject_request *request)
 {
-    return request->call.yes || ctl_confirm(VERB, "Permanently erase all data about this home or device?");
+    const char *const *s = request->subject;
+    struct buf what = {0};
+    if (request->call.yes)
+        return true;
+    if (s[DEVICE])
+        buf_printf(&what, "device %s%s", s[DEVICE], s[ADDRESS] ? " at " : "");
+    if (s[ADDRESS])
+        buf_printf(&what, "%s\"%s\"", s[DEVICE] ? "" : "the home ", s[ADDRESS]);
+    name_time("from", s[FROM], &what);
+    name_time("until", s[UNTIL], &what);
+    bool yes = ctl_confirm(VERB, "Permanently erase all data about %.*s?", (int)what.len, what.data);
+    buf_free(&what);
+    return yes;
 }
 
 static void print_erased(FILE *out, const char *rows, const char *again)
@@ -309,6 +333,7 @@ int ctl_subject(int argc, char **argv)
 {
     struct subject_request request = {0};
     const char **s = request.subject;
+    char from[CLOCK_RFC3339_SIZE], until[CLOCK_RFC3339_SIZE];
     const struct ctl_option options[] = {{"address", .text = &s[ADDRESS]},    {"device", .text = &s[DEVICE]},
                                          {"from", .text = &s[FROM]},          {"until", .text = &s[UNTIL]},
                                          {"images", .text = &request.images}, {0}};
@@ -318,7 +343,13 @@ int ctl_subject(int argc, char **argv)
     if (request.call.action != AGAIN && !s[ADDRESS] && !(s[DEVICE] && s[FROM] && s[UNTIL]))
         return ctl_usage(VERB, "missing subject (expected --address, or --device with --from and --until)");
     PGconn *conn = ctl_connect(VERB, request.call.file, request.call.db);
-    status = conn ? runs[request.call.action](conn, &request) : CTL_FAILED;
+    status = conn ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK)
+        status = local_time_option(VERB, &request.call, conn, "--from", s[FROM], from, &s[FROM]);
+    if (status == CTL_OK)
+        status = local_time_option(VERB, &request.call, conn, "--until", s[UNTIL], until, &s[UNTIL]);
+    if (status == CTL_OK)
+        status = runs[request.call.action](conn, &request);
     PQfinish(conn);
     return status;
 }

@@ -7,7 +7,6 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/registry/bounds.h"
-#include "ctl/registry/cell_read.h"
 #include "ctl/registry/find_device.h"
 #include "ctl/registry/find_place.h"
 #include "ctl/registry/local_zone.h"
@@ -75,25 +74,10 @@ static int change_device(const struct device_request *request, const char *what,
     return registry_print(VERB, request->conn, request->call.json, what, &query);
 }
 
-/* CTL_OK if the option is not given (ret_text is then NULL) or is a valid time. What was assumed is printed. */
 static int parse_time(const struct device_request *request, const char *option, const char *text,
                       char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
 {
-    struct err err;
-    struct buf assumed = {0};
-    int64_t us;
-    *ret_text = NULL;
-    if (!text)
-        return CTL_OK;
-    if (local_zone_set(VERB, &request->call, request->conn) != CTL_OK)
-        return CTL_FAILED;
-    if (cell_time(str_from(text), &us, &assumed, &err) < 0)
-        return ctl_usage(VERB, "%s: %s", option, err.text);
-    if (assumed.len > 0)
-        fprintf(stderr, "mobeyectl " VERB ": note: %s: %.*s\n", option, (int)assumed.len, assumed.data);
-    buf_free(&assumed);
-    *ret_text = clock_format_rfc3339(us, 6, formatted);
-    return CTL_OK;
+    return local_time_option(VERB, &request->call, request->conn, option, text, formatted, ret_text);
 }
 
 /* Refuses a place outside the bounds. The database decides, as for the imports. */
