@@ -41,7 +41,9 @@ def test_the_address_of_a_secret_home_stays_secret(filled):
     filled.done("device", "place", "NL-2", "--at", " straat 1\t\u00a0ACHTER ", "--team", "zuid")
     assert filled.query(placed) == [("zuid", True)]
     _, said = filled.done("device", "place", "NL-2", "--at", "straat 2")
-    assert "secret" not in said and filled.query(placed) == [(None, False)]
+    assert "this one is too" not in said and filled.query(placed) == [(None, False)]
+    assert said.count("secret") == 2 and ("note: --at: the placement of the device before is secret; this one, at another address,"
+                                          " is not (--secret if it is)") in said
 
 
 @pytest.mark.parametrize("place, secret", [
@@ -156,8 +158,48 @@ def test_a_flat_is_placed_again_as_what_it_is(filled, device, start, found):
                                                 "NL-3,5.4,52.25,Flat 12,zuid,yes,2026-01-01T00:00:00Z\n"
                                                 "NL-4,5.4,52.25,Flat 44,noord,no,2026-01-01T00:00:00Z\n")
     _, said = filled.done("device", "place", device, "--at", "5.4,52.25", "--instructions", "bel", *(["--from", start] if start else []))
-    assert re.findall("placement there is secret, of team (.*); this one is too", said) == found and "becomes secret" not in said
+    assert re.findall("placement .* is secret, of team (.*); this one is too", said) == found and "becomes secret" not in said
     assert {secret for _, _, secret, _ in placements(filled, device)} == {device != "NL-4"}
+
+
+@pytest.mark.parametrize("place, team", [
+    (["--at", "154796 467583"], "noord"),  # 3 m off: whole metres of RD New
+    (["--at", "154796 467583", "--address", "Straat 1"], "noord"),  # written otherwise
+    (["--at", "154796 467583", "--team", "zuid"], "zuid"),
+    (["--at", "154796 467583", "--from", "2026-06-01T00:00:00Z"], "noord"),
+    (["--at", "5.5,52.3"], "noord"),  # it moves: nobody says that this is another home
+    (["--at", "5.5,52.3", "--address", "straat 1 ACHTER, "], "noord"),
+    (["--at", "5.5,52.3", "--address", "Straat 7"], None),
+])
+def test_a_set_of_a_secret_home_stays_secret_until_it_goes_to_another_address(filled, place, team):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.38421,52.19634,Straat 1 achter,noord,yes,2026-05-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", "NL-3", *place)
+    assert [row[1:3] for row in placements(filled, "NL-3")] == [("noord", True), (team, team is not None)]
+    told = re.findall("note: --[a-z]*: the placement .* is secret.*", said)
+    assert len(told) == 1 and ("; this one is too" if team else "; this one, at another address, is not (--secret if it is)") in told[0]
+
+
+@pytest.mark.parametrize("place, secret", [
+    (["--at", "5.3844,52.1964"], False),  # where it stands, as a file said
+    (["--at", "5.3844,52.1964", "--from", "2026-06-01T00:00:00Z"], False),
+    (["--at", "5.38445,52.1964"], True),  # another point, at most 50 m from the earlier one
+    (["--at", "5.5,52.3"], False),
+])
+def test_a_set_that_stands_plainly_near_its_earlier_secret_home_is_placed_again_as_what_it_is(filled, place, secret):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,team,secret,placed_from,placed_until\n"
+                                                "NL-3,5.38421,52.19634,noord,yes,2026-05-01T00:00:00Z,2026-06-01T00:00:00Z\n"
+                                                "NL-3,5.3844,52.1964,zuid,no,2026-06-01T00:00:00Z,\n")
+    _, said = filled.done("device", "place", "NL-3", *place, "--instructions", "bel")
+    assert placements(filled, "NL-3")[-1][2] == secret and placements(filled, "NL-3")[1][2] is False
+    assert ("secret" in said) == secret
+
+
+def test_a_set_that_is_said_to_be_at_another_secret_home_is_not_said_to_leave_one(filled):
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,address,team,secret,placed_from\n"
+                                                "NL-3,5.4,52.25,Geheim 1,noord,yes,2026-05-01T00:00:00Z\n")
+    _, said = filled.done("device", "place", "NL-3", "--at", "5.5,52.3", "--address", "Geheim 2", "--secret")
+    assert "secret" not in said and placements(filled, "NL-3")[-1][1:3] == (None, True)
 
 
 def test_a_corrected_secret_home_keeps_its_team(filled):

@@ -1,6 +1,7 @@
 /* mobeyectl device: places, retrieves and shows one device. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -28,7 +29,8 @@ static const char help[] =
     "place records where a device stands from now on, or during a period, and ends its open placement; one with the\n"
     "same start it corrects, keeping its address, team, secrecy and instructions where they are not given; without\n"
     "--from, also one that becomes secret where the device stands already. At the address or the point of a secret\n"
-    "placement, or at the incident of one, it is secret too, with its team. It prints the wijk and the RD New\n"
+    "placement, or at the incident of one, it is secret too, with its team; so it is at most 50 m from a secret\n"
+    "placement of the device, or after one unless both have addresses, and others. It prints the wijk and the RD New\n"
     "coordinates of the place. retrieve ends the current placement. undo removes the newest placement, prints it and\n"
     "reopens the one that it ended. show prints everything that is registered about a device, and its last message.\n"
     "repair and retire exclude a device from being placed, stock allows it again; the device must have been\n"
@@ -99,7 +101,9 @@ static int check_place(const struct device_request *request, const char *lon, co
     return status;
 }
 
-/* The place may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
+/* As for the imports (mobeye.keep_secrecy()), a new placement is secret, with its team, by a secret one of its device:
+ * at most 50 m away, or that it ends or continues unless both have addresses, and others ("left"). Otherwise the place
+ * may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
  * which is corrected, or stands there) or, if no placement has the address that is given, by its point. Flats may have
  * the same point; coordinates that were converted differ by millimetres. A secret placement that is corrected stays
  * what it is. */
@@ -111,30 +115,49 @@ static const char secret_sql[] =
     "   and (lower(p.during) = $6::timestamptz"
     "     or $6 is null and public.st_dwithin(p.geom::public.geography, place.g, 1))),"
     " given as (select mobeye.plain_address(coalesce($3::text, $4, (select address from corrected))) as home),"
+    " before as (select p.team, lower(p.during) as since, public.st_dwithin(p.geom::public.geography, place.g, 50) as "
+    "near,"
+    "   lower(p.during) < f.start and coalesce(upper(p.during), 'infinity') >= f.start as until_then,"
+    "   coalesce(mobeye.plain_address(p.address) <> g.home, false) as elsewhere"
+    "   from mobeye.placement p, place, given g, (select coalesce($6::timestamptz, now()) as start) f"
+    "   where p.device_id = $5 and p.secret"
+    "   and not exists (select from corrected c where $6 is not null or not c.secret)),"
     " named as (select p.secret, p.team, lower(p.during) as since, mobeye.plain_address(p.address) = g.home as is_given"
     "   from mobeye.placement p, given g"
     "   where mobeye.plain_address(p.address) in (g.home, mobeye.plain_address($4::text))),"
     " near as (select p.secret, p.team, lower(p.during) as since, false from mobeye.placement p, place"
     "   where not exists (select from named where is_given)"
     "   and public.st_dwithin(p.geom::public.geography, place.g, 1))"
-    " select team, is_given from (table named union all table near) f where secret"
-    " and not exists (select from corrected c where c.secret and $6 is not null and num_nonnulls($3, $4) = 0)"
-    " order by since desc limit 1";
+    " select team, found from ("
+    "   select 1 as rank, 'before' as found, team, since from before where near or until_then and not elsewhere"
+    "   union all select 2, case when is_given then 'given' else 'there' end, team, since"
+    "     from (table named union all table near) f where secret"
+    "   union all select 3, 'left', null, since from before where until_then) f"
+    " where not exists (select from corrected c where c.secret and $6 is not null and num_nonnulls($3, $4) = 0)"
+    " order by rank, since desc limit 1";
 
-/* ret_option: the option by which the placement that is secret was found. */
+/* ret_what: the placement that is secret, and the option by which it was found. */
 static int find_secrecy(const struct device_request *request, struct found_place *at, const char *from,
-                        const char **ret_option)
+                        const char **ret_what)
 {
-    *ret_option = "--at";
+    *ret_what = "--at: the placement there";
     if (at->secret)
         return CTL_OK;
     const char *values[] = {at->lon, at->lat, request->address, at->address, request->device.text, from};
     PGresult *row = ctl_query(request->conn, VERB, "place", secret_sql, 6, values);
     int status = row ? CTL_OK : CTL_FAILED;
-    if (row && PQntuples(row) > 0) {
+    const char *found = row && PQntuples(row) > 0 ? PQgetvalue(row, 0, 1) : NULL;
+    if (found && strcmp(found, "left") == 0) {
+        if (!request->secret)
+            fputs("mobeyectl " VERB ": note: --at: the placement of the device before is secret; this one, at another "
+                  "address, is not (--secret if it is)\n",
+                  stderr);
+    } else if (found) {
         at->secret = true;
-        if (request->address && *PQgetvalue(row, 0, 1) == 't')
-            *ret_option = "--address";
+        if (strcmp(found, "before") == 0)
+            *ret_what = "--at: the placement of the device before";
+        else if (request->address && strcmp(found, "given") == 0)
+            *ret_what = "--address: the placement there";
         free(at->team);
         at->team = PQgetisnull(row, 0, 0) ? NULL : mem_strdup(PQgetvalue(row, 0, 0));
     }
@@ -144,12 +167,12 @@ static int find_secrecy(const struct device_request *request, struct found_place
 
 /* A secret home stays one: also under another device. */
 static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at,
-                                     const char *option)
+                                     const char *what)
 {
     if (!at->secret || (request->secret && request->team))
         return request->team;
-    fprintf(stderr, "mobeyectl " VERB ": note: %s: the placement there is secret%s%s; this one is too\n", option,
-            at->team ? ", of team " : "", at->team ? at->team : "");
+    fprintf(stderr, "mobeyectl " VERB ": note: %s is secret%s%s; this one is too\n", what, at->team ? ", of team " : "",
+            at->team ? at->team : "");
     return request->team ? request->team : at->team;
 }
 
@@ -185,7 +208,7 @@ static int place_device(const struct device_request *request)
 {
     struct found_place at;
     char from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
-    const char *from, *until, *option;
+    const char *from, *until, *secret;
     if (!request->at)
         return ctl_usage(VERB, "missing option --at PLACE");
     int status = find_place(VERB, request->conn, "--at", request->at, &at);
@@ -196,11 +219,11 @@ static int place_device(const struct device_request *request)
     if (status == CTL_OK)
         status = check_place(request, at.lon, at.lat);
     if (status == CTL_OK)
-        status = find_secrecy(request, &at, from, &option);
+        status = find_secrecy(request, &at, from, &secret);
     if (status == CTL_OK)
         status = find_standing(request, &at, from_text, &from);
     if (status == CTL_OK) {
-        const char *team = take_over_secrecy(request, &at, option);
+        const char *team = take_over_secrecy(request, &at, secret);
         const char *values[] = {request->device.text,
                                 at.lon,
                                 at.lat,
