@@ -65,6 +65,15 @@ static const char *guess_grid(double x, double y, const char *crs)
     return NULL;
 }
 
+/* As one word of a command for a shell, which is no option. */
+static void append_word(struct buf *out, const char *file)
+{
+    buf_printf(out, "'%s", *file == '-' ? "./" : "");
+    for (const char *p = file; *p; p++)
+        buf_append_str(out, *p == '\'' ? STR("'\\''") : (struct str){p, 1});
+    buf_printf(out, "'");
+}
+
 void geojson_feature_not_degrees(const struct geojson_feature *feature, double x, double y, const char *crs,
                                  const char *file, struct line_diagnostics *line_diagnostics)
 {
@@ -73,8 +82,10 @@ void geojson_feature_not_degrees(const struct geojson_feature *feature, double x
     buf_printf(
         &what,
         "geometry: the coordinates, such as %.10g %.10g, are not degrees (expected longitude and latitude; convert the "
-        "file%s: ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
-        x, y, grid ? "" : ", using its EPSG code", grid ? grid : "EPSG:CODE", file);
+        "file%s: ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson ",
+        x, y, grid ? "" : ", using its EPSG code", grid ? grid : "EPSG:CODE");
+    append_word(&what, strcmp(file, "-") == 0 ? "FILE" : file);
+    buf_printf(&what, ")");
     add_error(feature, line_diagnostics, what.data);
     buf_free(&what);
 }
