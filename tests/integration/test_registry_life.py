@@ -291,7 +291,7 @@ def test_logins_are_made_with_passwords_that_are_printed_once(filled, database):
     database.execute("create role karel login")
     ran = filled.run("people", "import", "-", "--make-logins", stdin=PEOPLE)
     made = passwords(ran)
-    assert set(made) == {"lotte"} and "hostssl mobeye +mobeye_patrol" in ran.stderr and "warning" not in ran.stderr
+    assert set(made) == {"lotte"} and f'hostssl "{database.name}" +mobeye_patrol' in ran.stderr and "warning" not in ran.stderr
     assert made["lotte"] not in ran.stderr
     (verifier,), = filled.query("select rolpassword from pg_authid where rolname = 'lotte'")
     kind, rest = verifier.split("$", 1)

@@ -10,6 +10,7 @@ enum { PASSWORD_BYTES = 15, PASSWORD_SIZE = 2 * PASSWORD_BYTES };
 
 /* What is printed before the commit. */
 static struct buf created;
+static struct buf database; /* as pg_hba.conf has it */
 static bool printed;
 
 static const char wanted_sql[] =
@@ -113,6 +114,8 @@ bool make_logins_print(struct import *import)
     if (created.len == 0)
         return true;
     printed = true;
+    for (const char *p = PQdb(import->conn); *p; p++)
+        buf_append_str(&database, *p == '"' ? STR("\"\"") : (struct str){p, 1});
     if (fwrite(created.data, 1, created.len, out) == created.len && fflush(out) == 0)
         return true;
     ctl_fail(import->verb, "the passwords cannot be printed: %m (nothing was imported)");
@@ -122,11 +125,12 @@ bool make_logins_print(struct import *import)
 void make_logins_end(bool committed)
 {
     if (printed && committed)
-        fputs(
+        fprintf(
+            stderr,
             "These passwords are not shown again: pass each to its owner, who may change it in psql with \\password.\n"
             "To let them connect over the network with TLS, add a line to pg_hba.conf such as\n"
-            "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
-            stderr);
+            "  hostssl \"%.*s\" +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
+            (int)database.len, database.data);
     else if (printed)
         fputs("The import failed: see mobeyectl people list. Printed passwords are valid only if the people are "
               "stored.\n",
@@ -134,4 +138,5 @@ void make_logins_end(bool committed)
     if (created.len > 0)
         sodium_memzero(created.data, created.len);
     buf_free(&created);
+    buf_free(&database);
 }
