@@ -75,6 +75,9 @@ static void check_rule(struct diagnostics *diagnostics, const struct conf *conf,
     loader_check_name(diagnostics, list, i, path.text);
     check_decision(diagnostics, item, path.text);
     check_endpoints(diagnostics, conf, root, node_value(match, "endpoint"), path.text);
+    if (score && score->kind == NODE_MAP && score->n == 0)
+        diagnostics_error(diagnostics, score->pos, loader_path_key(path.text, "match.score").text,
+                          "is empty (expected min or below)");
     if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
         diagnostics_error(diagnostics, score->pos, loader_path_key(path.text, "match.score").text,
                           "matches no score (expected min lower than below)");
