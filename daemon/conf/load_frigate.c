@@ -159,12 +159,14 @@ static void check_api(const struct frigate_check *check)
 /* A tcp:// address beyond this machine without CURVE: anyone on the way can read and send alerts. */
 static void warn_of_plaintext(const struct frigate_check *check)
 {
+    const struct node *to = node_value(check->root, "to");
     for (size_t i = 0; i < check->conf->n_to; i++) {
         struct address address;
+        bool listed = to && to->kind == NODE_LIST && to->n == check->conf->n_to;
         if (check->conf->n_server_keys > 0 || address_connect(check->conf->to[i], &address, NULL) != 0 ||
             address_is_loopback(&address) || strcmp(address.host, "localhost") == 0)
             continue;
-        diagnostics_warning(check->diagnostics, node_pos(check->root, NULL, "to"), "to",
+        diagnostics_warning(check->diagnostics, listed ? to->items[i]->pos : node_pos(check->root, NULL, "to"), "to",
                             "%s is not a loopback address and not encrypted (expected server_key and client_key)",
                             quoted(check->conf->to[i]).text);
     }
