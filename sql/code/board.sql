@@ -146,6 +146,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform mobeye.require_right('act'), mobeye.check_members('unmute', args);
+    if args ->> 'mute_id' is null then
+        raise exception 'unmute: mute_id is missing'
+            using errcode = 'invalid_parameter_value', hint = 'Expected the number of a mute.';
+    end if;
     perform patrol.unmute(mobeye.number_argument(args, 'mute_id'));
     return '{}';
 end
