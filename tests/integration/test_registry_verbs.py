@@ -133,17 +133,6 @@ def test_areas_in_rd_new_are_refused_with_the_command_that_mends_them(registry):
     assert str(file) in complaints[0]
 
 
-@pytest.mark.parametrize("name, argument", [("wijk.geojson", "wijk.geojson"), ("'s-Hertogenbosch & co.geojson", "'s-Hertogenbosch & co.geojson"),
-                                            ("-t.geojson", "./-t.geojson")])
-def test_the_command_that_mends_areas_is_for_a_shell(registry, name, argument):
-    registry.file(collection(({"code": "A", "name": "a"}, [[155000, 463000], [156000, 463000], [156000, 464000], [155000, 463000]])), name)
-    done = subprocess.run([MOBEYECTL, "areas", "import", "--layer", "wijk", "--db", registry.database.conninfo, "--", name],
-                          cwd=registry.directory, capture_output=True, text=True, timeout=60)
-    complaint = done.stderr.splitlines()[0]
-    command = complaint[complaint.index("ogr2ogr"):].removesuffix(")")
-    assert shlex.split(command)[-2:] == ["degrees.geojson", argument]
-
-
 def test_areas_say_what_is_wrong_with_the_command_line(registry):
     for arguments in (["--layer", "Wijk", "x"], ["--layer", "wijk", "--vintage", "14", "x"], ["x"], ["--layer", "wijk"]):
         registry.refused("areas", "import", *arguments, status=2)

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "ctl/registry/cell_read.h"
+#include "ctl/lib/cell_read.h"
 
 static void use_zone(const char *zone)
 {

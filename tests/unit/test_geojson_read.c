@@ -20,11 +20,11 @@ static void on_area(void *ctx, const struct geojson_area *area)
     buf_printf(&seen->areas, ";");
 }
 
-static struct seen read_text(const char *text, size_t piece)
+static struct seen read_file(const char *file, const char *text, size_t piece)
 {
     struct seen seen = {0};
     size_t len = strlen(text);
-    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &seen, &seen.line_diagnostics);
+    struct geojson_reader *reader = geojson_reader_new(file, on_area, &seen, &seen.line_diagnostics);
     bool more = true;
     for (size_t at = 0; at < len && more; at += piece)
         more = geojson_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
@@ -32,6 +32,11 @@ static struct seen read_text(const char *text, size_t piece)
     geojson_reader_free(&reader);
     cr_assert_null(reader);
     return seen;
+}
+
+static struct seen read_text(const char *text, size_t piece)
+{
+    return read_file("x.geojson", text, piece);
 }
 
 static void forget(struct seen *seen)
@@ -167,6 +172,26 @@ Test(geojson_read, what_is_not_in_degrees_is_told_with_the_command_that_mends_it
                    "\"urn:ogc:def:crs:EPSG::28992\"}},\"features\":[" FEATURE(
                        "{\"type\":\"Polygon\",\"coordinates\":[[[1e9,0],[1,0],[0,1]]]}") "]}",
                    1, "-s_srs EPSG:28992", false);
+}
+
+Test(geojson_read, the_command_that_mends_a_file_is_for_a_shell)
+{
+    static const struct {
+        const char *file, *word;
+    } cases[] = {
+        {"'s-Hertogenbosch & co.geojson", " ''\\''s-Hertogenbosch & co.geojson')"},
+        {"-t.geojson", " './-t.geojson')"},
+        {"-", " 'FILE')"}, /* standard input */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct seen seen =
+            read_file(cases[i].file,
+                      COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[155000,463000],[1,0],[0,1]]]}")), 5);
+        cr_assert_gt(seen.line_diagnostics.n, 0);
+        const char *said = seen.line_diagnostics.list[0].text;
+        cr_assert_not_null(strstr(said, cases[i].word), "%s", said);
+        forget(&seen);
+    }
 }
 
 Test(geojson_read, what_is_no_feature_collection_is_refused)

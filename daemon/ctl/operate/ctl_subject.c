@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/local_zone.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/subject_images.h"
-#include "ctl/registry/local_zone.h"
 #include "journal/journal.h"
 
 #define VERB "subject"

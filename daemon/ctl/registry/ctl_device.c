@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/local_zone.h"
 #include "ctl/lib/options.h"
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/find_device.h"
 #include "ctl/registry/find_place.h"
-#include "ctl/registry/local_zone.h"
 #include "ctl/registry/registry_verb.h"
 
 #define VERB "device"
@@ -103,10 +103,10 @@ static int check_place(const struct device_request *request, const char *lon, co
 
 /* As for the imports (mobeye.keep_secrecy()), a new placement is secret, with its team, by a secret one of its device:
  * at most 50 m away, or that it ends or continues unless both have addresses, and others ("left"). Otherwise the place
- * may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement
- * which is corrected, or stands there) or, if no placement has the address that is given, by its point. Flats may have
- * the same point; coordinates that were converted differ by millimetres. A secret placement that is corrected stays
- * what it is. */
+ * may be that of a secret placement: by its address ($3 or, of an incident, $4; else that of the placement which is
+ * corrected, or stands there) or, if no placement has the address that is given, by its point. Flats may have the same
+ * point; coordinates that were converted differ by millimetres. A secret placement that is corrected stays what it is.
+ */
 static const char secret_sql[] =
     "with place as (select"
     "   public.st_setsrid(public.st_makepoint($1::float8, $2::float8), 4326)::public.geography as g),"
@@ -115,8 +115,8 @@ static const char secret_sql[] =
     "   and (lower(p.during) = $6::timestamptz"
     "     or $6 is null and public.st_dwithin(p.geom::public.geography, place.g, 1))),"
     " given as (select mobeye.plain_address(coalesce($3::text, $4, (select address from corrected))) as home),"
-    " before as (select p.team, lower(p.during) as since, public.st_dwithin(p.geom::public.geography, place.g, 50) as "
-    "near,"
+    " before as (select p.team, lower(p.during) as since,"
+    "   public.st_dwithin(p.geom::public.geography, place.g, 50) as near,"
     "   lower(p.during) < f.start and coalesce(upper(p.during), 'infinity') >= f.start as until_then,"
     "   coalesce(mobeye.plain_address(p.address) <> g.home, false) as elsewhere"
     "   from mobeye.placement p, place, given g, (select coalesce($6::timestamptz, now()) as start) f"

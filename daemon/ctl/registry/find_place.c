@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ctl/lib/cell_read.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/incident_reference.h"
-#include "ctl/registry/cell_read.h"
 
 static const char rd_sql[] =
     "select public.st_x(g), public.st_y(g), null, null, false, null from public.st_transform(public.st_setsrid("

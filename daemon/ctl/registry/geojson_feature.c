@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistr.h>
 
-#include "ctl/registry/cell_read.h"
+#include "ctl/lib/cell_read.h"
 
 enum { CODE_MAX = 64, HOMES_MAX = 999999999 };
 

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/lib/local_zone.h"
 #include "ctl/lib/table.h"
 #include "ctl/registry/csv_decode.h"
-#include "ctl/registry/local_zone.h"
 
 enum { CHUNK_BYTES = 65536 };
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "conf/near_value.h"
 #include "conf/value.h"
-#include "ctl/registry/cell_read.h"
+#include "ctl/lib/cell_read.h"
 #include "ingest/validate.h"
 
 enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, DURATION_MAX = 32 };

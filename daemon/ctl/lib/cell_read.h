@@ -2,8 +2,8 @@
  * Numbers, times and answers as people write them in a sheet and on the command line. Each parser returns 0, or -1 with
  * err set; what it had to assume is appended to `assumed` ("\"5,38\" read as 5.38"). Pure, except for the time zone.
  */
-#ifndef MOBEYE_CTL_REGISTRY_CELL_READ_H
-#define MOBEYE_CTL_REGISTRY_CELL_READ_H
+#ifndef MOBEYE_CTL_LIB_CELL_READ_H
+#define MOBEYE_CTL_LIB_CELL_READ_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "ctl/registry/cell_read.h"
+#include "ctl/lib/cell_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>

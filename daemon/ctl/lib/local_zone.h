@@ -1,8 +1,8 @@
 /*
  * Times that people write, with or without an offset.
  */
-#ifndef MOBEYE_CTL_REGISTRY_LOCAL_ZONE_H
-#define MOBEYE_CTL_REGISTRY_LOCAL_ZONE_H
+#ifndef MOBEYE_CTL_LIB_LOCAL_ZONE_H
+#define MOBEYE_CTL_LIB_LOCAL_ZONE_H
 
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"

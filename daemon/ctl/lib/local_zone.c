@@ -1,6 +1,6 @@
-#include "ctl/registry/local_zone.h"
+#include "ctl/lib/local_zone.h"
 
-#include "ctl/registry/cell_read.h"
+#include "ctl/lib/cell_read.h"
 
 static int use_configured(const char *file)
 {
