@@ -32,6 +32,33 @@ def test_an_instance_that_does_not_run_is_a_problem_though_another_runs(ready):
             in problems(ready, "-c", "/etc/mobeyed/north.yaml"))
 
 
+def test_an_instance_is_not_the_daemon_that_has_its_address_or_journal(ready):
+    """As a copy of the file would have it: neither doctor nor status takes the other for it, and setup refuses."""
+    file, elsewhere = "/etc/mobeyed/north.yaml", "s|/var/lib/mobeyed/journal|/var/lib/mobeyed/other|"
+    ready.must("useradd", "-M", "-G", "mobeyed", "anna")
+    try:
+        for change, told in ("", "the daemon is not running; process [0-9]+ has its journal open: /var/lib/mobeyed/journal"), \
+                (elsewhere, "the daemon is not running; another program answers at 127.0.0.1:9464"):
+            ready.must("bash", "-c", f"sed '{change}' /etc/mobeyed/mobeyed.yaml > {file} && chgrp mobeyed {file} && chmod 0640 {file}")
+            found = problems(ready, "-c", file)
+            assert any(re.search(f"daemon +{told}: journalctl -u mobeyed@north", line) for line in found), found
+            assert any("http cannot bind 127.0.0.1 port 9464 (Address already in use)" in line for line in found), found
+            found = problems(ready, "-c", file, user="anna")
+            assert any("another program answers at" in line for line in found), found
+            status = ready.run("mobeyectl", "status", "-c", file)
+            assert status.returncode == 1 and "its unit is not running; another daemon answers at 127.0.0.1:9464" in status.stdout
+            before = ready.must("cat", file)
+            refused = ready.run("mobeyectl", "setup", "--yes", "-c", file)
+            assert refused.returncode == 1 and "and is not mobeyed@north.service (each daemon needs" in refused.stdout, refused.stdout
+            assert "done:" not in refused.stdout and ready.must("cat", file) == before
+        ready.must("rm", file)
+        refused = ready.run("mobeyectl", "setup", "--yes", "-c", file)
+        assert refused.returncode == 1 and "each daemon needs" in refused.stdout and ready.run("test", "-e", file).returncode == 1
+        assert problems(ready) == []
+    finally:
+        ready.must("userdel", "anna")
+
+
 def test_a_daemon_that_runs_with_neither_address_nor_journal_of_the_file_is_a_problem(ready):
     ready.must("sed", "-i", MOVED, "/etc/mobeyed/mobeyed.yaml")
     assert any("mobeyed.service runs, but with neither the journal nor the http.listen of the file" in line

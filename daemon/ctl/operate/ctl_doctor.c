@@ -12,8 +12,10 @@
 #include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/unit.h"
 #include "ctl/operate/doctor.h"
 #include "ctl/operate/status_programs.h"
+#include "ctl/operate/unit_state.h"
 
 #define VERB "doctor"
 
@@ -124,6 +126,23 @@ static void say_unusable_file(struct doctor *d, const char *file)
                    "%s cannot be read (%s)", file, strerror(errno));
 }
 
+/* Who has the journal open or answers is the daemon, unless its unit says that it is not. */
+static void find_daemon(struct doctor *d)
+{
+    struct err err;
+    ctl_daemon(d->conf, &d->daemon, &err);
+    d->answers = d->conf->http_listen && scrape_fetch(d->conf->http_listen, &d->metrics, &err) == 0;
+    enum unit_state state = unit_state_of_file(d->conf->file);
+    char *pid = state == UNIT_OFF ? NULL : ctl_unit_property(d->unit, "MainPID");
+    if (pid && d->daemon != 0 && d->daemon != atoi(pid)) {
+        d->other = d->daemon;
+        d->daemon = 0;
+    }
+    d->other_answers = d->answers && state == UNIT_DOWN;
+    d->answers &= state != UNIT_DOWN;
+    free(pid);
+}
+
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_doctor(int argc, char **argv)
@@ -132,7 +151,6 @@ int ctl_doctor(int argc, char **argv)
     const struct ctl_option options[] = {{"frigate", .text = &frigate}, {"board", .text = &board}, {0}};
     struct ctl_call call;
     struct buf why = {0}, missing = {0};
-    struct err err;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
@@ -146,8 +164,7 @@ int ctl_doctor(int argc, char **argv)
     connect_unit_of(CONNECT_DAEMON_USER, conf->file, d.unit);
     *strstr(d.unit, ".service") = '\0';
     d.conninfo = call.db ? call.db : conf->database.conninfo;
-    ctl_daemon(conf, &d.daemon, &err);
-    d.answers = conf->http_listen && scrape_fetch(conf->http_listen, &d.metrics, &err) == 0;
+    find_daemon(&d);
     connect_both(&d, call.db, &why, &missing);
     examine(&d);
     if (!d.json)

@@ -13,6 +13,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/status.h"
+#include "ctl/operate/unit_state.h"
 
 #define VERB "status"
 
@@ -50,6 +51,10 @@ static void scrape_twice(struct status *s)
         return;
     }
     s->daemon_up = scrape_fetch(s->conf->http_listen, &s->before, &s->daemon_err) == 0;
+    if (s->daemon_up && unit_state_of_file(s->conf->file) == UNIT_DOWN) {
+        err_set(&s->daemon_err, "its unit is not running; another daemon answers at %s", s->conf->http_listen);
+        s->daemon_up = false;
+    }
     if (!s->daemon_up)
         return;
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);

@@ -33,6 +33,8 @@ struct doctor {
     PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
     pid_t daemon; /* the process that has the journal open; 0: none, or unknown */
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
+    pid_t other;  /* a process that has the journal open and is not that of the file's unit; 0: none, or unknown */
+    bool other_answers; /* at http.listen; the unit does not run */
     struct scrape metrics;
     bool json;
     char advice[2 * PATH_MAX + 128];      /* the last one of doctor_advise() */

@@ -1,32 +1,12 @@
 /* mobeyectl doctor: whether the daemon runs, as it says itself and as systemd says. */
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "ctl/lib/connect.h"
-#include "ctl/lib/unit.h"
 #include "ctl/operate/doctor.h"
+#include "ctl/operate/unit_state.h"
 
 #define CHECK "daemon"
-
-enum unit_state {
-    UNIT_OFF,  /* is not meant to run, or is not there */
-    UNIT_DOWN, /* is meant to run, and does not: it is enabled, or systemd starts it again and again */
-    UNIT_RUNS,
-};
-
-static enum unit_state state_of(const char *unit)
-{
-    char *file = ctl_unit_property(unit, "UnitFileState"), *active = ctl_unit_property(unit, "ActiveState");
-    enum unit_state state = UNIT_OFF;
-    if (active && strcmp(active, "active") == 0)
-        state = UNIT_RUNS;
-    else if (active && file && (strcmp(file, "enabled") == 0 || strcmp(active, "inactive") != 0))
-        state = UNIT_DOWN;
-    free(file);
-    free(active);
-    return state;
-}
 
 static void say_answering(struct doctor *d)
 {
@@ -39,6 +19,9 @@ static void say_answering(struct doctor *d)
     if (scrape_value(&d->metrics, "config_last_reload_successful", NULL) == 0)
         doctor_say(d, DOCTOR_PROBLEM, CHECK, doctor_advise(d, "journalctl -u %s -p warning gives the reason", d->unit),
                    "it refused its last reload, and runs with the configuration that it had before");
+    else if (d->other != 0)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "set a journal.directory of its own",
+                   "it answers at %s, but process %d has the journal of the file open", d->conf->http_listen, d->other);
     else if (d->daemon == 0 && geteuid() == 0)
         doctor_say(d, DOCTOR_PROBLEM, CHECK,
                    doctor_advise(d, "a change of journal.directory requires systemctl restart %s", d->unit),
@@ -48,13 +31,30 @@ static void say_answering(struct doctor *d)
     buf_free(&why);
 }
 
+/* The unit of the file does not run, and another program has what is the daemon's. */
+static void say_taken(struct doctor *d)
+{
+    char by[64] = "another program";
+    if (d->other != 0)
+        snprintf(by, sizeof(by), "process %d", d->other);
+    doctor_say(d, DOCTOR_PROBLEM, CHECK,
+               doctor_advise(d,
+                             "journalctl -u %s -n 20; each daemon needs a journal.directory, http.listen and endpoints "
+                             "of its own",
+                             d->unit),
+               "the daemon is not running; %s %s %s", by, d->other != 0 ? "has its journal open:" : "answers at",
+               d->other != 0 ? d->conf->journal.directory : d->conf->http_listen);
+}
+
 /* Neither the journal nor the address of the file says that a daemon runs. */
 static void say_unit(struct doctor *d)
 {
     char unit[CONNECT_UNIT_SIZE];
     bool is_its_file = connect_unit_of(CONNECT_DAEMON_USER, d->conf->file, unit);
-    enum unit_state state = state_of(unit);
-    if (state == UNIT_DOWN)
+    enum unit_state state = unit_state(unit);
+    if (state == UNIT_DOWN && (d->other != 0 || d->other_answers))
+        say_taken(d);
+    else if (state == UNIT_DOWN)
         doctor_say(d, DOCTOR_PROBLEM, CHECK,
                    doctor_advise(d, "systemctl status %s; journalctl -u %s -n 20", d->unit, d->unit),
                    "the daemon is not running");

@@ -159,6 +159,8 @@ static int set_up(struct setup *s)
 {
     int status = s->board ? setup_board_user() : CTL_OK;
     if (status == CTL_OK)
+        status = setup_check_instance(s);
+    if (status == CTL_OK)
         status = setup_database(s);
     if (status == CTL_OK)
         status = setup_login(s, &s->daemon);

@@ -122,6 +122,9 @@ int setup_timezone(struct setup *s);
 /* When the file was last changed or replaced, by the wall clock in seconds; 0: it does not exist, or path is NULL. */
 double setup_changed_at(const char *path);
 
+/* Refuses a file whose journal or address another daemon has, so that the unit of the file could not start. */
+int setup_check_instance(const struct setup *s);
+
 /* Has systemd start the daemon, or reload it if it has not read the present files; prints what of that is left to the
  * administrator. Does nothing without root, or if systemd does not run. */
 int setup_daemon(struct setup *s);

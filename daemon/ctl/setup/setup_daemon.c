@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "conf/load.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/lib/unit.h"
 #include "ctl/setup/setup.h"
+#include "ctl/setup/setup_sample.h"
 
 enum { PATIENCE_S = 15 };
 
@@ -57,6 +59,47 @@ static bool is_active(const char *unit)
 {
     const char *const words[] = {"systemctl", "is-active", "--quiet", unit, NULL};
     return ctl_systemctl(words) == 0;
+}
+
+/* The file, or what setup will make of the sample. NULL: it has errors, which the part that writes it prints. */
+static struct conf *load_or_sample(const struct setup *s)
+{
+    struct buf report = {0};
+    bool there = access(s->daemon.file, F_OK) == 0;
+    struct conf *conf = there ? conf_load(s->daemon.file, &report)
+                              : conf_parse(s->daemon.file, setup_sample, setup_sample_len, &report);
+    buf_free(&report);
+    return conf;
+}
+
+static int check_free(const struct setup *s, const struct conf *conf, const char *unit)
+{
+    static const char *const advice = "each daemon needs a journal.directory, http.listen and endpoints of its own, so "
+                                      "write the file first";
+    pid_t daemon = 0;
+    struct err err;
+    char *own = ctl_unit_property(unit, "MainPID");
+    int status = CTL_OK;
+    if (ctl_daemon(conf, &daemon, &err) == 0 && daemon != 0 && !(own && atoi(own) == daemon))
+        status = ctl_fail(SETUP_VERB, "%s: process %d has %s open, and is not %s (%s)", s->daemon.file, daemon,
+                          conf->journal.directory, unit, advice);
+    else if (daemon == 0 && answers(conf))
+        status = ctl_fail(SETUP_VERB, "%s: a daemon answers at %s, and is not %s (%s)", s->daemon.file,
+                          conf->http_listen, unit, advice);
+    free(own);
+    return status;
+}
+
+int setup_check_instance(const struct setup *s)
+{
+    char unit[CONNECT_UNIT_SIZE];
+    if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0 ||
+        !connect_unit_of(CONNECT_DAEMON_USER, s->daemon.file, unit) || is_active(unit))
+        return CTL_OK;
+    struct conf *conf = load_or_sample(s);
+    int status = conf ? check_free(s, conf, unit) : CTL_OK;
+    conf_free(&conf);
+    return status;
 }
 
 /* What a reload does not change. */
