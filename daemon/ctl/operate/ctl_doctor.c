@@ -10,12 +10,14 @@
 #include "base/mem.h"
 #include "conf/conf_board.h"
 #include "conf/conf_frigate.h"
+#include "conf/load.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/unit.h"
 #include "ctl/operate/doctor.h"
 #include "ctl/operate/status_programs.h"
 #include "ctl/operate/unit_state.h"
+#include "flow/check_external.h"
 
 #define VERB "doctor"
 
@@ -89,8 +91,27 @@ bool doctor_needs_root(struct doctor *d, const char *check, const char *path)
     return true;
 }
 
+/* What the daemon would refuse at its next start or reload, in the files that its own names. Root can read them. */
+static void say_refused(struct doctor *d)
+{
+    struct buf report = {0};
+    struct conf *conf = geteuid() == 0 ? conf_load_whole(d->conf->file, NULL, check_external, &report) : NULL;
+    for (size_t at = 0; !conf && at < report.len;) {
+        const char *line = report.data + at, *end = memchr(line, '\n', report.len - at);
+        size_t len = end ? (size_t)(end - line) : report.len - at;
+        if (!memmem(line, len, ": warning: ", 11))
+            doctor_say(d, DOCTOR_PROBLEM, "file",
+                       "correct it before the next start or reload; mobeyed --check checks it",
+                       "the daemon refuses %.*s", (int)len, line);
+        at += len + 1;
+    }
+    conf_free(&conf);
+    buf_free(&report);
+}
+
 static void examine(struct doctor *d)
 {
+    say_refused(d);
     static void (*const checks[])(struct doctor *) = {
         doctor_clock,   doctor_files, doctor_disk,     doctor_flush,       doctor_descriptors,
         doctor_daemon,  doctor_ports, doctor_unit,     doctor_supervision, doctor_backlog,
