@@ -314,3 +314,13 @@ def test_the_daemons_user_has_its_own_variables(named):
     doctor = "mobeyectl", "doctor", "-c", "/etc/mobeyed/named"
     assert "PROBLEM  database" not in named.run("env", *VARIABLES, *doctor, user="mobeyed").stdout
     assert "PROBLEM  database" in named.run(*doctor, user="mobeyed").stdout
+
+
+def test_keys_of_root_are_given_to_who_reads_them(ready_machine):
+    """As keygen leaves them: before the daemon is told to use them."""
+    machine = ready_machine
+    machine.must("mobeyectl", "keygen", "/etc/mobeyed/server.key")
+    machine.must("chown", "root:root", "/etc/mobeyed/server.key")
+    done = does(machine.must("mobeyectl", "setup", "--yes", "--curve"))
+    assert "give /etc/mobeyed/server.key to the daemon alone" in done, done
+    assert machine.must("stat", "-c", "%a %U", "/etc/mobeyed/server.key") == "600 mobeyed\n"

@@ -27,12 +27,28 @@ static int make_key_file(const char *path, const char *user)
     return status;
 }
 
+/* A key that somebody else has generated, as keygen of root. */
+static int hand_key_over(struct setup *s, const char *path, const char *whose, const char *user)
+{
+    struct buf key = {0};
+    int status = CTL_OK;
+    if (!s->dry_run && (setup_read(path, &key) != 1 || setup_write(path, buf_str(&key), user, true) != CTL_OK))
+        status = CTL_FAILED;
+    if (status == CTL_OK)
+        setup_did(s, "give %s to %s alone", path, whose);
+    secret_free(&key);
+    return status;
+}
+
 /* Creates the key unless it exists, and loads it if it does then. It belongs to the user who has to read it. */
 static int make_key(struct setup *s, const char *path, const char *whose, const char *user, struct curve *ret)
 {
     struct err err;
     if (access(path, F_OK) == 0) {
-        setup_is(s, "%s exists", path);
+        if (setup_is_secret(path, user))
+            setup_is(s, "%s exists", path);
+        else if (hand_key_over(s, path, whose, user) != CTL_OK)
+            return CTL_FAILED;
     } else {
         if (!s->dry_run && make_key_file(path, user) != CTL_OK)
             return CTL_FAILED;
