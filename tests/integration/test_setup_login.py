@@ -316,6 +316,15 @@ def test_the_daemons_user_has_its_own_variables(named):
     assert "PROBLEM  database" in named.run(*doctor, user="mobeyed").stdout
 
 
+def test_a_passfile_that_is_no_file_is_refused(server, place, name):
+    """A FIFO would have setup wait for its writer."""
+    ready(server, place, name)
+    (place / "pgpass").unlink()
+    os.mkfifo(place / "pgpass", 0o600)
+    refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "is not a regular file" in refused.stderr, refused.stdout + refused.stderr
+
+
 def test_keys_of_root_are_given_to_who_reads_them(ready_machine):
     """As keygen leaves them: before the daemon is told to use them."""
     machine = ready_machine

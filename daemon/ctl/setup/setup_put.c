@@ -36,11 +36,15 @@ static int fail_file(const char *path, int why)
 
 int setup_read(const char *path, struct buf *ret)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would wait for a writer */
     if (fd < 0)
         return errno == ENOENT ? 0 : (fail_file(path, errno), -1);
-    int why = file_read(fd, FILE_MAX, ret) == 0 ? 0 : errno;
+    bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    int why = regular && file_read(fd, FILE_MAX, ret) == 0 ? 0 : errno;
     close(fd);
+    if (!regular)
+        return ctl_fail(SETUP_VERB, "%s is not a regular file", path), -1;
     return why == 0 ? 1 : (fail_file(path, why), -1);
 }
 
