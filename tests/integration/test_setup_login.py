@@ -316,6 +316,23 @@ def test_the_daemons_user_has_its_own_variables(named):
     assert "PROBLEM  database" in named.run(*doctor, user="mobeyed").stdout
 
 
+@pytest.mark.parametrize("written, password", [
+    (r"we\:ird\\pw", r"we:ird\pw"),
+    ("abc:def", "abc"),
+    (r"plain\pw", "plainpw"),
+    ("carriage\r", "carriage"),
+    (r"with space's $1 \u00fc", "with space's $1 u00fc"),
+])
+def test_a_password_in_the_passfile_is_the_one_that_libpq_reads(server, place, name, written, password):
+    ready(server, place, name)
+    passfile = place / "pgpass"
+    passfile.write_text(passfile.read_text().rsplit(":", 1)[0] + f":{written}\n", newline="")
+    assert does(ready(server, place, name)) == [f"set the password of mobeye_ingest to the one in {passfile}"]
+    with psycopg.connect(conninfo_of(place).replace(f" passfile={passfile}", ""), password=password):
+        pass
+    assert does(ready(server, place, name)) == []
+
+
 def test_a_passfile_that_is_no_file_is_refused(server, place, name):
     """A FIFO would have setup wait for its writer."""
     ready(server, place, name)
@@ -323,6 +340,31 @@ def test_a_passfile_that_is_no_file_is_refused(server, place, name):
     os.mkfifo(place / "pgpass", 0o600)
     refused = set_up(server, place, name, "--no-drill")
     assert refused.returncode == 1 and "is not a regular file" in refused.stderr, refused.stdout + refused.stderr
+
+
+def test_a_password_that_has_expired_is_not_set_again(server, place, name):
+    ready(server, place, name)
+    before = verifier(server)
+    with psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
+        connection.execute("alter role mobeye_ingest valid until '2020-01-01'")
+        try:
+            refused = set_up(server, place, name, "--no-drill")
+        finally:
+            connection.execute("alter role mobeye_ingest valid until 'infinity'")
+    assert refused.returncode == 1 and "the password of mobeye_ingest has expired (alter role mobeye_ingest valid until" in refused.stderr
+    assert verifier(server) == before and not does(refused.stdout), refused.stdout
+
+
+def test_a_linked_directory_is_named_as_the_administrator_does(server, place, name):
+    """Moved elsewhere after the first setup, and linked: what setup wrote is still setup's."""
+    etc, moved = place / "etc", place / "srv"
+    etc.mkdir(mode=0o755)
+    ready(server, etc, name)
+    etc.rename(moved)
+    etc.symlink_to(moved)
+    (moved / "pgpass").unlink()
+    assert does(ready(server, etc, name)) == [f"set the password of mobeye_ingest and write it to {moved}/pgpass"]
+    assert f"passfile={etc}/pgpass" in conninfo_of(etc)
 
 
 def test_keys_of_root_are_given_to_who_reads_them(ready_machine):
@@ -333,3 +375,11 @@ def test_keys_of_root_are_given_to_who_reads_them(ready_machine):
     done = does(machine.must("mobeyectl", "setup", "--yes", "--curve"))
     assert "give /etc/mobeyed/server.key to the daemon alone" in done, done
     assert machine.must("stat", "-c", "%a %U", "/etc/mobeyed/server.key") == "600 mobeyed\n"
+
+
+def test_a_link_does_not_hide_that_the_unit_hides_a_file(ready_machine):
+    machine = ready_machine
+    machine.must("bash", "-c", "touch /root/ca.crt; mkdir -p /etc/ssl/mob; ln -sf /root/ca.crt /etc/ssl/mob/h.pem")
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", "--replace", "--conninfo",
+                          f"{conninfo_of(machine.etc)} sslrootcert=/etc/ssl/mob/h.pem")
+    assert refused.returncode == 1 and "the unit hides sslrootcert=/etc/ssl/mob/h.pem from the daemon" in refused.stdout, refused.stdout

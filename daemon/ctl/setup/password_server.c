@@ -23,8 +23,7 @@ static void make_absolute(char **path)
 {
     if (!*path || **path == '/' || access(*path, F_OK) != 0)
         return;
-    const char *slash = strrchr(*path, '/');
-    char *absolute = setup_beside(*path, slash ? slash + 1 : *path);
+    char *absolute = setup_resolve_directory(*path);
     free(*path);
     *path = absolute;
 }
@@ -76,7 +75,7 @@ bool password_server_wrote(const char *conninfo, const char *passfile)
         free(value);
     }
     char *named = conninfo_value(conninfo, "passfile");
-    bool is = complete && strcmp(named, passfile) == 0 && str_eq(buf_str(&same), str_from(conninfo));
+    bool is = complete && setup_is_same_path(named, passfile) && str_eq(buf_str(&same), str_from(conninfo));
     free(named);
     buf_free(&same);
     return is;

@@ -58,6 +58,12 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
 /* Absolute path of NAME in the directory of the file. The caller frees it. */
 char *setup_beside(const char *file, const char *name);
 
+/* The path, with its directory absolute and without links. The caller frees it. */
+char *setup_resolve_directory(const char *path);
+
+/* Whether both name the same file, which need not exist, by links of directories too. */
+bool setup_is_same_path(const char *a, const char *b);
+
 /* Appends the whole file. 1: read; 0: it does not exist; -1: the error was printed. */
 int setup_read(const char *path, struct buf *ret);
 

@@ -94,6 +94,20 @@ static char *conninfo_of(const struct setup *s, const struct setup_program *prog
     return conninfo.data;
 }
 
+/* Ends the rest of a line of the passfile, its password, as libpq reads it. */
+static char *unescape(char *password)
+{
+    char *to = password;
+    for (size_t len = strlen(password); len > 0 && password[len - 1] == '\r';)
+        password[--len] = '\0';
+    for (const char *at = password; *at && *at != ':'; at++) {
+        at += *at == '\\' && at[1] != '\0';
+        *to++ = *at;
+    }
+    *to = '\0';
+    return password;
+}
+
 /* The password in the passfile's line for this server; NULL: no such line. The caller frees it. */
 static char *password_in(struct str text, const struct login_password *login)
 {
@@ -102,7 +116,7 @@ static char *password_in(struct str text, const struct login_password *login)
         const char *line = text.p + at, *end = memchr(line, '\n', text.len - at);
         size_t len = end ? (size_t)(end - line) : text.len - at;
         if (len > start && memcmp(line, login->start, start) == 0)
-            return mem_strndup(line + start, len - start);
+            return unescape(mem_strndup(line + start, len - start));
         at += len + 1;
     }
     return NULL;
@@ -180,7 +194,7 @@ static int fail_refused(const struct setup *s, const struct setup_program *progr
 static bool names_passfile(const struct setup_program *program, const struct login_password *login)
 {
     char *named = program->file_conninfo ? conninfo_value(program->file_conninfo, "passfile") : NULL;
-    bool names = named && strcmp(named, login->passfile) == 0;
+    bool names = named && setup_is_same_path(named, login->passfile);
     free(named);
     return names;
 }
@@ -223,6 +237,20 @@ static bool can_open(const struct setup_program *program, const struct login_pas
     return why == 0;
 }
 
+/* Another password would be refused as well. */
+static bool has_expired(const struct setup *s, const struct setup_program *program)
+{
+    char *since = ctl_query_text(
+        s->conn, "select rolvaliduntil::text from pg_roles where rolname = $1 and rolvaliduntil <= now()",
+        program->role);
+    if (since)
+        ctl_fail(SETUP_VERB, "the password of %s has expired (alter role %s valid until 'infinity'): %s", program->role,
+                 program->role, since);
+    bool has = since != NULL;
+    free(since);
+    return has;
+}
+
 /* The password of the file where there is one, else a new one. */
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
@@ -230,6 +258,8 @@ static int change_password(struct setup *s, const struct setup_program *program,
     if (old && correct_owner(s, program, login, old))
         return CTL_OK;
     if (old && !can_open(program, login))
+        return CTL_FAILED;
+    if (has_expired(s, program))
         return CTL_FAILED;
     if (is_used(s, program, login))
         return CTL_FAILED;
@@ -301,10 +331,14 @@ static bool is_hidden(const struct setup_program *program, const char *path)
     char unit[CONNECT_UNIT_SIZE];
     if (!connect_unit_of(program->user, program->file, unit))
         return false;
+    char *linked = realpath(path, NULL);
+    bool hides = false;
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-        if (strncmp(path, hidden[i].directory, strlen(hidden[i].directory)) == 0)
-            return is_set(unit, hidden[i].property);
-    return false;
+        if (strncmp(path, hidden[i].directory, strlen(hidden[i].directory)) == 0 ||
+            (linked && strncmp(linked, hidden[i].directory, strlen(hidden[i].directory)) == 0))
+            hides |= is_set(unit, hidden[i].property);
+    free(linked);
+    return hides;
 }
 
 /* A key that is not in a file, as pkcs11:... */

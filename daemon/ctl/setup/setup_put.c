@@ -28,6 +28,21 @@ char *setup_beside(const char *file, const char *name)
     return path;
 }
 
+char *setup_resolve_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return setup_beside(path, slash ? slash + 1 : path);
+}
+
+bool setup_is_same_path(const char *a, const char *b)
+{
+    char *one = setup_resolve_directory(a), *other = setup_resolve_directory(b);
+    bool same = strcmp(one, other) == 0;
+    free(one);
+    free(other);
+    return same;
+}
+
 static int fail_file(const char *path, int why)
 {
     return ctl_fail(SETUP_VERB, "%s: %s%s", path, strerror(why),
