@@ -255,6 +255,19 @@ def test_rules_are_applied_in_one_step_and_undone(daemons, database, context, tm
     assert target.read_text() == other.read_text(), "the two are exchanged"
 
 
+def test_a_file_that_was_edited_in_place_leaves_the_previous_one(daemons, database, tmp_path):
+    daemon = daemons(database.ingest)
+    daemon.write()
+    target, previous = tmp_path / "mobeyed.yaml", tmp_path / "mobeyed.yaml.previous"
+    target.write_text(daemon.file.read_text() + "# edited\n")
+    previous.write_text(daemon.file.read_text())
+    options = "-c", target, "--unit", "none", "--yes", "--no-replay"
+    done = mobeyectl("apply", *options, target)
+    assert done.returncode == 0 and previous.read_text() == daemon.file.read_text(), done.stderr
+    done = mobeyectl("apply", *options, "--undo")
+    assert done.returncode == 0 and target.read_text() == daemon.file.read_text(), done.stderr
+
+
 def test_without_a_replay_nothing_is_applied(daemons, database, context, tmp_path):
     """No database, and one that does not show what happened."""
     daemon = stored(daemons, database, context)

@@ -92,7 +92,7 @@ DEVICES = "device_id,account,input,heartbeat,grace,address,lon,lat\nNL-0307-0004
 
 def test_root_needs_no_db(ready):
     (ready.home / "etc/devices.csv").write_text(DEVICES)
-    ready.must("cp", "/etc/mobeyed/mobeyed.yaml", "/etc/new.yaml")
+    ready.must("bash", "-c", "sed '$ a # new' /etc/mobeyed/mobeyed.yaml > /etc/new.yaml")
     incident = ready.sql("select incident_id from mobeye.incident")
     for verb in ("migrate", "status", "doctor", "devices import /etc/devices.csv", "devices unknown", "device show NL-0307-00042",
                  "device place NL-0307-00042 --at 5.4,52.2", "device retrieve NL-0307-00042", "journal list",
@@ -177,6 +177,7 @@ def test_apply_without_a_database_changes_nothing(ready):
 def test_apply_reloads_the_daemon_of_the_file(ready):
     """Of an instance, which does not run here; also where its path is written in another way."""
     ready.must("cp", "-p", "/etc/mobeyed/mobeyed.yaml", "/etc/mobeyed/north.yaml")
+    ready.must("sed", "-i", "$ a # of the north", "/etc/mobeyed/north.yaml")
     for path in "/etc/mobeyed/north.yaml", "/etc//mobeyed/north.yaml", "north.yaml":
         done = ready.must("bash", "-c", f"cd /etc/mobeyed && mobeyectl apply --yes --no-replay -c {path} mobeyed.yaml")
         assert "mobeyed@north.service is not running under systemd" in done, done

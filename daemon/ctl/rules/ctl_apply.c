@@ -197,14 +197,15 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
                     request->target, request->unit);
 }
 
-/* Keeps the present file, if there is one, as .previous. */
+/* Keeps the present file, if there is one, as .previous; not where the new one is the same, as after an edit in place.
+ */
 static int install_file(const struct apply_request *request, const struct buf *text)
 {
     struct former_file target, previous = {0};
     int rc = read_former(request->target, &target);
     if (rc == CTL_OK)
         rc = read_former(request->previous, &previous);
-    if (rc == CTL_OK && target.exists)
+    if (rc == CTL_OK && target.exists && !str_eq(buf_str(&target.text), buf_str(text)))
         rc = put_in_place(request, &target.text, request->previous);
     if (rc == CTL_OK && (rc = put_in_place(request, text, request->target)) != CTL_OK)
         put_back(request, &previous);

@@ -36,7 +36,10 @@ enum reload_result reload_unit(const char *unit, const char *listen, bool again)
     if (strcmp(unit, "none") == 0)
         return RELOAD_NONE;
     if (ctl_systemctl(active) != 0) {
-        fprintf(stderr, "%s is not running under systemd: send SIGHUP to the daemon to apply the file\n", unit);
+        fprintf(stderr,
+                "%s is not running under systemd: the file is applied when it starts (a daemon that was started by "
+                "hand applies it on SIGHUP)\n",
+                unit);
         return RELOAD_NONE;
     }
     double before = scrape_applied_at(listen, &refused_earlier);
