@@ -29,6 +29,14 @@ def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
     assert re.search("WARNING +board +it is not running: .*: mobeyectl setup --board starts it", doctor)
 
 
+def test_the_drill_reaches_an_endpoint_of_an_interface(ready):
+    ready.must("sed", "-i", "s|tcp://[^:]*:5555|tcp://lo:5555|", "/etc/mobeyed/mobeyed.yaml")
+    assert "tcp://lo:5555" in ready.must("cat", "/etc/mobeyed/mobeyed.yaml")
+    ready.must("systemctl", "restart")
+    (drill,) = does(ready.must("mobeyectl", "setup", "--yes"))
+    assert drill.startswith("send a drill alert to tcp://127.0.0.1:5555"), drill
+
+
 def test_what_runs_is_brought_up_to_date(ready):
     """A file that was changed and not reloaded, a daemon that runs without a database, one that does not run."""
     ready.must("sed", "-i", "s/^#timezone/timezone/", "/etc/mobeyed/mobeyed.yaml")

@@ -1,9 +1,12 @@
 /* mobeyectl setup: a drill alert, through the daemon to the database. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +34,21 @@ static const struct conf_endpoint *find_drill_endpoint(const struct conf *conf)
     return NULL;
 }
 
+/* The address of the interface to which the endpoint is bound; *ret stays as it is where it has none. */
+static void find_interface(const char *name, char ret[INET6_ADDRSTRLEN])
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) != 0)
+        return;
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next)
+        if (strcmp(one->ifa_name, name) == 0 && one->ifa_addr && one->ifa_addr->sa_family == AF_INET) {
+            inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)one->ifa_addr)->sin_addr, ret,
+                      INET6_ADDRSTRLEN);
+            break;
+        }
+    freeifaddrs(all);
+}
+
 /* The address to connect to from this machine; for an endpoint bound to every address, the loopback one. */
 static void reachable_address(const struct conf_endpoint *e, char to[512])
 {
@@ -39,6 +57,11 @@ static void reachable_address(const struct conf_endpoint *e, char to[512])
     snprintf(to, 512, "%s", e->address);
     if (address_bind(e->address, &address, &err) != 0 || address.kind != ADDRESS_TCP)
         return;
+    char interface[INET6_ADDRSTRLEN] = "";
+    if (address.name)
+        find_interface(address.host, interface);
+    if (*interface)
+        snprintf(to, 512, "tcp://%s:%d", interface, address.port);
     if (strcmp(address.host, "*") == 0 || strcmp(address.host, "0.0.0.0") == 0)
         snprintf(to, 512, "tcp://127.0.0.1:%d", address.port);
     if (strcmp(address.host, "::") == 0)
