@@ -94,6 +94,42 @@ def test_a_directory_that_the_daemon_cannot_enter_is_a_problem(ready, closed):
     assert problems(ready) == []
 
 
+def test_a_closed_directory_behind_a_link_is_a_problem(ready):
+    ready.must("bash", "-c", "mkdir -m 0700 /etc/below && mv /etc/mobeyed /etc/below && ln -s below/mobeyed /etc/mobeyed")
+    try:
+        assert any("the user mobeyed cannot enter /etc/below: chgrp mobeyed /etc/below && chmod 0750 /etc/below" in line
+                   for line in problems(ready)), problems(ready)
+    finally:
+        ready.must("bash", "-c", "rm /etc/mobeyed && mv /etc/below/mobeyed /etc && rmdir /etc/below")
+
+
+def test_a_database_that_the_unit_blocks_is_a_problem(ready):
+    """Which this program, outside of the unit, reaches."""
+    (ready.home / "IPAddressAllow").write_text("10.0.0.0/8\n")
+    try:
+        advice = "systemctl edit mobeyed, [Service], IPAddressAllow=127.0.0.1; then systemctl restart mobeyed"
+        assert f"PROBLEM  unit         the unit blocks the database at 127.0.0.1: {advice}" in problems(ready), problems(ready)
+        refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
+        assert refused.returncode == 1 and "done:" not in refused.stdout, refused.stdout
+        assert "mobeyed.service blocks 127.0.0.1 (systemctl edit mobeyed.service, [Service], IPAddressAllow=127.0.0.1)" in refused.stdout
+    finally:
+        (ready.home / "IPAddressAllow").unlink()
+
+
+@pytest.mark.parametrize("change, told", [
+    ("chgrp root /etc/mobeye-board", "the user mobeye-board cannot enter /etc/mobeye-board: chgrp mobeye-board /etc/mobeye-board && chmod 0750"),
+    ("chmod 0600 /etc/mobeye-board/mobeye-board.yaml", "the user mobeye-board cannot open /etc/mobeye-board/mobeye-board.yaml: Permission denied: "
+     "chown root:mobeye-board /etc/mobeye-board/mobeye-board.yaml && chmod 0640"),
+])
+def test_a_board_that_cannot_start_is_a_problem(ready, change, told):
+    ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
+    ready.must("bash", "-c", change)
+    ready.must("systemctl", "stop", "mobeye-board.service")
+    found = problems(ready)
+    assert any(told in line for line in found), found
+    assert any("board        it is enabled and not running: " in line for line in found), found
+
+
 def test_the_mode_of_the_journal_is_that_of_its_directory(ready):
     """And not that of a file in it."""
     ready.must("chmod", "0700", JOURNAL)

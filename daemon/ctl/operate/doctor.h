@@ -5,6 +5,7 @@
 #define MOBEYE_CTL_OPERATE_DOCTOR_H
 
 #include <limits.h>
+#include <pwd.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -38,7 +39,7 @@ struct doctor {
     struct scrape metrics;
     bool json;
     char advice[2 * PATH_MAX + 128];      /* the last one of doctor_advise() */
-    char closed_directory[PATH_MAX];      /* the last one that the daemon's user was said to be unable to enter */
+    char closed_directory[PATH_MAX];      /* the last one that a user was said to be unable to enter */
     unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
 
@@ -61,6 +62,10 @@ const char *doctor_query_error(const PGconn *conn, const PGresult *result);
 /* Prints the rows of a query: level ('ok', 'warning', 'problem'), text and advice. $1, where it is used, is the time of
  * this machine in seconds. */
 void doctor_ask(struct doctor *d, const char *check, const char *sql);
+
+/* Whether the user can enter every directory of the path, and of what it links to; prints once for each directory that
+ * they cannot. user: NULL, unknown. */
+bool doctor_can_enter(struct doctor *d, const struct passwd *user, const char *path);
 
 /* The checks. Each prints at least one line. */
 void doctor_clock(struct doctor *d);

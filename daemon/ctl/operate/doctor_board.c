@@ -16,9 +16,11 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
+#include "ctl/operate/unit_state.h"
 #include "store/conninfo.h"
 
 #define CHECK      "board"
+#define BOARD_UNIT "mobeye-board.service"
 #define BUILD_INFO "\nmobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n"
 
 /* What a login can do besides acting for people, as a text; null: nothing. Functions of PostGIS and of PostgreSQL,
@@ -167,7 +169,10 @@ static bool say_process(struct doctor *d, const struct conf_board *conf)
         runs = false;
     else
         say_metrics(d, &scrape);
-    if (!runs)
+    if (!runs && unit_state(BOARD_UNIT) == UNIT_DOWN)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "systemctl status mobeye-board; journalctl -u mobeye-board -n 20",
+                   "it is enabled and not running: %s", err.text);
+    else if (!runs)
         doctor_say(d, DOCTOR_WARNING, CHECK, "mobeyectl setup --board starts it", "it is not running: %s", err.text);
     buf_free(&scrape.text);
     return runs;
@@ -187,6 +192,23 @@ static void say_fixed(struct doctor *d, const char *login)
     PQclear(rows);
 }
 
+/* What the board's user cannot open, for which no password and no restart helps. */
+static void say_files(struct doctor *d, const struct conf_board *conf)
+{
+    const struct passwd *user = geteuid() == 0 ? getpwnam(CONNECT_BOARD_USER) : NULL;
+    char *passfile = conninfo_value(conf->database.conninfo, "passfile");
+    int why =
+        user && doctor_can_enter(d, user, d->board_file) ? connect_try_file(CONNECT_BOARD_USER, d->board_file) : 0;
+    if (why != 0)
+        doctor_say(
+            d, DOCTOR_PROBLEM, CHECK,
+            doctor_advise(d, "chown root:" CONNECT_BOARD_USER " %s && chmod 0640 %s", d->board_file, d->board_file),
+            "the user " CONNECT_BOARD_USER " cannot open %s: %s", d->board_file, strerror(why));
+    if (passfile && *passfile == '/')
+        doctor_can_enter(d, user, passfile);
+    free(passfile);
+}
+
 void doctor_board(struct doctor *d)
 {
     struct buf report = {0};
@@ -204,6 +226,7 @@ void doctor_board(struct doctor *d)
     } else {
         if (conf->identity.fixed)
             say_fixed(d, conf->identity.fixed);
+        say_files(d, conf);
         bool runs = say_process(d, conf);
         say_connection(d, conf, runs ? DOCTOR_PROBLEM : DOCTOR_WARNING);
         if (runs && conf->socket_path)

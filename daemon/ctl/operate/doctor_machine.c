@@ -15,8 +15,8 @@
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/secret.h"
+#include "ctl/lib/allowed_network.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/lib/unit.h"
@@ -62,16 +62,14 @@ static bool runs_as_another(const struct doctor *d, const struct passwd *user)
     struct stat st;
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d", d->daemon);
-    return d->daemon != 0 && stat(path, &st) == 0 && st.st_uid != user->pw_uid;
+    return strcmp(user->pw_name, CONNECT_DAEMON_USER) == 0 && d->daemon != 0 && stat(path, &st) == 0 &&
+           st.st_uid != user->pw_uid;
 }
 
-/* false: the user cannot, which is said once for each directory. */
-static bool can_enter_directories(struct doctor *d, const struct passwd *user, const char *path)
+static bool can_enter(struct doctor *d, const struct passwd *user, const char *path)
 {
     struct stat st;
     char directory[PATH_MAX];
-    if (!user || runs_as_another(d, user))
-        return true;
     for (const char *end = strchr(path + 1, '/'); end && end - path < PATH_MAX; end = strchr(end + 1, '/')) {
         snprintf(directory, sizeof(directory), "%.*s", (int)(end - path), path);
         if (stat(directory, &st) < 0 || may(&st, user, S_IXOTH))
@@ -80,11 +78,21 @@ static bool can_enter_directories(struct doctor *d, const struct passwd *user, c
             return false;
         snprintf(d->closed_directory, sizeof(d->closed_directory), "%s", directory);
         doctor_say(d, DOCTOR_PROBLEM, "files",
-                   doctor_advise(d, "chgrp " CONNECT_DAEMON_USER " %s && chmod 0750 %s", directory, directory),
-                   "the user " CONNECT_DAEMON_USER " cannot enter %s", directory);
+                   doctor_advise(d, "chgrp %s %s && chmod 0750 %s", user->pw_name, directory, directory),
+                   "the user %s cannot enter %s", user->pw_name, directory);
         return false;
     }
     return true;
+}
+
+bool doctor_can_enter(struct doctor *d, const struct passwd *user, const char *path)
+{
+    if (!user || runs_as_another(d, user))
+        return true;
+    char *linked = realpath(path, NULL);
+    bool can = can_enter(d, user, path) && (!linked || can_enter(d, user, linked));
+    free(linked);
+    return can;
 }
 
 enum { OWNER_SIZE = 64 };
@@ -107,7 +115,7 @@ static void say_secret(struct doctor *d, const struct passwd *user, const char *
     char owner[OWNER_SIZE];
     if (strncmp(path, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0)
         return; /* systemd protects credentials */
-    if (!can_enter_directories(d, user, path))
+    if (!doctor_can_enter(d, user, path))
         return;
     if (stat(path, &st) < 0) {
         if (!doctor_needs_root(d, "files", path))
@@ -152,7 +160,7 @@ static void say_file(struct doctor *d, const struct passwd *user)
     struct stat st;
     const char *path = d->conf->file;
     bool secret = has_password(d, user);
-    if (!can_enter_directories(d, user, path))
+    if (!doctor_can_enter(d, user, path))
         return;
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
@@ -173,7 +181,7 @@ static void say_clients(struct doctor *d, const struct passwd *user)
 {
     struct stat st;
     const char *path = d->conf->security.clients;
-    if (path && user && can_enter_directories(d, user, path) && stat(path, &st) == 0 && !may(&st, user, S_IROTH))
+    if (path && user && doctor_can_enter(d, user, path) && stat(path, &st) == 0 && !may(&st, user, S_IROTH))
         doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
                    "the user " CONNECT_DAEMON_USER " cannot read %s", path);
 }
@@ -211,7 +219,7 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     struct stat st, st_foreign;
     char foreign[PATH_MAX];
     const char *path = d->conf->journal.directory;
-    if (!can_enter_directories(d, user, path))
+    if (!doctor_can_enter(d, user, path))
         return;
     if (stat(path, &st) < 0 && doctor_needs_root(d, "files", path))
         return;
@@ -429,31 +437,26 @@ void doctor_ports(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "ports", NULL, "all ports of the configuration are free");
 }
 
-/* allowed: IPAddressAllow of the daemon's unit as printed by `systemctl show`, networks separated by spaces. */
-static bool unit_allows(char *allowed, const struct network *network)
-{
-    char *save = NULL;
-    for (char *word = strtok_r(allowed, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        struct network one;
-        struct err err;
-        if (address_network(word, &one, &err) == 0 && address_within(network, &one))
-            return true;
-    }
-    return false;
-}
-
 static void say_networks(struct doctor *d, const char *allowed)
 {
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
-        for (size_t j = 0; j < d->conf->endpoints[i].n_allow_from; j++) {
-            char *copy = mem_strdup(allowed);
-            if (!unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
+        for (size_t j = 0; j < d->conf->endpoints[i].n_allow_from; j++)
+            if (!allowed_network(allowed, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
                            doctor_advise(d, "systemctl edit %s, and add it to IPAddressAllow= in [Service]", d->unit),
                            "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",
                            d->conf->endpoints[i].name, j + 1);
-            free(copy);
-        }
+}
+
+/* The daemon's own attempts time out; this program, outside of the unit, connects. */
+static void say_database_blocked(struct doctor *d)
+{
+    const char *address = d->conninfo == d->conf->database.conninfo ? PQhostaddr(d->conn) : NULL;
+    if (allowed_network_blocks(d->unit, address))
+        doctor_say(d, DOCTOR_PROBLEM, "unit",
+                   doctor_advise(d, "systemctl edit %s, [Service], IPAddressAllow=%s; then systemctl restart %s",
+                                 d->unit, address, d->unit),
+                   "the unit blocks the database at %s", address);
 }
 
 void doctor_unit(struct doctor *d)
@@ -462,10 +465,11 @@ void doctor_unit(struct doctor *d)
     char *allowed = ctl_unit_property(d->unit, "IPAddressAllow"), *denied = ctl_unit_property(d->unit, "IPAddressDeny");
     if (allowed && denied && *denied)
         say_networks(d, allowed);
+    say_database_blocked(d);
     if (!allowed || !denied)
         doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");
     else if (d->printed[DOCTOR_PROBLEM] == problems)
-        doctor_say(d, DOCTOR_OK, "unit", NULL, "no network of allow_from is blocked");
+        doctor_say(d, DOCTOR_OK, "unit", NULL, "neither a network of allow_from nor the database is blocked");
     free(allowed);
     free(denied);
 }

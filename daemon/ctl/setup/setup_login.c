@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "base/mem.h"
+#include "ctl/lib/allowed_network.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/unit.h"
 #include "ctl/setup/password_server.h"
@@ -15,6 +16,18 @@
 #include "store/conninfo.h"
 
 enum { PASSWORD_BYTES = 24 };
+
+/* NULL: the daemon's unit does not block the server, to which only we have connected. The caller frees it. The board's
+ * is left to the administrator. */
+static char *say_blocked(const struct setup *s, const struct setup_program *program, const PGconn *conn)
+{
+    char unit[CONNECT_UNIT_SIZE];
+    const char *address = PQhostaddr(conn);
+    if (program != &s->daemon || !connect_unit_of(program->user, program->file, unit) ||
+        !allowed_network_blocks(unit, address))
+        return NULL;
+    return mem_printf("%s blocks %s (systemctl edit %s, [Service], IPAddressAllow=%s)", unit, address, unit, address);
+}
 
 /* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. ret_kind
  * (NULL: not wanted): what the server refused, if it did. */
@@ -42,6 +55,8 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
                strcmp(in, s->database) != 0) {
         why = mem_printf("it connects to database \"%s\" as \"%s\", not to \"%s\" as \"%s\"", PQdb(conn), PQuser(conn),
                          s->database, program->role);
+    } else {
+        why = say_blocked(s, program, conn);
     }
     free(in);
     PQfinish(conn);

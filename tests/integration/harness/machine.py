@@ -48,7 +48,13 @@ board() {
     enable) touch "$HOME/board.enabled" ;;
     is-enabled) [[ -e $HOME/board.enabled ]] ;;
     is-active) [[ -n $running ]] ;;
-    show) cat "$HOME/board.started" 2> /dev/null || echo 0 ;;
+    show)
+        case " $* " in
+        *' UnitFileState '*) [[ -e $HOME/board.enabled ]] && echo enabled || echo disabled ;;
+        *' ActiveState '*) [[ -n $running ]] && echo active || echo inactive ;;
+        *) cat "$HOME/board.started" 2> /dev/null || echo 0 ;;
+        esac
+        ;;
     stop) [[ -z $running ]] || end_process "$running" ;;
     restart)
         board stop
@@ -61,7 +67,7 @@ board() {
     *) return 1 ;;
     esac
 }
-[[ " $* " != *" mobeye-board.service "* ]] || { board "$1" && exit; exit 1; }
+[[ " $* " != *" mobeye-board.service "* ]] || { board "$@" && exit; exit 1; }
 [[ " $* " != *" Environment "* ]] || { environment "${!#}" && exit; }
 [[ " $* " != *" EnvironmentFiles "* ]] || { [[ ! -s $HOME/EnvironmentFile.environment ]] || echo "/etc/default/mobeyed (ignore_errors=yes)"; exit; }
 case $1 in
@@ -76,6 +82,8 @@ show)
     *' UnitFileState '*) [[ -e $HOME/disabled ]] && echo disabled || echo enabled ;;
     *' ActiveState '*) [[ "$*" != *@* ]] && pid > /dev/null && echo active || echo inactive ;;
     *' ProtectHome '*) cat "$HOME/ProtectHome" 2> /dev/null || echo yes ;;
+    *' IPAddressDeny '*) [[ -e $HOME/IPAddressAllow ]] && echo '::/0 0.0.0.0/0' || echo ;;
+    *' IPAddressAllow '*) cat "$HOME/IPAddressAllow" 2> /dev/null || echo ;;
     *' MainPID '*) [[ "$*" != *@* ]] && pid || echo 0 ;;
     esac
     ;;
@@ -139,7 +147,7 @@ systemctl stop mobeye-board.service
 runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 << 'END'
 select format('alter role %I password null', rolname) from pg_roles where rolname in ('mobeye_ingest', 'mobeye_board') \gexec
 END
-rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment "$HOME"/disabled
+rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment "$HOME"/*.credential "$HOME"/disabled
 install -d -m 0750 -g mobeye-board /etc/mobeye-board
 install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
 install -d -m 0750 -g mobeyed /etc/mobeyed
