@@ -209,12 +209,23 @@ def test_a_credential_is_not_missed_while_the_unit_is_stopped(ready_machine):
     before = machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'")
     machine.must("sed", "-i", "s|passfile=[^ \"]*|passfile=/run/credentials/mobeyed.service/pgpass|", "/etc/mobeyed/mobeyed.yaml")
     text = (machine.etc / "mobeyed.yaml").read_text()
-    machine.must("mv", "/etc/mobeyed/pgpass", "/etc/mobeyed/elsewhere")
+    machine.must("mv", "/etc/mobeyed/pgpass", machine.home / "pgpass.credential")
     machine.must("systemctl", "stop")
     done = machine.must("mobeyectl", "setup", "--yes", "--no-drill")
     assert "the password of the daemon is a credential of its unit, which does not run: not checked" in done, done
     assert does(done) == ["systemctl restart mobeyed.service"] and (machine.etc / "mobeyed.yaml").read_text() == text
     assert machine.sql("select rolpassword from pg_authid where rolname = 'mobeye_ingest'") == before
+
+
+def test_a_credential_is_checked_once_the_unit_runs(ready_machine):
+    machine = ready_machine
+    machine.must("sed", "-i", "s|passfile=[^ \"]*|passfile=/run/credentials/mobeyed.service/pgpass|", "/etc/mobeyed/mobeyed.yaml")
+    machine.must("mv", "/etc/mobeyed/pgpass", machine.home / "pgpass.credential")
+    machine.must("systemctl", "stop")
+    machine.sql("alter role mobeye_ingest password 'another'")
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill")
+    assert refused.returncode == 1 and "the daemon cannot connect: " in refused.stdout, refused.stdout
+    assert does(refused.stdout) == ["systemctl restart mobeyed.service"]
 
 
 def test_a_credential_that_a_running_unit_lacks_is_refused(ready_machine):

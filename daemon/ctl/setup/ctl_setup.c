@@ -32,7 +32,8 @@ static const char help[] =
     "      --curve              use CURVE: create a key for the daemon and one that is valid for drills only\n"
     "      --replace            replace a configuration that was edited by hand (the old one is kept); otherwise it\n"
     "                           asks or, without a terminal, writes the new one next to it. Only with this option\n"
-    "                           does it replace a conninfo with which the daemon cannot connect\n"
+    "                           does it replace the conninfo of a file edited by hand, with which the daemon cannot\n"
+    "                           connect\n"
     "      --no-drill           do not send a drill alert\n"
     "      --dry-run            change nothing; print what would be done\n"
     "      --yes                do not ask questions\n"
@@ -172,6 +173,8 @@ static int set_up(struct setup *s)
         status = setup_timezone(s);
     if (status == CTL_OK)
         status = setup_daemon(s);
+    if (status == CTL_OK)
+        status = setup_check_login(s, &s->daemon);
     if (status == CTL_OK && s->drill)
         status = setup_drill(s);
     if (status == CTL_OK && s->board)

@@ -25,6 +25,7 @@ struct setup_program {
     const char *file;    /* of its configuration */
     char *file_conninfo; /* the conninfo in the existing file; NULL: none */
     char *conninfo;      /* the one to write; NULL: that of the file works, or none was given */
+    bool unchecked;      /* its password is a credential that only its running unit has */
 };
 
 struct setup {
@@ -100,6 +101,9 @@ bool setup_run(PGconn *conn, const char *what, const char *sql);
 /* Makes sure that the program can connect: with the conninfo that was given or that the file has, otherwise with a
  * password for its role, stored in a passfile next to its configuration; program->conninfo then uses it. */
 int setup_login(struct setup *s, struct setup_program *program);
+
+/* Checks what setup_login() could not before the unit ran. */
+int setup_check_login(const struct setup *s, const struct setup_program *program);
 
 /* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);

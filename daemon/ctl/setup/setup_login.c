@@ -407,7 +407,9 @@ int setup_login(struct setup *s, struct setup_program *program)
     const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
     enum connect_refusal kind = CONNECT_REFUSED;
     if (!program->conninfo && is_with_stopped_unit(program)) {
-        setup_is(s, "the password of %s is a credential of its unit, which does not run: not checked", program->name);
+        setup_is(s, "the password of %s is a credential of its unit, which does not run: not checked yet",
+                 program->name);
+        program->unchecked = true;
         return CTL_OK;
     }
     char *why = conninfo ? refusal(s, program, conninfo, &kind) : NULL;
@@ -427,6 +429,16 @@ int setup_login(struct setup *s, struct setup_program *program)
         free(login.passfile);
         free(login.start);
     }
+    free(why);
+    return status;
+}
+
+int setup_check_login(const struct setup *s, const struct setup_program *program)
+{
+    if (!program->unchecked || s->dry_run || is_with_stopped_unit(program))
+        return CTL_OK;
+    char *why = refusal(s, program, program->file_conninfo, NULL);
+    int status = why ? ctl_fail(SETUP_VERB, "%s cannot connect: %s", program->name, why) : CTL_OK;
     free(why);
     return status;
 }

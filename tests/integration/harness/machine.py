@@ -23,8 +23,11 @@ pid() { pgrep -u mobeyed -x mobeyed; }
 says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log" 2> /dev/null); }
 environment() { cat "$HOME/$1.environment" 2> /dev/null || true; }
 lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
+# LoadCredential= of the unit: there while it runs.
+credential() { [[ ! -e $HOME/pgpass.credential ]] || install -D -o mobeyed -m 0400 "$HOME/pgpass.credential" /run/credentials/mobeyed.service/pgpass; }
 start() {
     local before
+    credential
     before=$(lines)
     # shellcheck disable=SC2046 # its words
     setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) $(environment EnvironmentFile) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
@@ -39,6 +42,7 @@ stop() {
     local running
     running=$(pid) || return 0
     end_process "$running"
+    rm -rf /run/credentials
 }
 # The board's unit: enabled by a file, its start by the clock that systemd shows.
 board() {
