@@ -36,6 +36,7 @@ struct daemon {
     struct program program;
     struct metrics *metrics;
     struct pipeline *pipeline;
+    unsigned reloads; /* applied or refused */
 };
 
 static const char usage[] =
@@ -169,6 +170,7 @@ static void on_reload(void *ctx)
     else
         log_error("reload", "%s has errors; keeping the previous configuration", d->file);
     conf_free(&conf);
+    d->reloads++;
     d->metrics->config_last_reload_successful = applied;
     if (applied)
         d->metrics->config_last_reload_timestamp_seconds = (double)loop_wall_us(d->program.loop) / 1e6;
@@ -186,6 +188,9 @@ static void on_status(void *ctx, struct buf *ret_text)
     pipeline_gauges(d->pipeline);
     buf_printf(ret_text, "%.0f alerts wait; database %s", d->metrics->journal_pending,
                pipeline_database_state(d->pipeline));
+    if (d->reloads > 0) /* mobeyectl apply reads this */
+        buf_printf(ret_text, "; reload %u %s", d->reloads,
+                   d->metrics->config_last_reload_successful != 0 ? "applied" : "refused");
 }
 
 /* Takes ownership of conf. Returns the exit status. */

@@ -163,6 +163,14 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
         loop_stop(p->loop);
 }
 
+static void tell_status(struct program *p)
+{
+    struct buf text = {0};
+    p->calls->on_status(p->ctx, &text);
+    notify_status("%.*s", (int)text.len, text.data ? text.data : "");
+    buf_free(&text);
+}
+
 static void on_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)signal_number, (void)what;
@@ -175,6 +183,8 @@ static void on_reload(evutil_socket_t signal_number, short what, void *arg)
     }
     notify_reloading();
     p->calls->on_reload(p->ctx);
+    if (p->calls->on_status)
+        tell_status(p);
     notify_ready();
 }
 
@@ -191,10 +201,7 @@ static void on_status(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct program *p = arg;
-    struct buf text = {0};
-    p->calls->on_status(p->ctx, &text);
-    notify_status("%.*s", (int)text.len, text.data ? text.data : "");
-    buf_free(&text);
+    tell_status(p);
     loop_arm(&p->status, STATUS_EVERY_US);
 }
 

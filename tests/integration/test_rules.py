@@ -346,7 +346,7 @@ def test_metrics_that_only_the_new_file_has_are_not_asked(systemd, tmp_path):
     assert without != text
     systemd.file.write_text(without)
     done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
-    assert done.returncode == 0 and "http.listen is not set" in done.stderr, done.stderr
+    assert done.returncode == 1 and "http.listen is not set" in done.stderr, done.stderr
     assert "http.listen: change requires a restart" in done.stderr
 
 
@@ -363,6 +363,44 @@ def test_an_installed_file_that_is_not_valid_does_not_hide_a_refusal(systemd, tm
     done = mobeyectl("apply", "-c", systemd.file, "--yes", "--no-replay", new)
     assert done.returncode == 0 and "mobeyed.service reloaded" in done.stderr, done.stderr
     assert "cannot tell whether systemctl restart mobeyed.service is required" in done.stderr
+
+
+class StatusFile(list):
+    """What the daemon tells the service manager; the last STATUS is in the file, for systemctl show."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        path.touch()
+
+    def extend(self, lines):
+        for line in lines:
+            if line.startswith("STATUS="):
+                new = self.path.with_suffix(".new")
+                new.write_text(line.removeprefix("STATUS=") + "\n")
+                new.rename(self.path)
+        super().extend(lines)
+
+
+def test_what_the_daemon_refuses_does_not_stay_without_metrics(systemd, tmp_path):
+    """Only systemd knows, by the daemon's status."""
+    daemon, new, status = systemd, tmp_path / "new.yaml", tmp_path / "status"
+    daemon.notices.seen = StatusFile(status)
+    calls = tmp_path / "bin" / "systemctl"
+    calls.write_text(calls.read_text().replace("[ $1 = reload ]", f"[ $1 != show ] || cat {status}\n[ $1 = reload ]"))
+    before = re.sub("http:\n +listen: .*\n", "", daemon.file.read_text())
+    daemon.file.write_text(before)
+    wait_until(lambda: status.read_text(), "the daemon tells its status")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = daemon.conf.endpoint("second", bind=f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+        text = daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), second]).text()
+        new.write_text(re.sub("http:\n +listen: .*\n", "", text))
+        refused = mobeyectl("apply", "-c", daemon.file, "--yes", "--no-replay", new)
+    assert refused.returncode == 1 and "mobeyed.service refused the file" in refused.stderr, refused.stderr
+    assert daemon.file.read_text() == before
+    done = mobeyectl("apply", "-c", daemon.file, "--yes", "--no-replay", new)
+    assert done.returncode == 0 and "mobeyed.service reloaded" in done.stderr, done.stderr
+    assert daemon.file.read_text() == new.read_text()
 
 
 def test_a_link_stays_one(systemd, tmp_path):

@@ -179,7 +179,7 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
         fprintf(stderr, "%s reloaded\n", request->unit);
     if (result == RELOAD_APPLIED || result == RELOAD_UNSEEN)
         tell_restart(request);
-    if (result == RELOAD_UNSEEN && request->listen)
+    if (result == RELOAD_UNSEEN)
         return ctl_fail(VERB, "%s is installed; journalctl -u %s shows whether the daemon has refused it",
                         request->target, request->unit);
     if (result != RELOAD_REFUSED)

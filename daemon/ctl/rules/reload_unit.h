@@ -9,7 +9,7 @@
 enum reload_result {
     RELOAD_APPLIED,
     RELOAD_NONE,    /* nothing to reload, or not running, which is printed */
-    RELOAD_UNSEEN,  /* reloaded, without metrics to know the result by, which is printed */
+    RELOAD_UNSEEN,  /* reloaded, and neither metrics nor systemd know the result, which is printed */
     RELOAD_REFUSED, /* by the unit's check or by the daemon, or the daemon has not applied the file within 15 s */
 };
 
