@@ -17,10 +17,9 @@ def connects_with(machine, conninfo, *environment):
 @pytest.mark.parametrize("conninfo, service, environment", [
     (f"host=127.0.0.1 user=mobeye_ingest {PASSFILE}", None, ["PGDATABASE=mobeye"]),
     (PASSFILE, None, ["PGHOST=127.0.0.1", "PGDATABASE=mobeye", "PGUSER=mobeye_ingest"]),
-    ("service=mobeye", "/var/lib/mobeyed/.pg_service.conf", []),
     ("service=mobeye", "/etc/mobeyed/services", ["PGSERVICEFILE=/etc/mobeyed/services"]),
     (PASSFILE, "/etc/mobeyed/services", ["PGSERVICE=mobeye", "PGSERVICEFILE=/etc/mobeyed/services"]),
-], ids=["name", "all", "home", "file", "service"])
+], ids=["name", "all", "file", "service"])
 def test_the_unit_or_a_service_may_name_it(ready, conninfo, service, environment):
     if service:
         ready.must("bash", "-c", f"printf %s '{SERVICE}' > {service} && chgrp mobeyed {service}")
@@ -33,28 +32,123 @@ def test_the_unit_or_a_service_may_name_it(ready, conninfo, service, environment
     assert "the database mobeye exists" in ready.must("mobeyectl", "setup", "--yes", env=elsewhere)
 
 
-def test_the_environment_is_that_of_the_process(ready):
-    """systemctl shows nothing of an EnvironmentFile=, nor what a change of the unit will be after a restart."""
-    (ready.home / "EnvironmentFile.environment").write_text("PGDATABASE=mobeye PGHOST=127.0.0.1\n")
-    connects_with(ready, f"user=mobeye_ingest {PASSFILE}")
-    (ready.home / "mobeyed.service.environment").write_text("PGDATABASE=other\n")
+FILES = "/etc/default/mobeyed"
+
+
+def reads(machine, text, file=FILES):
+    """The unit has the file as its EnvironmentFile=."""
+    machine.must("bash", "-c", f"cat > {file} <<< '{text}'")
+    (machine.home / "EnvironmentFiles.environment").write_text(f"{file} (ignore_errors=yes)\n")
+
+
+@pytest.mark.parametrize("stop", ["true", "systemctl stop"], ids=["running", "stopped"])
+def test_a_file_of_the_unit_names_it(ready, stop):
+    """What is in it overrides what is in the unit; the daemon need not run."""
+    reads(ready, "PGDATABASE=mobeye\nPGHOST=127.0.0.1")
+    connects_with(ready, f"user=mobeye_ingest {PASSFILE}", "PGDATABASE=other")
+    ready.must(*stop.split())
+    assert "drill" in ready.must("mobeyectl", "devices", "unknown")
+    assert "up to date" in ready.must("mobeyectl", "migrate", "--check")
+    assert "the database mobeye exists" in ready.must("mobeyectl", "setup", "--yes", "--no-drill")
+
+
+@pytest.mark.parametrize("path, mode", [("/var/lib/mobeyed/variables", "644"), ("/etc/default/mobeyed", "664")])
+def test_a_file_that_is_not_roots_alone_names_no_database(ready, path, mode):
+    """The daemon's user could name another server there, for which root would take its own."""
+    reads(ready, "PGHOST=127.0.0.1", path)
+    ready.must("chmod", mode, path)
+    connects_with(ready, f"dbname=other user=mobeye_ingest {PASSFILE}")
+    for verb in "migrate", "devices unknown", "setup --yes --no-drill", "setup --dry-run":
+        refused = ready.run("mobeyectl", *verb.split())
+        assert refused.returncode == 1 and f"{path} is not only root's to change" in refused.stdout, refused.stdout
+    assert ready.sql("select from pg_database where datname = 'other'", "postgres") == ""
+    # Where the connection string names it, nothing is missed.
+    connects_with(ready, f"host=127.0.0.1 port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    assert "up to date" in ready.must("mobeyectl", "migrate", "--check")
+
+
+def test_a_file_that_only_root_reads_is_not_guessed_by_others(ready):
+    reads(ready, "PGHOST=127.0.0.1")
+    ready.must("chmod", "600", FILES)
+    connects_with(ready, f"dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    refused = ready.run("env", f"HOME={ready.home}", "mobeyectl", "devices", "unknown", user="mobeyed")  # for systemctl
+    assert refused.returncode == 1 and f"{FILES}: Permission denied (run this as root, or " in refused.stdout, refused.stdout
+
+
+@pytest.fixture
+def engine(ready):
+    """A server with TLS, for which libpq loads the engine that the path of a key names; and the file that it then makes."""
+    ready.must("bash", "-euc", r"""cd /var/lib/mobeyed
+        echo '#include <fcntl.h>
+              #include <unistd.h>
+              __attribute__((constructor)) static void go(void) { seteuid(0); open("/etc/loaded", O_CREAT, 0600); }' > engine.c
+        cc -w -shared -fPIC -o engine.so engine.c
+        openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout x.key -out x.crt 2> /dev/null
+        chown mobeyed: x.key x.crt engine.so
+        install -o postgres -m 600 x.key x.crt /run/postgresql/data/""")
+    ready.sql("alter system set ssl_cert_file = 'x.crt'")
+    ready.sql("alter system set ssl_key_file = 'x.key'")
+    ready.sql("alter system set ssl = on")
+    ready.sql("select pg_reload_conf()")
+    (ready.home / "etc/loaded").unlink(missing_ok=True)
+    yield ready.home / "etc/loaded"
+    ready.sql("alter system reset all")
+    ready.sql("select pg_reload_conf()")
+
+
+KEY = {"sslcert": "/var/lib/mobeyed/x.crt", "sslkey": "/var/lib/mobeyed/engine.so:x"}
+VERBS = "doctor", "status", "queue", "devices unknown", "setup --dry-run", "setup --yes --no-drill"
+
+
+def run_all(machine):
+    return "".join(machine.run("mobeyectl", *verb.split()).stdout for verb in VERBS)
+
+
+def test_variables_that_the_process_sets_lead_root_nowhere(ready, engine):
+    (ready.home / "process.environment").write_text(" ".join(f"PG{name.upper()}={value}" for name, value in KEY.items()))
+    connects_with(ready, f"host=127.0.0.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    run_all(ready)
+    assert not engine.exists()
+    # Neither to another server.
+    (ready.home / "process.environment").write_text("PGHOST=192.0.2.1 PGPORT=1 PGDATABASE=postgres PGSSLMODE=disable")
     assert "drill" in ready.must("mobeyectl", "devices", "unknown")
     ready.must("mobeyectl", "doctor")
 
 
-def test_what_only_the_process_knows_is_not_guessed_without_it(ready):
-    """The database may be on another machine: none is made here."""
-    (ready.home / "EnvironmentFile.environment").write_text("PGHOST=127.0.0.1\n")
-    connects_with(ready, f"dbname=other user=mobeye_ingest {PASSFILE}")
-    ready.must("systemctl", "stop")
-    for verb in "migrate", "migrate --check", "setup --yes --no-drill", "setup --dry-run":
-        refused = ready.run("mobeyectl", *verb.split())
-        assert refused.returncode == 1 and "an EnvironmentFile= of the daemon's unit" in refused.stdout, refused.stdout
-    assert ready.sql("select from pg_database where datname = 'other'", "postgres") == ""
-    # Where the connection string names it, nothing is missed.
-    connects_with(ready, f"host=127.0.0.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
-    ready.must("systemctl", "stop")
-    assert "up to date" in ready.must("mobeyectl", "migrate", "--check")
+@pytest.mark.parametrize("named", ["conninfo", "PGSERVICE", "PGSERVICEFILE"])
+def test_a_service_file_of_the_daemons_user_leads_root_nowhere(ready, engine, named):
+    """Of its home, or where it owns the directory: it could name another server, or an engine to load."""
+    path = "/var/lib/mobeyed/.pg_service.conf"
+    text = SERVICE + "".join(f"{name}={value}\n" for name, value in KEY.items())
+    ready.must("bash", "-c", f"printf %s '{text}' > {path} && chown mobeyed: {path}")
+    variables = {"conninfo": [], "PGSERVICE": ["PGSERVICE=mobeye"], "PGSERVICEFILE": [f"PGSERVICEFILE={path}"]}[named]
+    conninfo = PASSFILE if named == "PGSERVICE" else "service=mobeye"
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo}"|', "/etc/mobeyed/mobeyed.yaml")
+    (ready.home / "mobeyed.service.environment").write_text(" ".join(variables) + "\n")
+    told = run_all(ready)
+    assert not engine.exists()
+    assert told.count(f"{path} is not only root's to change") >= len(VERBS) - 1, told
+    assert ready.sql("select count(*) from pg_database where datname = 'mobeye_ingest'", "postgres") == "0"
+
+
+@pytest.mark.parametrize("how", ["conninfo", "unit", "service"])
+def test_root_loads_no_engine(ready, engine, how):
+    """Not even one that root names: it could read what the daemon's user writes, as that of PKCS#11 does."""
+    key = " ".join(f"{name}={value}" for name, value in KEY.items())
+    conninfo = f"host=127.0.0.1 dbname=mobeye user=mobeye_ingest {PASSFILE}"
+    if how == "service":
+        text = SERVICE + "".join(f"{name}={value}\n" for name, value in KEY.items())
+        ready.must("bash", "-c", f"printf %s '{text}' > /etc/mobeyed/services")
+        conninfo = "service=mobeye"
+    unit = {"unit": [f"PG{name.upper()}={value}" for name, value in KEY.items()],
+            "service": ["PGSERVICEFILE=/etc/mobeyed/services"], "conninfo": []}[how]
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo + " " + key if how == "conninfo" else conninfo}"|', "/etc/mobeyed/mobeyed.yaml")
+    (ready.home / "mobeyed.service.environment").write_text(" ".join(unit) + "\n")
+    told = run_all(ready)
+    assert not engine.exists()
+    assert "the daemon's key is in an OpenSSL engine, which root does not load" in told, told
+    # Root itself does not connect that way.
+    assert "drill" in ready.must("mobeyectl", "devices", "unknown")
 
 
 @pytest.mark.parametrize("variable, value", [("PGHOSTADDR", "192.0.2.1"), ("PGSERVICE", "mine"), ("PGPORT", "1")])
@@ -87,3 +181,41 @@ def test_a_server_that_the_unit_names_is_not_taken_for_this_machine(ready):
     refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
     assert refused.returncode == 1 and "is on another machine" in refused.stdout, refused.stdout
     assert ready.sql("select count(*) from pg_database where datname = 'other'", "postgres") == "0"
+
+
+def test_of_several_hosts_each_counts(ready):
+    """The daemon may store on another machine, though the first host is this one."""
+    connects_with(ready, f"host=/run/postgresql,127.0.0.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    assert "drill" in ready.must("mobeyectl", "devices", "unknown")
+    both = f"host=/run/postgresql,192.0.2.1 port=5432,5433 dbname=other user=mobeye_ingest connect_timeout=2 {PASSFILE}"
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{both}"|', "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
+    assert refused.returncode == 1 and "is on another machine" in refused.stdout, refused.stdout
+    assert ready.sql("select count(*) from pg_database where datname = 'other'", "postgres") == "0"
+    # Where all are here, root takes the one that the daemon takes.
+    here = f"host=/run/postgresql,127.0.0.1 port=5432,5432 target_session_attrs=standby dbname=mobeye user=mobeye_ingest {PASSFILE}"
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{here}"|', "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "devices", "unknown")
+    assert refused.returncode == 1 and refused.stdout.count("server is not in hot standby mode") >= 2, refused.stdout
+
+
+def test_root_is_told_whose_role_a_database_elsewhere_takes(ready):
+    """Elsewhere by one of its hosts."""
+    connects_with(ready, f"host=127.0.0.1,192.0.2.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    refused = ready.run("mobeyectl", "people", "list")
+    assert refused.returncode == 1 and "permission denied" in refused.stdout, refused.stdout
+    assert "since your own was not tried: the database is on another machine (PGUSER sets your role there)" in refused.stdout
+
+
+def test_of_the_daemon_roots_own_login_elsewhere_takes_nothing(ready, engine):
+    """Neither its key nor what it knows the server by, where others can change that."""
+    ready.sql("drop role if exists dba; create role dba superuser login password 'secret'")
+    conninfo = f"host=127.0.0.1,192.0.2.1 dbname=mobeye user=mobeye_ingest {PASSFILE}"
+    key = " ".join(f"{name}={value}" for name, value in KEY.items())
+    own = {"PGUSER": "dba", "PGPASSWORD": "secret"}
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo} {key}"|', "/etc/mobeyed/mobeyed.yaml")
+    ready.must("mobeyectl", "people", "list", env=own)
+    assert not engine.exists()
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo} sslrootcert=/var/lib/mobeyed/x.crt"|', "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "people", "list", env=own)
+    assert refused.returncode == 1 and "/var/lib/mobeyed/x.crt is not only root's to change" in refused.stdout, refused.stdout

@@ -77,7 +77,7 @@ Test(connect, a_session_that_refuses_our_settings_is_not_connected_and_says_why)
 static void expect_own(const char *complete, const char *database)
 {
     struct buf own = {0};
-    bool known = connect_own(&own, complete);
+    bool known = connect_own(&own, complete, NULL);
     char *found = known ? conninfo_value(own.data, "dbname") : NULL;
     cr_expect_eq(known, database != NULL, "%s", complete);
     cr_expect(!database || (found && strcmp(found, database) == 0), "%s: %s", complete, found ? found : "none");
@@ -91,6 +91,35 @@ Test(connect, a_database_without_a_name_is_that_of_the_role)
     expect_own("user=mobeye_ingest", "mobeye_ingest");
     expect_own("user=mobeye_ingest dbname=''", "mobeye_ingest");
     expect_own("user=mobeye_ingest dbname=mobeye", "mobeye");
+}
+
+Test(connect, several_hosts_are_on_this_machine_if_each_is)
+{
+    static const char *const here[] = {"", "host=/run/postgresql,127.0.0.1", "host=/tmp,,localhost",
+                                       "hostaddr=127.0.0.1,::1 host=a,b"};
+    static const char *const elsewhere[] = {"host=db", "host=/run/postgresql,db", "host=db,/run/postgresql",
+                                            "host=127.0.0.1,192.0.2.1", "hostaddr=127.0.0.1,192.0.2.1 host=/a,/b"};
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+        cr_expect(connect_is_local(here[i]), "%s", here[i]);
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+        cr_expect_not(connect_is_local(elsewhere[i]), "%s", elsewhere[i]);
+}
+
+Test(connect, the_own_way_leads_to_the_same_servers)
+{
+    struct buf own = {0};
+    cr_assert(
+        connect_own(&own, "host=/tmp,127.0.0.1 port=1,2 target_session_attrs=primary user=u dbname=d sslkey=k", NULL));
+    char *host = conninfo_value(own.data, "host"), *port = conninfo_value(own.data, "port");
+    char *wanted = conninfo_value(own.data, "target_session_attrs");
+    cr_expect_str_eq(host, "/tmp,/run/postgresql");
+    cr_expect_str_eq(port, "1,2");
+    cr_expect_str_eq(wanted, "primary");
+    cr_expect_null(conninfo_value(own.data, "sslkey"));
+    free(host);
+    free(port);
+    free(wanted);
+    buf_free(&own);
 }
 
 /* Of root, who may administer other servers; other people's count. */

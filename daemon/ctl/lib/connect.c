@@ -12,21 +12,18 @@
 #include <unistd.h>
 
 #include "base/address.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "ctl/lib/unit.h"
+#include "ctl/lib/root_only.h"
+#include "ctl/lib/unit_environment.h"
 #include "store/conninfo.h"
-
-#define SOCKETS      "/run/postgresql" /* Debian's */
-#define DEFAULT_PORT "5432"            /* libpq's */
 
 /* These override the settings of the server, the database and the role. An empty search_path: a superuser must not run
  * what somebody else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by
  * people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
-enum { GROUPS_MAX = 256, VARIABLES_MAX = 128, ENVIRONMENT_MAX = 1 << 22 };
+enum { GROUPS_MAX = 256, VARIABLES_MAX = 128 };
 
 /* The credentials of root, to be restored. */
 struct root {
@@ -148,41 +145,49 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
     return true;
 }
 
-/* false: it does not run, or its environment is not ours to read, or is empty, as of one that ends. */
-static bool import_variables_of_process(const char *pid)
+/* Sets the variables of libpq that the unit gives to its process. -1: not all of them are known. */
+static int import_variables_of_unit(const char *unit, struct err *err)
 {
-    char path[64];
-    struct buf environment = {0};
-    snprintf(path, sizeof(path), "/proc/%.20s/environ", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool taken = fd >= 0 && file_read(fd, ENVIRONMENT_MAX, &environment) == 0 && environment.len > 0;
-    buf_append(&environment, "", 1);
-    for (size_t at = 0; taken && at < environment.len; at += strlen(environment.data + at) + 1)
-        set_variable(environment.data + at);
-    if (fd >= 0)
-        close(fd);
-    explicit_bzero(environment.data, environment.len);
-    buf_free(&environment);
-    return taken;
+    struct buf variables = {0};
+    int rc = unit_environment(unit, &variables, err);
+    for (size_t at = 0; at < variables.len; at += strlen(variables.data + at) + 1)
+        set_variable(variables.data + at);
+    if (variables.len > 0)
+        explicit_bzero(variables.data, variables.len);
+    buf_free(&variables);
+    return rc;
 }
 
-/* Sets the variables of libpq that the unit's process has, or would have by the unit alone. false: those in an
- * EnvironmentFile= are not known. */
-static bool import_variables_of_unit(const char *unit)
+/* The service file in the home directory. The caller frees it. */
+static char *service_file_in(const char *home)
 {
-    char *pid = ctl_unit_property(unit, "MainPID");
-    bool taken = pid && import_variables_of_process(pid);
-    free(pid);
-    if (taken)
-        return true;
-    char *value = ctl_unit_property(unit, "Environment"), *state = NULL;
-    for (char *word = value ? strtok_r(value, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state))
-        set_variable(word);
-    free(value);
-    char *files = ctl_unit_property(unit, "EnvironmentFiles");
-    bool known = !files || !*files;
-    free(files);
-    return known;
+    return mem_printf("%s/.pg_service.conf", home);
+}
+
+/* Whether root may follow the service files that the user's program follows: who can change one could have root's
+ * libpq connect to any server and load any code. From then on libpq does not look into the user's home. -1: it may
+ * not. */
+static int check_service_files(const char *user, const char *conninfo, struct err *err)
+{
+    const struct passwd *entry = getpwnam(user);
+    char *service = conninfo_value(conninfo, "service"), *named = conninfo_value(conninfo, "servicefile");
+    char *home = entry ? service_file_in(entry->pw_dir) : NULL, *all = NULL;
+    const char *file = named ? named : getenv("PGSERVICEFILE"), *directory = getenv("PGSYSCONFDIR");
+    bool is_named = service || getenv("PGSERVICE");
+    struct stat st;
+    if (!file && home && lstat(home, &st) == 0)
+        file = home;
+    if (directory)
+        all = mem_printf("%s/pg_service.conf", directory);
+    bool is_safe = !is_named || ((!file || root_only_check(file, err) == 0) &&
+                                 (!all || access(all, F_OK) != 0 || root_only_check(all, err) == 0));
+    if (entry || !is_safe)
+        setenv("PGSERVICEFILE", is_named && is_safe && file ? file : "/dev/null", 1);
+    free(service);
+    free(named);
+    free(home);
+    free(all);
+    return is_safe ? 0 : err_prefix(err, "the service that the connection string names is not looked up");
 }
 
 /* What oneself has, while acting as a program that systemd runs as a user. */
@@ -191,19 +196,23 @@ struct impersonation {
     struct root root;
     bool became;
     bool knows_variables; /* all that the program has */
+    bool follows;         /* where the conninfo leads */
+    struct err why;       /* not, or not all */
 };
 
 /* Takes the place of the user's program with this file: its variables, of which it has none of root's, and its user. */
-static void impersonate(struct impersonation *ret, const char *user, const char *file)
+static void impersonate(struct impersonation *ret, const char *user, const char *file, const char *conninfo)
 {
     char unit[CONNECT_UNIT_SIZE];
     bool is_its_file = connect_unit_of(user, file, unit);
+    *ret = (struct impersonation){.knows_variables = true, .follows = true};
     keep_variables(&ret->kept);
-    ret->knows_variables = true;
     if (geteuid() == 0)
         unset_variables();
     if (geteuid() == 0 || is_its_file)
-        ret->knows_variables = import_variables_of_unit(unit);
+        ret->knows_variables = import_variables_of_unit(unit, &ret->why) == 0;
+    if (geteuid() == 0)
+        ret->follows = check_service_files(user, conninfo, &ret->why) == 0;
     ret->became = become(user, &ret->root);
 }
 
@@ -248,11 +257,25 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     return with_settings(conn);
 }
 
-/* The host that libpq connects to; NULL: the default, a Unix socket. The caller frees it. */
-static char *host_of(const char *complete)
+char *connect_hosts(const char *complete)
 {
     char *host = conninfo_value(complete, "hostaddr");
     return host ? host : conninfo_value(complete, "host");
+}
+
+/* Whether it holds of each host of a list. */
+static bool is_each(bool (*holds)(const char *host), const char *hosts)
+{
+    bool each = true;
+    for (const char *at = hosts ? hosts : ""; each; at++) {
+        char *host = mem_strndup(at, strcspn(at, ","));
+        each = holds(host);
+        free(host);
+        at += strcspn(at, ",");
+        if (!*at)
+            break;
+    }
+    return each;
 }
 
 bool connect_is_local_host(const char *host)
@@ -264,54 +287,73 @@ bool connect_is_local_host(const char *host)
     return address_is_loopback(&address);
 }
 
-/* ret_knows: whether the variables of the unit are known. The caller frees the result. */
-static char *complete_as(const char *user, const char *file, const char *conninfo, bool *ret_knows)
+char *connect_complete(const char *user, const char *file, const char *conninfo)
 {
     struct buf complete = {0};
     struct impersonation as;
-    impersonate(&as, user, file);
-    conninfo_complete(&complete, conninfo);
+    impersonate(&as, user, file, conninfo);
+    if (as.follows)
+        conninfo_complete(&complete, conninfo);
     impersonate_end(&as);
     buf_append(&complete, "", 1);
-    *ret_knows = as.knows_variables;
     return complete.data;
 }
 
-char *connect_complete(const char *user, const char *file, const char *conninfo)
+int connect_check(const char *user, const char *file, const char *conninfo, struct err *err)
 {
-    bool knows;
-    return complete_as(user, file, conninfo, &knows);
-}
-
-bool connect_lacks_variables(const char *user, const char *file, const char *conninfo)
-{
-    bool knows;
-    char *complete = complete_as(user, file, conninfo, &knows);
-    char *host = host_of(complete), *database = conninfo_value(complete, "dbname");
-    bool lacks = !knows && (!host || !database);
-    free(complete);
-    free(host);
-    free(database);
-    return lacks;
+    static const char *const keywords[] = {"host", "port", "dbname"};
+    struct buf complete = {0};
+    struct impersonation as;
+    impersonate(&as, user, file, conninfo);
+    if (as.follows)
+        conninfo_complete(&complete, conninfo);
+    impersonate_end(&as);
+    buf_append(&complete, "", 1);
+    bool names = as.follows;
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        char *value = conninfo_value(complete.data, keywords[i]);
+        names &= value != NULL;
+        free(value);
+    }
+    buf_free(&complete);
+    if (names || (as.follows && as.knows_variables))
+        return 0;
+    return err_set(err, "%s", as.why.text);
 }
 
 bool connect_is_local(const char *complete)
 {
-    char *host = host_of(complete);
-    bool local = connect_is_local_host(host);
-    free(host);
+    char *hosts = connect_hosts(complete);
+    bool local = is_each(connect_is_local_host, hosts);
+    free(hosts);
     return local;
+}
+
+/* That of whose home is HOME now, not that of the user to act as. */
+static void stay_with_service_file(void)
+{
+    const char *home = getenv("HOME");
+    char *file = home ? service_file_in(home) : NULL;
+    if (!getenv("PGSERVICEFILE") && geteuid() == 0)
+        setenv("PGSERVICEFILE", file && access(file, F_OK) == 0 ? file : "/dev/null", 1);
+    free(file);
 }
 
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database)
 {
     struct buf complete = {0};
+    struct variables kept;
     conninfo_complete(&complete, conninfo);
     buf_append(&complete, "", 1);
-    char *host = host_of(complete.data), *role = conninfo_value(complete.data, "user");
-    PGconn *conn = open_as(conninfo_is_socket(host) ? role : NULL, verb, conninfo, database);
+    char *hosts = connect_hosts(complete.data), *role = conninfo_value(complete.data, "user");
+    bool by_socket = is_each(conninfo_is_socket, hosts);
+    keep_variables(&kept);
+    if (by_socket)
+        stay_with_service_file();
+    PGconn *conn = open_as(by_socket ? role : NULL, verb, conninfo, database);
+    restore_variables(&kept);
     buf_free(&complete);
-    free(host);
+    free(hosts);
     free(role);
     return conn;
 }
@@ -342,13 +384,63 @@ PGconn *connect_as_daemon(const char *file, const char *verb, const char *connin
     return connect_as_user(CONNECT_DAEMON_USER, file, verb, conninfo);
 }
 
+/* Why connect_as_user() did not connect. */
+static struct err refused;
+
+const char *connect_error(const PGconn *conn)
+{
+    return conn ? PQerrorMessage(conn) : refused.text;
+}
+
+/* libpq takes a key with a colon for an OpenSSL engine and loads it, or what its configuration names: a library in the
+ * process of root, who is another user only in effect. To be asked while acting as that user. */
+static int check_engine(const char *conninfo, struct err *err)
+{
+    struct buf complete = {0};
+    if (getuid() != 0)
+        return 0;
+    if (conninfo_check(conninfo, err) < 0)
+        return -1;
+    conninfo_complete(&complete, conninfo);
+    buf_append(&complete, "", 1);
+    char *key = conninfo_value(complete.data, "sslkey");
+    bool is_engine = key && strchr(key, ':');
+    buf_free(&complete);
+    free(key);
+    return is_engine ? err_set(err, "sslkey names an OpenSSL engine, which is not loaded as root") : 0;
+}
+
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo)
 {
     struct impersonation as;
-    impersonate(&as, user, file);
-    PGconn *conn = open_as(NULL, verb, conninfo, NULL);
+    impersonate(&as, user, file, conninfo);
+    if (!as.follows)
+        refused = as.why;
+    bool may = as.follows && check_engine(conninfo, &refused) == 0;
+    PGconn *conn = may ? open_as(NULL, verb, conninfo, NULL) : NULL;
     impersonate_end(&as);
     return conn;
+}
+
+bool connect_answers(const char *complete)
+{
+    static const char *const keywords[] = {"host", "hostaddr", "port"};
+    struct buf server = {0};
+    struct variables kept;
+    buf_printf(&server, "connect_timeout=10 sslmode=disable gssencmode=disable passfile=/nonexistent");
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        char *value = conninfo_value(complete, keywords[i]);
+        if (value)
+            conninfo_append(&server, keywords[i], value);
+        free(value);
+    }
+    buf_append(&server, "", 1);
+    keep_variables(&kept);
+    unset_variables();
+    bool answers = PQping(server.data) == PQPING_OK;
+    restore_variables(&kept);
+    buf_free(&server);
+    return answers;
 }
 
 int connect_try_file(const char *user, const char *path)
@@ -377,49 +469,4 @@ enum connect_refusal connect_refusal(const char *user, PGconn *conn)
     if (strstr(why, ":  28P01"))
         return CONNECT_LACKS_PASSWORD;
     return strstr(why, ":  3D000") ? CONNECT_LACKS_DATABASE : CONNECT_REFUSED;
-}
-
-/* Uses the Unix socket, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way
- * that the daemon takes. */
-static void append_local(struct buf *out, const char *complete)
-{
-    char *host = host_of(complete), *port = conninfo_value(complete, "port");
-    conninfo_append(out, "host", host && *host && conninfo_is_socket(host) ? host : SOCKETS);
-    conninfo_append(out, "port", port ? port : DEFAULT_PORT);
-    if (geteuid() == 0)
-        conninfo_append(out, "user", "postgres");
-    free(host);
-    free(port);
-}
-
-/* The one that libpq takes, by default that of the role's name. NULL: a service names none, or is not known. The caller
- * frees it. */
-static char *database_of(const char *complete)
-{
-    char *database = conninfo_value(complete, "dbname"), *service = conninfo_value(complete, "service");
-    if (database && !*database) {
-        free(database);
-        database = NULL;
-    }
-    if (!database && !service)
-        database = conninfo_value(complete, "user");
-    free(service);
-    return database;
-}
-
-bool connect_own(struct buf *out, const char *complete)
-{
-    static const char *const left_out[] = {"user", "password", "passfile", "service", "dbname", NULL};
-    bool local = connect_is_local(complete);
-    char *database = database_of(complete);
-    bool known = *complete && database && (local || geteuid() != 0 || getenv("PGUSER"));
-    if (known && local)
-        append_local(out, complete);
-    else if (known)
-        conninfo_without(out, complete, left_out);
-    if (known)
-        conninfo_append(out, "dbname", database);
-    buf_append(out, "", 1);
-    free(database);
-    return known;
 }

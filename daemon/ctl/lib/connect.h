@@ -1,7 +1,8 @@
 /*
  * Database connections of the verbs, and the user each is opened as. Peer authentication and access to password files
- * depend on the operating system user; root can act as any of them. The result is never NULL; PQstatus() and
- * PQerrorMessage() tell whether it is connected. PQfinish() it.
+ * depend on the operating system user; root can act as any of them. Root follows nothing that the user of a program can
+ * change: its process's environment, its home's service file; nor loads libraries that a connection string names.
+ * PQstatus() and connect_error() tell whether a result is connected. PQfinish() it.
  */
 #ifndef MOBEYE_CTL_LIB_CONNECT_H
 #define MOBEYE_CTL_LIB_CONNECT_H
@@ -11,6 +12,7 @@
 #include <libpq-fe.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 
 #define CONNECT_DAEMON_USER "mobeyed"      /* the user that runs the daemon */
 #define CONNECT_BOARD_USER  "mobeye-board" /* the one that runs the board */
@@ -29,8 +31,12 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
  * and has the unit's variables of libpq in place of its own. */
 PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo);
 
-/* The same as a program that another system user runs. */
+/* The same as a program that another system user runs. NULL, as libpq has it for one that is not connected: root must
+ * not follow the connection string. */
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo);
+
+/* Why it is not connected: PQerrorMessage(), or why connect_as_user() just returned NULL. */
+const char *connect_error(const PGconn *conn);
 
 /* Opens the file for reading as the user, if we are root and there is one. 0, or errno. */
 int connect_try_file(const char *user, const char *path);
@@ -45,27 +51,34 @@ enum connect_refusal {
  * changes. */
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
-/* The conninfo as the user's program with this file completes it, by the environment of its process, or where it does
- * not run, that in its unit, and by a service file. The process's memory belongs to its user, who could write another
- * server there. Whoever asks for the server or the database of the program takes
- * them from this. The caller frees it. */
+/* The conninfo as the user's program with this file completes it, by the environment in its unit, and by a service
+ * file. Whoever asks for the server or the database of the program takes them from this, after connect_check(). Empty:
+ * root must not follow it. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
 
-/* Whether the server or the database of the program may be named in an EnvironmentFile= of its unit, whose process does
- * not run or is not ours to read. */
-bool connect_lacks_variables(const char *user, const char *file, const char *conninfo);
+/* Whether it is known which server and database that is. -1: the file of its service, or an EnvironmentFile= of its
+ * unit without which host, port or dbname is missing, cannot be read, or is not only root's to change. */
+int connect_check(const char *user, const char *file, const char *conninfo, struct err *err);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
  * by the daemon's complete conninfo, under their own role: root as user postgres, others as the role of their name;
- * over the Unix socket if the server is on this machine. false: a service is named that has no database or is not
- * defined, or root, and the server is remote, so that the role is unknown (PGUSER sets it). */
-bool connect_own(struct buf *out, const char *complete);
+ * over the Unix socket if the server is on this machine. false: that cannot be told, for the reason err: a service is
+ * named that has no database or is not defined; or, as root, the server is remote, and PGUSER sets no role, or the
+ * server's certificate is verified by a file that is not only root's to change. */
+bool connect_own(struct buf *out, const char *complete, struct err *err);
 
 /* Connects with what connect_own() appended, and database in place of its own (NULL: its own). To the daemon's server:
  * of root's own variables of libpq only those of the login count. */
 PGconn *connect_open_own(const char *verb, const char *own, const char *database);
 
-/* Whether the server of the complete conninfo is on this machine. */
+/* Whether the server of the complete conninfo accepts connections, whosever: none is authenticated. */
+bool connect_answers(const char *complete);
+
+/* The hosts of the complete conninfo, with commas between them; NULL: the default, a Unix socket. The caller frees
+ * it. */
+char *connect_hosts(const char *complete);
+
+/* Whether the server of the complete conninfo is on this machine, each of several. */
 bool connect_is_local(const char *complete);
 bool connect_is_local_host(const char *host); /* as PQhost() returns it */
 

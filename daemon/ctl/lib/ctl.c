@@ -55,7 +55,7 @@ static const char *schema_hint(const PGresult *result)
     return NULL;
 }
 
-/* Why the verb runs in the right of the daemon; NULL: it does not. */
+/* Why the verb runs in the right of the daemon, as the end of a sentence; NULL: it does not. */
 static char *own_refusal;
 
 /* Where a right is missing that the user's own role may have. */
@@ -63,7 +63,7 @@ static void print_own_refusal(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (own_refusal && state && strcmp(state, "42501") == 0)
-        fprintf(stderr, "the daemon's role was used, since your own was refused: %s\n", own_refusal);
+        fprintf(stderr, "the daemon's role was used, since %s\n", own_refusal);
 }
 
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
@@ -107,7 +107,7 @@ static bool has_line(const struct buf *text, struct str line)
 static void report_connection_error(const char *verb, const char *conninfo, const PGconn *conn, struct buf *ret_why)
 {
     struct buf masked = {0};
-    const char *text = PQerrorMessage(conn);
+    const char *text = connect_error(conn);
     for (const char *at = text; ret_why && *at; at += strcspn(at, "\n"), at += strspn(at, "\n\t ")) {
         struct str line = {at, strcspn(at, "\n")};
         if (has_line(ret_why, line))
@@ -140,14 +140,16 @@ bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo
     return false;
 }
 
-bool ctl_knows_database(const char *verb, const char *file, const char *conninfo)
+bool ctl_knows_database(const char *verb, const char *file, const char *conninfo, struct buf *ret_why)
 {
-    if (!connect_lacks_variables(CONNECT_DAEMON_USER, file, conninfo))
+    struct err err;
+    if (connect_check(CONNECT_DAEMON_USER, file, conninfo, &err) == 0)
         return true;
-    ctl_fail(verb,
-             "the database may be named in an EnvironmentFile= of the daemon's unit, which is read from its process "
-             "only (start the daemon, or name host and dbname in database.conninfo of %s)",
-             file);
+    const char *advice = geteuid() == 0 ? "make it root's alone, or" : "run this as root, or";
+    if (ret_why)
+        buf_printf(ret_why, "%s (%s name host, port and dbname in database.conninfo of %s)", err.text, advice, file);
+    else
+        ctl_fail(verb, "%s (%s name host, port and dbname in database.conninfo of %s)", err.text, advice, file);
     return false;
 }
 
@@ -188,8 +190,10 @@ static char *complete_conninfo(const struct conf *conf)
 void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret)
 {
     struct buf own = {0};
+    if (connect_check(CONNECT_DAEMON_USER, conf->file, conf->database.conninfo, NULL) < 0)
+        return;
     char *complete = complete_conninfo(conf);
-    PGconn *conn = connect_own(&own, complete) ? connect_open_own(verb, own.data, "postgres") : NULL;
+    PGconn *conn = connect_own(&own, complete, NULL) ? connect_open_own(verb, own.data, "postgres") : NULL;
     char *database = conninfo_value(own.data, "dbname"), *role = conninfo_value(complete, "user");
     if (connected(conn))
         append_missing(conn, database, role, ret);
@@ -217,24 +221,27 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
 {
     const char *conninfo = conf->database.conninfo;
     struct buf own = {0};
-    if (!ctl_check_conninfo(verb, "database.conninfo", conninfo, ret_why))
+    struct err err;
+    if (!ctl_check_conninfo(verb, "database.conninfo", conninfo, ret_why) ||
+        !ctl_knows_database(verb, conf->file, conninfo, ret_why))
         return NULL;
     char *complete = complete_conninfo(conf);
-    PGconn *as_own = connect_own(&own, complete) ? connect_open_own(verb, own.data, NULL) : NULL;
+    PGconn *as_own = connect_own(&own, complete, &err) ? connect_open_own(verb, own.data, NULL) : NULL;
     PGconn *conn = as_own;
     if (!connected(as_own))
         conn = connect_as_daemon(conf->file, verb, conninfo);
     if (!connected(conn)) {
-        if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), PQerrorMessage(conn)) != 0))
+        if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), connect_error(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
         report_connection_error(verb, conninfo, conn, ret_why);
         report_missing(verb, conf, ret_why);
         PQfinish(conn);
         conn = NULL;
-    } else if (as_own && conn != as_own) {
+    } else if (conn != as_own) {
         const char *why = PQerrorMessage(as_own);
         free(own_refusal);
-        own_refusal = mem_strndup(why, strcspn(why, "\n"));
+        own_refusal = as_own ? mem_printf("your own was refused: %.*s", (int)strcspn(why, "\n"), why)
+                             : mem_printf("your own was not tried: %s", err.text);
     }
     if (conn != as_own)
         PQfinish(as_own);
@@ -271,7 +278,8 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
 
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
-    if (!ctl_check_conninfo(verb, "database.conninfo", conf->database.conninfo, ret_why))
+    if (!ctl_check_conninfo(verb, "database.conninfo", conf->database.conninfo, ret_why) ||
+        !ctl_knows_database(verb, conf->file, conf->database.conninfo, ret_why))
         return NULL;
     PGconn *conn = connect_as_daemon(conf->file, verb, conf->database.conninfo);
     if (connected(conn))

@@ -57,8 +57,9 @@ PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf
  * is from. Nothing connects with one that is refused: libpq's message may quote a part of the password. */
 bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo, struct buf *ret_why);
 
-/* Whether it is known here which server and database the daemon with this file and conninfo uses; prints why not. */
-bool ctl_knows_database(const char *verb, const char *file, const char *conninfo);
+/* Whether it is known here which server and database the daemon with this file and conninfo uses; otherwise prints the
+ * reason, or appends it to ret_why. */
+bool ctl_knows_database(const char *verb, const char *file, const char *conninfo, struct buf *ret_why);
 
 /* Appends why nobody can connect, if the database or the role of the daemon does not exist, and what to do about it;
  * nothing if they do, or if the server does not let this user look. */

@@ -24,12 +24,14 @@ int ctl_systemctl(const char *const *words)
 
 char *ctl_unit_property(const char *unit, const char *property)
 {
-    char command[512], *line = NULL;
+    char command[512], *text = NULL;
     size_t size = 0;
     snprintf(command, sizeof(command), "systemctl show --value -p %s %s 2> /dev/null", property, unit);
     FILE *pipe = popen(command, "re");
-    bool got = pipe && getline(&line, &size, pipe) > 0;
-    char *value = pipe && pclose(pipe) == 0 ? mem_strndup(got ? line : "", got ? strcspn(line, "\n") : 0) : NULL;
-    free(line);
+    ssize_t len = pipe ? getdelim(&text, &size, '\0', pipe) : 0;
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    char *value = pipe && pclose(pipe) == 0 ? mem_strndup(len > 0 ? text : "", len > 0 ? (size_t)len : 0) : NULL;
+    free(text);
     return value;
 }

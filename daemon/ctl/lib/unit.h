@@ -8,8 +8,8 @@
  */
 int ctl_systemctl(const char *const *words);
 
-/* A property of the unit as systemctl show prints it, "" if it is empty. NULL: systemd is not running, or not
- * accessible. The caller frees it. */
+/* A property of the unit as systemctl show prints it, a list of files with one per line, "" if it is empty. NULL:
+ * systemd is not running, or not accessible. The caller frees it. */
 char *ctl_unit_property(const char *unit, const char *property);
 
 #endif

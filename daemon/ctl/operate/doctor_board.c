@@ -97,8 +97,8 @@ static void say_connection(struct doctor *d, const struct conf_board *conf, enum
     const char *user = PQuser(conn);
     if (PQstatus(conn) != CONNECTION_OK)
         doctor_say(d, level, CHECK, d->conn ? "run mobeyectl setup --board" : "the daemon cannot either: see database",
-                   "it cannot connect to the database: %.*s", (int)strcspn(PQerrorMessage(conn), "\n"),
-                   PQerrorMessage(conn));
+                   "it cannot connect to the database: %.*s", (int)strcspn(connect_error(conn), "\n"),
+                   connect_error(conn));
     else if (strcmp(user, "mobeye_board") != 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "user=mobeye_board in database.conninfo is the login created for it",
                    "it connects to the database as %s", user);

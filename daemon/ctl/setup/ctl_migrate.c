@@ -293,7 +293,7 @@ static PGconn *connect_database(const struct ctl_call *call)
     if (call->db)
         return ctl_connect(VERB, NULL, call->db);
     struct conf *conf = ctl_load(call->file);
-    bool knows = conf && ctl_knows_database(VERB, conf->file, conf->database.conninfo);
+    bool knows = conf && ctl_knows_database(VERB, conf->file, conf->database.conninfo, NULL);
     PGconn *conn = knows ? ctl_connect_to(VERB, conf, NULL) : NULL;
     conf_free(&conf);
     return conn;

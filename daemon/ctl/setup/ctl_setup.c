@@ -149,11 +149,12 @@ static void ask_what_is_not_given(struct setup *s)
 static bool check_conninfos(const struct setup *s)
 {
     const struct setup_program *daemon = &s->daemon;
+    const char *conninfo = daemon->conninfo ? daemon->conninfo : daemon->file_conninfo;
     if (s->admin && !ctl_check_conninfo(SETUP_VERB, "--admin", s->admin, NULL))
         return false;
-    if (daemon->conninfo)
-        return ctl_check_conninfo(SETUP_VERB, "--conninfo", daemon->conninfo, NULL);
-    return !daemon->file_conninfo || ctl_check_conninfo(SETUP_VERB, daemon->file, daemon->file_conninfo, NULL);
+    return !conninfo ||
+           (ctl_check_conninfo(SETUP_VERB, daemon->conninfo ? "--conninfo" : daemon->file, conninfo, NULL) &&
+            ctl_knows_database(SETUP_VERB, daemon->file, conninfo, NULL));
 }
 
 static int set_up(struct setup *s)

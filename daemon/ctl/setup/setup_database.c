@@ -15,16 +15,29 @@ char *setup_complete_conninfo(const struct setup *s)
     return conninfo ? connect_complete(s->daemon.user, s->daemon.file, conninfo) : NULL;
 }
 
-/* By default on the daemon's server: this machine may have several servers. Where no file names one yet, PGPORT may. */
+/* Where no file names a server yet: this machine's, by root's PGPORT where there are several. */
+static PGconn *connect_here(const char *database)
+{
+    struct buf here = {0};
+    conninfo_append(&here, "host", "/run/postgresql");
+    if (getenv("PGPORT"))
+        conninfo_append(&here, "port", getenv("PGPORT"));
+    conninfo_append(&here, "user", "postgres");
+    buf_append(&here, "", 1);
+    PGconn *conn = connect_open_own(SETUP_VERB, here.data, database);
+    buf_free(&here);
+    return conn;
+}
+
+/* By default on the daemon's server: this machine may have several. */
 static PGconn *connect_admin(const struct setup *s, const char *database)
 {
     struct buf own = {0};
     if (s->admin)
         return connect_open(SETUP_VERB, s->admin, database);
     char *complete = setup_complete_conninfo(s);
-    bool known = complete && connect_own(&own, complete);
-    PGconn *conn = known ? connect_open_own(SETUP_VERB, own.data, database)
-                         : connect_open(SETUP_VERB, "host=/run/postgresql user=postgres", database);
+    bool known = complete && connect_own(&own, complete, NULL);
+    PGconn *conn = known ? connect_open_own(SETUP_VERB, own.data, database) : connect_here(database);
     buf_free(&own);
     free(complete);
     return conn;
@@ -106,7 +119,7 @@ static bool finds_server(const struct setup *s)
     struct buf own = {0};
     char *complete = setup_complete_conninfo(s);
     bool local = s->admin || !complete || connect_is_local(complete);
-    bool known = s->admin || !complete || connect_own(&own, complete);
+    bool known = s->admin || !complete || connect_own(&own, complete, NULL);
     const char *from = s->daemon.conninfo ? "--conninfo" : s->daemon.file;
     if (!local)
         ctl_fail(SETUP_VERB, "the database of %s is on another machine (expected --admin with a superuser there)",
@@ -124,9 +137,6 @@ static bool finds_server(const struct setup *s)
 
 static int connect_server(struct setup *s)
 {
-    const char *conninfo = s->daemon.conninfo ? s->daemon.conninfo : s->daemon.file_conninfo;
-    if (!s->admin && conninfo && !ctl_knows_database(SETUP_VERB, s->daemon.file, conninfo))
-        return CTL_FAILED;
     if (!finds_server(s))
         return CTL_FAILED;
     s->conn = connect_admin(s, "postgres");

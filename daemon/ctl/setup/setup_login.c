@@ -44,7 +44,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
         return mem_strdup(err.text);
     PGconn *conn = connect_as_user(program->user, program->file, SETUP_VERB, conninfo);
     if (PQstatus(conn) != CONNECTION_OK) {
-        why = mem_strdup(PQerrorMessage(conn));
+        why = mem_strdup(connect_error(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
         *ret_kind = connect_refusal(program->user, conn);

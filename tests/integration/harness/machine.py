@@ -22,6 +22,7 @@ pid() { pgrep -u mobeyed -x mobeyed; }
 # between the lines of the caller.
 says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log" 2> /dev/null); }
 environment() { cat "$HOME/$1.environment" 2> /dev/null || true; }
+files() { environment EnvironmentFiles | sed 's/ (.*//' | xargs -r cat; }
 lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
 # LoadCredential= of the unit: there while it runs.
 credential() { [[ ! -e $HOME/pgpass.credential ]] || install -D -o mobeyed -m 0400 "$HOME/pgpass.credential" /run/credentials/mobeyed.service/pgpass; }
@@ -29,8 +30,9 @@ start() {
     local before
     credential
     before=$(lines)
+    # What the process itself sets, the unit does not know.
     # shellcheck disable=SC2046 # its words
-    setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) $(environment EnvironmentFile) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
+    setsid runuser -u mobeyed -- env HOME=/var/lib/mobeyed $(environment mobeyed.service) $(files) $(environment process) mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
     says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
 # By default tail looks once a second whether the process has ended.
@@ -73,7 +75,7 @@ board() {
 }
 [[ " $* " != *" mobeye-board.service "* ]] || { board "$@" && exit; exit 1; }
 [[ " $* " != *" Environment "* ]] || { environment "${!#}" && exit; }
-[[ " $* " != *" EnvironmentFiles "* ]] || { [[ ! -s $HOME/EnvironmentFile.environment ]] || echo "/etc/default/mobeyed (ignore_errors=yes)"; exit; }
+[[ " $* " != *" EnvironmentFiles "* ]] || { environment EnvironmentFiles && exit; }
 case $1 in
 start) start ;;
 stop) stop ;;
@@ -151,7 +153,7 @@ systemctl stop mobeye-board.service
 runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 << 'END'
 select format('alter role %I password null', rolname) from pg_roles where rolname in ('mobeye_ingest', 'mobeye_board') \gexec
 END
-rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment "$HOME"/*.credential "$HOME"/disabled
+rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/{*,.pg_service.conf} "$HOME"/board.* "$HOME"/*.environment "$HOME"/*.credential "$HOME"/disabled /etc/default/mobeyed
 install -d -m 0750 -g mobeye-board /etc/mobeye-board
 install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
 install -d -m 0750 -g mobeyed /etc/mobeyed
