@@ -7,10 +7,20 @@
 
 #include "base/mem.h"
 
+#define EXPECTED                                                                                                       \
+    "not a conninfo (expected keyword=value ..., with quotes around a value that contains spaces, or "                 \
+    "postgresql://...)"
+
 /* As libpq sees it; anything else is the name of a database. */
 static bool is_conninfo(const char *text)
 {
     return strchr(text, '=') || strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+}
+
+/* Rather than a URI whose scheme is mistyped. */
+static bool is_name(const char *text)
+{
+    return !text[strcspn(text, ":/@")];
 }
 
 static bool is_port(const char *text, size_t len)
@@ -71,7 +81,7 @@ static int check_read(const char *conninfo, const PQconninfoOption *options, str
 int conninfo_check(const char *conninfo, struct err *err)
 {
     if (!is_conninfo(conninfo))
-        return 0;
+        return is_name(conninfo) ? 0 : err_set(err, EXPECTED);
     char *why = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &why);
     if (options) {
@@ -80,8 +90,7 @@ int conninfo_check(const char *conninfo, struct err *err)
         return ret;
     }
     if (!why || strcasestr(conninfo, "pass") || strstr(conninfo, "://"))
-        err_set(err, "not a conninfo (expected keyword=value ..., with quotes around a value that contains "
-                     "spaces, or postgresql://...)");
+        err_set(err, EXPECTED);
     else
         err_set(err, "not a conninfo: %.*s", (int)strcspn(why, "\n"), why);
     PQfreemem(why);
@@ -105,12 +114,12 @@ static void append_value(struct buf *out, const char *value)
 
 void conninfo_mask(struct buf *out, const char *conninfo)
 {
-    if (!is_conninfo(conninfo)) {
+    if (!is_conninfo(conninfo) && is_name(conninfo)) {
         buf_append_str(out, STR("dbname="));
         append_value(out, conninfo);
         return;
     }
-    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    PQconninfoOption *options = is_conninfo(conninfo) ? PQconninfoParse(conninfo, NULL) : NULL;
     if (!options || check_read(conninfo, options, NULL) < 0) {
         buf_append_str(out, STR("(unreadable)"));
         PQconninfoFree(options);

@@ -219,3 +219,40 @@ def test_of_the_daemon_roots_own_login_elsewhere_takes_nothing(ready, engine):
     ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo} sslrootcert=/var/lib/mobeyed/x.crt"|', "/etc/mobeyed/mobeyed.yaml")
     refused = ready.run("mobeyectl", "people", "list", env=own)
     assert refused.returncode == 1 and "/var/lib/mobeyed/x.crt is not only root's to change" in refused.stdout, refused.stdout
+
+
+def made(machine):
+    """The databases of the cluster that are not its own."""
+    return machine.sql("select datname from pg_database where not datistemplate and datname not in ('postgres', 'migrated')", "postgres").split()
+
+
+@pytest.mark.parametrize("scheme", ["postgresq://", " postgresql://", ""])
+def test_a_connection_string_that_is_mistyped_is_no_name(machine, scheme):
+    """Of a database to be made here, whose name holds the password."""
+    conninfo = f"{scheme}mobeye_ingest:geheim@db.example.nl/mobeye"
+    for verb in ("setup", "--yes", "--conninfo", conninfo), ("setup", "--yes", "--admin", conninfo), ("queue", "--db", conninfo):
+        refused = machine.run("mobeyectl", *verb)
+        assert refused.returncode == 1 and "not a conninfo (expected" in refused.stdout, refused.stdout
+        assert "geheim" not in refused.stdout
+    assert made(machine) == []
+
+
+def test_a_database_that_an_invalid_file_names_is_not_made_here(machine):
+    machine.must("bash", "-c", "echo 'nonsense: 1' >> /etc/mobeyed/mobeyed.yaml; sed -i 's|host=/run/postgresql|host=192.0.2.1|' /etc/mobeyed/mobeyed.yaml")
+    for more in [], ["--database", "other"]:
+        refused = machine.run("mobeyectl", "setup", "--yes", *more)
+        assert refused.returncode == 1 and "nonsense" in refused.stdout and "done:" not in refused.stdout, refused.stdout
+    assert made(machine) == []
+
+
+@pytest.mark.parametrize("variable, value", [("PGHOSTADDR", "192.0.2.1"), ("PGSERVICE", "mine")])
+def test_variables_of_the_shell_lead_the_first_setup_to_no_other_server(machine, variable, value):
+    machine.must("rm", "/etc/mobeyed/mobeyed.yaml")
+    done = machine.must("mobeyectl", "setup", "--dry-run", env={variable: value})
+    assert "create the database mobeye," in done, done
+
+
+def test_a_name_that_postgresql_cuts_off_is_refused(machine):
+    refused = machine.run("mobeyectl", "setup", "--yes", "--database", "é" * 32)
+    assert refused.returncode == 1 and "the name of the database has 64 bytes (expected at most 63)" in refused.stdout, refused.stdout
+    assert made(machine) == []

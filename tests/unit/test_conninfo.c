@@ -33,6 +33,8 @@ ParameterizedTestParameters(conninfo, is_masked)
         {"host=a port=5432password=geheim", "(unreadable)"},
         {"host=a port=geheim", "(unreadable)"},
         {"mobeye", "dbname=mobeye"},
+        {"postgresq://u:geheim@db/mobeye", "(unreadable)"},
+        {" postgresql://u:geheim@db/mobeye", "(unreadable)"},
         {"", "dbname=''"},
     };
     return cr_make_param_array(struct sample, samples, sizeof(samples) / sizeof(samples[0]));
@@ -70,12 +72,22 @@ Test(conninfo, an_error_says_which_option_is_wrong)
 
 Test(conninfo, an_error_quotes_nothing_of_a_password)
 {
-    const char *wrong[] = {"host=db password=my geheim",       "PASSWORD geheim=x",
-                           "postgresql://u:ge%heim@db/x",      "sslpassword='geheim",
-                           "postgresql://u:geheim/42@db/x",    "postgresql://u:42/geheim@db/x",
-                           "postgresql://u:42@geheim@db",      "host=db port=5432password=geheim",
-                           "connect_timeout=5password=geheim", "host=a,b port=1,geheim",
-                           "connect_timeout=5PASSWORD=geheim", "options=-cx=1password=geheim"};
+    const char *wrong[] = {"host=db password=my geheim",
+                           "PASSWORD geheim=x",
+                           "postgresql://u:ge%heim@db/x",
+                           "sslpassword='geheim",
+                           "postgresql://u:geheim/42@db/x",
+                           "postgresql://u:42/geheim@db/x",
+                           "postgresql://u:42@geheim@db",
+                           "host=db port=5432password=geheim",
+                           "connect_timeout=5password=geheim",
+                           "host=a,b port=1,geheim",
+                           "postgresq://u:geheim@db/x",
+                           " postgresql://u:geheim@db/x",
+                           "u:geheim@db",
+                           "postgresq://u:geheim@db?a=b",
+                           "connect_timeout=5PASSWORD=geheim",
+                           "options=-cx=1password=geheim"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct err err;
         cr_assert_eq(conninfo_check(wrong[i], &err), -1, "%s", wrong[i]);

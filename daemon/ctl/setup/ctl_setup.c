@@ -121,9 +121,10 @@ static int read_configuration(struct setup *s)
     s->daemon.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;
     s->server_key = conf ? mem_strdup(conf->security.server_key) : NULL;
     s->clients = conf ? mem_strdup(conf->security.clients) : NULL;
+    int status = there < 0 || (there > 0 && !conf) ? CTL_FAILED : CTL_OK; /* it names a database, but which? */
     conf_free(&conf);
     buf_free(&text);
-    return there < 0 ? CTL_FAILED : CTL_OK;
+    return status;
 }
 
 /* What an edited configuration file already says is not asked. */
@@ -155,6 +156,17 @@ static bool check_conninfos(const struct setup *s)
     return !conninfo ||
            (ctl_check_conninfo(SETUP_VERB, daemon->conninfo ? "--conninfo" : daemon->file, conninfo, NULL) &&
             ctl_knows_database(SETUP_VERB, daemon->file, conninfo, NULL));
+}
+
+/* PostgreSQL cuts a longer name off. */
+static bool check_name(const struct setup *s)
+{
+    enum { NAME_MAX_BYTES = 63 };
+    if (strlen(s->database) <= NAME_MAX_BYTES)
+        return true;
+    ctl_fail(SETUP_VERB, "the name of the database has %zu bytes (expected at most %d)", strlen(s->database),
+             NAME_MAX_BYTES);
+    return false;
 }
 
 static int set_up(struct setup *s)
@@ -231,7 +243,7 @@ int ctl_setup(int argc, char **argv)
         status = CTL_FAILED;
     if (go && status == CTL_OK) {
         ask_what_is_not_given(&s);
-        status = is_wanted(&s) ? set_up(&s) : CTL_FAILED;
+        status = check_name(&s) && is_wanted(&s) ? set_up(&s) : CTL_FAILED;
     }
     if (go && status == CTL_OK && s.dry_run)
         printf("%lu change%s required; nothing was changed\n", s.changes, ctl_plural(s.changes));
