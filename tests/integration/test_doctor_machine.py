@@ -233,3 +233,25 @@ def test_a_database_that_was_restored_without_its_roles_is_told(ready):
         assert "the role mobeye_ingest does not exist (after a restore: psql -f mobeye.roles, then the dump again)" in told
     finally:
         ready.sql("alter role away rename to mobeye_ingest")
+
+
+def test_a_credential_is_not_missed_while_the_unit_is_stopped(ready):
+    """Only the unit has it, while it runs."""
+    ready.must("sed", "-i", "s|passfile=[^ \"]*|passfile=/run/credentials/mobeyed.service/pgpass|", "/etc/mobeyed/mobeyed.yaml")
+    ready.must("systemctl", "stop")
+    assert [line for line in problems(ready) if "database" in line] == []
+    told = ready.run("mobeyectl", "doctor").stdout
+    assert "not checked: the daemon's password is a credential of its unit, which does not run; what follows is seen by postgres" in told, told
+
+
+def test_whom_the_database_does_not_know_is_told_so(ready):
+    ready.must("useradd", "-M", "-G", "mobeyed", "carl")
+    try:
+        assert problems(ready, user="carl") == []
+        told = ready.run("mobeyectl", "doctor", user="carl").stdout
+        assert re.search("WARNING  database +not checked: only root can connect as the daemon, and the server refuses your own role: run doctor as root", told), told
+        # A server that is away is a problem to everybody.
+        ready.must("sed", "-i", "s|port=5432|port=1|", "/etc/mobeyed/mobeyed.yaml")
+        assert "database" in " ".join(problems(ready, user="carl"))
+    finally:
+        ready.must("userdel", "carl")

@@ -1,5 +1,6 @@
 /* mobeyectl doctor: checks whether this machine and the database meet the requirements of mobeyed. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "ctl/operate/status_programs.h"
 #include "ctl/operate/unit_state.h"
 #include "flow/check_external.h"
+#include "store/conninfo.h"
 
 #define VERB "doctor"
 
@@ -121,6 +123,43 @@ static void examine(struct doctor *d)
         checks[i](d);
 }
 
+static bool is_daemons_user(void)
+{
+    const struct passwd *user = getpwnam(CONNECT_DAEMON_USER);
+    return !user || user->pw_uid == geteuid();
+}
+
+/* Why the user who runs doctor does not have what the daemon connects with; NULL: they do. */
+static const char *why_unseen(const struct doctor *d)
+{
+    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo);
+    char *passfile = conninfo_value(complete, "passfile"), *key = conninfo_value(complete, "sslkey");
+    const char *why = NULL;
+    if (geteuid() != 0 && (d->own || !is_daemons_user()))
+        why = "only root can connect as the daemon";
+    else if (passfile && d->daemon == 0 && strncmp(passfile, "/run/credentials/", 17) == 0 &&
+             access(passfile, F_OK) != 0)
+        why = "the daemon's password is a credential of its unit, which does not run";
+    else if (key && strchr(key, ':'))
+        why = "the daemon's key is in an OpenSSL engine, which root does not load";
+    free(complete);
+    free(passfile);
+    free(key);
+    return why;
+}
+
+/* Whether the daemon's server accepts connections, whosever. */
+static bool server_answers(const struct doctor *d)
+{
+    const char *conninfo = d->conf->database.conninfo;
+    if (connect_check(CONNECT_DAEMON_USER, d->conf->file, conninfo, NULL) < 0)
+        return true; /* which one is not known */
+    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, conninfo);
+    bool answers = connect_answers(complete);
+    free(complete);
+    return answers;
+}
+
 /* Both connections. why, missing: of the daemon's; that of the user's is not shown. */
 static void connect_both(struct doctor *d, const char *db, struct buf *why, struct buf *missing)
 {
@@ -128,8 +167,10 @@ static void connect_both(struct doctor *d, const char *db, struct buf *why, stru
     d->conn = db ? ctl_try_connect(VERB, d->conf, db, why) : ctl_connect_daemon(VERB, d->conf, why);
     d->own = db ? d->conn : ctl_try_connect(VERB, d->conf, NULL, &unseen);
     buf_free(&unseen);
-    d->as_own = !d->conn && d->own && geteuid() != 0;
-    if (d->as_own)
+    d->unseen = d->conn || db ? NULL : why_unseen(d);
+    if (d->unseen && !d->own && !server_answers(d))
+        d->unseen = NULL;
+    if (d->unseen)
         d->conn = d->own;
     if (!d->conn && !db)
         ctl_explain_missing(VERB, d->conf, missing);

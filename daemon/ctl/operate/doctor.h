@@ -28,8 +28,8 @@ struct doctor {
     const char *board_file;       /* the same of mobeye-board */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
-    PGconn *conn;         /* as the daemon, or as_own; NULL: cannot connect, for the reason conn_why */
-    bool as_own;          /* only root can connect as the daemon: conn is own */
+    PGconn *conn;         /* as the daemon, or own; NULL: cannot connect, for the reason conn_why */
+    const char *unseen;   /* why doctor cannot connect as the daemon, which may well: conn is own; NULL: it can */
     struct str conn_why;
     PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
     pid_t daemon; /* the process that has the journal open; 0: none, or unknown */

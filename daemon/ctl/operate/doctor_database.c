@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/lib/connect.h"
@@ -247,14 +248,20 @@ static void say_schema(struct doctor *d)
 
 void doctor_database(struct doctor *d)
 {
+    if (!d->conn && d->unseen) {
+        doctor_say(d, DOCTOR_WARNING, "database",
+                   geteuid() == 0 ? "start the daemon and run doctor again, or use --db" : "run doctor as root",
+                   "not checked: %s, and the server refuses your own role", d->unseen);
+        return;
+    }
     if (!d->conn) {
         doctor_say(d, DOCTOR_PROBLEM, "database", "bring it back, or correct the conninfo; alerts wait in the journal",
                    "cannot connect: %.*s", (int)d->conn_why.len, d->conn_why.p);
         return;
     }
-    if (d->as_own)
-        doctor_say(d, DOCTOR_OK, "database", NULL,
-                   "not checked: only root can connect as the daemon; what follows is seen by %s", PQuser(d->conn));
+    if (d->unseen)
+        doctor_say(d, DOCTOR_OK, "database", NULL, "not checked: %s; what follows is seen by %s", d->unseen,
+                   PQuser(d->conn));
     say_schema(d);
     say_tls(d);
     say_timezone(d);
