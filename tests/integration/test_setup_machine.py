@@ -270,3 +270,17 @@ def test_doctor_names_what_else_the_login_of_the_board_may_do(ready, grant, told
         ready.sql("revoke mobeye_patrol from mobeye_board; alter role mobeye_board nocreatedb; "
                   "revoke all on patrol.queue from mobeye_board; revoke all on function mobeye.hold(bigint, boolean, text) from mobeye_board; "
                   "revoke all on schema mobeye from mobeye_board")
+
+
+def test_apply_replays_what_the_daemon_of_the_file_stored(ready):
+    """An instance has its own unit, whose variables name its database."""
+    ready.sql("create database north template migrated", "postgres")
+    try:
+        ready.must("bash", "-c", "cd /etc/mobeyed && sed -i 's/ dbname=[a-z]*//' mobeyed.yaml && cp -p mobeyed.yaml north.yaml && cp mobeyed.yaml /etc/new.yaml")
+        (ready.home / "mobeyed.service.environment").write_text("PGDATABASE=mobeye\n")
+        (ready.home / "mobeyed@north.service.environment").write_text("PGDATABASE=north\n")
+        shown = ready.run("mobeyectl", "apply", "--yes", "-c", "/etc/mobeyed/north.yaml", "/etc/new.yaml").stdout
+        assert "the last 7 days: 0 alerts" in shown, shown
+        assert "the last 7 days: 1 alert" in ready.run("mobeyectl", "apply", "--yes", "/etc/new.yaml").stdout
+    finally:
+        ready.sql("drop database north with (force)", "postgres")

@@ -257,8 +257,12 @@ static int apply_file(struct apply_request *request)
     const char *from = request->undo ? request->previous : request->file;
     int rc = ctl_read(VERB, from, FILE_MAX, &text);
     struct conf *conf = rc == CTL_OK ? load_as_daemon(from) : NULL;
-    if (!conf)
+    if (!conf) {
         rc = CTL_FAILED;
+    } else { /* it connects as the daemon of the target, with the variables of its unit */
+        free(conf->file);
+        conf->file = mem_strdup(request->target);
+    }
     if (rc == CTL_OK)
         rc = show_replay(request, conf);
     compare(request, conf);
