@@ -1,10 +1,12 @@
 """mobeyectl status: what it knows of the daemon, of the database, and of neither."""
+import http.server
 import json
 import os
 import pty
 import re
 import signal
 import subprocess
+import threading
 import uuid
 
 import pytest
@@ -204,3 +206,29 @@ def test_watch_shows_it_again_until_it_is_interrupted(daemon, database, dealer, 
         os.close(read)
     screens = len(re.findall(rb"^daemon ", text, re.M)) if not terminal else text.count(b"\033[H\033[2J")
     assert screens >= 2 and (b"\033" in text) == terminal
+
+
+class Impostor(http.server.BaseHTTPRequestHandler):
+    """Answers in place of the daemon."""
+
+    def do_GET(self):
+        ready = self.path == "/readyz"
+        body = b"not ready: \033[2Jok daemon all is well\nok\n" if ready else b"# x\nmobeyed_database_up 1\n"
+        self.send_response(503 if ready else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_whoever_answers_writes_no_line_and_no_sequence_on_the_terminal(daemon, database, tmp_path):
+    with http.server.HTTPServer(("127.0.0.1", 0), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        file = tmp_path / "other.yaml"
+        file.write_text(daemon.file.read_text().replace(f":{daemon.conf.port}", f":{server.server_port}"))
+        for verb in "status", "doctor":
+            shown = mobeyectl(verb, "-c", file, "--db", database.conninfo).stdout
+            assert "\\x1b[2Jok daemon all is well\\x0aok" in shown and "\033" not in shown, shown
+        server.shutdown()

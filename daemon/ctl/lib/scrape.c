@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "ctl/lib/table.h"
 
 #define TIMEOUT_S  5
 #define ANSWER_MAX (INT64_C(8) << 20)
@@ -90,16 +91,18 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
 bool scrape_ready(const char *listen, struct buf *ret_why)
 {
     struct str prefix = STR("not ready: ");
-    struct fetch fetch = {.text = ret_why};
-    if (fetch_from(listen, "/readyz", &fetch, NULL) != 0 || fetch.status != 503)
-        return true;
-    if (ret_why->len > 0 && ret_why->data[ret_why->len - 1] == '\n')
-        ret_why->len--;
-    if (ret_why->len > prefix.len && memcmp(ret_why->data, prefix.p, prefix.len) == 0) {
-        ret_why->len -= prefix.len;
-        memmove(ret_why->data, ret_why->data + prefix.len, ret_why->len);
-    }
-    return false;
+    struct buf text = {0};
+    struct fetch fetch = {.text = &text};
+    bool ready = fetch_from(listen, "/readyz", &fetch, NULL) != 0 || fetch.status != 503;
+    struct str why = buf_str(&text);
+    if (why.len > 0 && why.p[why.len - 1] == '\n')
+        why.len--;
+    if (why.len > prefix.len && memcmp(why.p, prefix.p, prefix.len) == 0)
+        why = (struct str){why.p + prefix.len, why.len - prefix.len};
+    if (!ready)
+        ctl_escape(ret_why, why, false);
+    buf_free(&text);
+    return ready;
 }
 
 /* Reading */

@@ -21,8 +21,8 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
 /* The same for another program, whose metrics begin with its name ("mobeye_board"). */
 int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err);
 
-/* Asks the daemon's /readyz. false: it accepts no alerts at present, for the reason ret_why. true also without a
- * response. */
+/* Asks the daemon's /readyz. false: it accepts no alerts at present, for the reason ret_why, as text for a terminal.
+ * true also without a response. */
 bool scrape_ready(const char *listen, struct buf *ret_why);
 
 /* The value of PROGRAM_NAME, a metric without labels. NAN: there is no such sample. */
