@@ -62,13 +62,33 @@ static int split_hosts(struct pgtargets *targets, struct err *err)
     return port ? conninfo_check_ports(port, err) : 0;
 }
 
+/* With what libpq would take from the environment and a service: it blocks where it looks a name up itself. */
+static PQconninfoOption *parse_complete(const char *conninfo, struct err *err)
+{
+    struct buf complete = {0};
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    if (!options) {
+        err_set(err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
+        return NULL;
+    }
+    PQconninfoFree(options);
+    if (conninfo_check(conninfo, err) != 0)
+        return NULL;
+    conninfo_complete(&complete, conninfo);
+    buf_append(&complete, "", 1);
+    options = PQconninfoParse(complete.data, NULL);
+    if (!options)
+        abort(); /* out of memory, the only reason */
+    buf_free(&complete);
+    return options;
+}
+
 int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err)
 {
     *ret = (struct pgtargets){.timeout_us = TIMEOUT_US};
-    ret->options = PQconninfoParse(conninfo, NULL);
+    ret->options = parse_complete(conninfo, err);
     if (!ret->options)
-        return err_set(
-            err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
+        return -1;
     const char *timeout = option_value(ret->options, "connect_timeout");
     if (timeout && atoi(timeout) > 0)
         ret->timeout_us = atoi(timeout) * CLOCK_SECOND;

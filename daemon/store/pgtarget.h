@@ -25,7 +25,8 @@ struct pgtargets {
     int64_t timeout_us; /* of one attempt */
 };
 
-/* -1: not a conninfo, or its lists do not match. The error quotes nothing from it, since it may contain a password. */
+/* What the conninfo does not say is taken from the environment and its service, as by libpq. -1: not a conninfo, or its
+ * lists do not match. The error quotes nothing from it, since it may contain a password. */
 int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err);
 void pgtargets_free(struct pgtargets *targets);
 

@@ -11,6 +11,7 @@ from harness.peers import Dealer
 from harness.wait import wait_until
 
 HUB = "hub.example.nl"
+DATABASE = "db.example.nl"
 
 
 @pytest.fixture
@@ -67,6 +68,16 @@ def test_an_endpoint_connects_although_the_first_name_server_is_silent(context, 
     daemon = start(daemons("host=/nowhere dbname=nothing"), names, port)
     hub.send(encode(alert("one")))
     daemon.wait_metric("journaled_total", 1)
+
+
+def test_a_database_named_by_the_environment_is_looked_up_without_holding_anything_up(context, daemons, names):
+    daemon = daemons("dbname=nothing")
+    daemon.env["PGHOST"] = DATABASE
+    start(daemon, names, free_port())
+    wait_until(lambda: DATABASE in names.asked, "the database is looked up")
+    dealer = Dealer(context, daemon.address())
+    assert dealer.ask(alert("meanwhile")).word == b"ACK"
+    daemon.stop()
 
 
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):

@@ -2,8 +2,10 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -198,6 +200,21 @@ Test(store, a_conninfo_is_taken_apart)
                    (struct expected_target[]){{"db1", "10.0.0.1", "1", NULL}, {"db2", "10.0.0.2", "2", NULL}});
     expect_targets("hostaddr=10.0.0.1 host=@abstract", 1,
                    (struct expected_target[]){{"@abstract", "10.0.0.1", NULL, NULL}});
+}
+
+/* libpq would look the name up itself, and block. */
+Test(store, servers_of_the_environment_and_of_a_service_are_taken_apart)
+{
+    char file[] = "/tmp/service.XXXXXX";
+    int fd = mkstemp(file);
+    dprintf(fd, "[north]\nhost=db.north\nport=5433\n");
+    close(fd);
+    setenv("PGSERVICEFILE", file, 1);
+    setenv("PGHOST", "db1,db2", 1);
+    expect_targets("dbname=x", 2, (struct expected_target[]){{"db1", NULL, NULL, "db1"}, {"db2", NULL, NULL, "db2"}});
+    expect_targets("service=north", 1, (struct expected_target[]){{"db.north", NULL, "5433", "db.north"}});
+    expect_targets("host=10.0.0.1", 1, (struct expected_target[]){{"10.0.0.1", NULL, NULL, NULL}});
+    unlink(file);
 }
 
 Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
