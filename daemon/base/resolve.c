@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 /* How long the other family may still take once one has addresses. */
@@ -30,7 +29,7 @@ struct family {
 struct resolve {
     struct family family[FAMILIES];
     unsigned running;  /* families without a result */
-    struct event over; /* the results are in, outside evdns's own dispatch; or the other family's time is up */
+    struct event over; /* the results are in, outside evdns's own dispatch; or the time for more is up */
     struct loop *loop;
     resolve_fn done; /* NULL: freed by the caller */
     void *ctx;
@@ -60,6 +59,8 @@ static const char *reason(const struct resolve *resolve)
         error = resolve->family[IPV6].error ? resolve->family[IPV6].error : error;
     if (error == EVUTIL_EAI_FAIL)
         return "the name servers failed, or their answer is too long for UDP";
+    if (error == EVUTIL_EAI_CANCEL)
+        return "the name servers do not answer";
     return error ? evutil_gai_strerror(error) : "it has no address";
 }
 
@@ -115,6 +116,8 @@ static void ask(struct family *family, const char *host, int af)
         abort(); /* out of memory, the only reason without EVDNS_BASE_INITIALIZE_NAMESERVERS */
     /* Read again each time, since networks change. Without the file /etc/hosts is still used. */
     evdns_base_resolv_conf_parse(family->dns, options, "/etc/resolv.conf");
+    /* evdns takes "attempts:1" as one transmission, and would never ask a second server. 255 is its most. */
+    evdns_base_set_option(family->dns, "attempts:", "255");
     /* NULL where it has called back already. */
     family->request = evdns_getaddrinfo(family->dns, host, NULL, &hints, on_resolved, family);
 }
@@ -128,6 +131,7 @@ struct resolve *resolve_start(struct loop *loop, const char *host, resolve_fn do
     resolve->ctx = ctx;
     resolve->running = FAMILIES;
     evtimer_assign(&resolve->over, loop_base(loop), on_over, resolve);
+    loop_arm(&resolve->over, RESOLVE_LIMIT_US);
     for (int i = 0; i < FAMILIES; i++) {
         resolve->family[i].resolve = resolve;
         ask(&resolve->family[i], host, af[i]);

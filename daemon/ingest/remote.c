@@ -19,8 +19,6 @@
 #define NEXT_US (5 * CLOCK_SECOND)
 /* The same where something has accepted the connection, so that libzmq's limit of 5 s for a handshake comes first. */
 #define HANDSHAKE_US (10 * CLOCK_SECOND)
-/* The longest look-up: evdns asks three times for five seconds by default, for each domain of "search". */
-#define LOOK_UP_US (20 * CLOCK_SECOND)
 
 struct remote {
     struct remote_socket of;
@@ -30,9 +28,8 @@ struct remote {
     char target[ADDRESS_TCP_SIZE]; /* what libzmq is connecting to; "": nothing yet */
     struct event check;            /* armed where the host is a name */
     struct resolve *resolve;       /* NULL: no look-up is running */
-    int64_t asked_us;              /* monotonic, like the next: when that began */
-    bool reached_when_asked;       /* a peer had accepted a connection by then */
-    int64_t waiting_since_us;      /* there was a connection, or a look-up has ended, whichever is later */
+    bool reached_when_asked;       /* a peer had accepted a connection when that began */
+    int64_t waiting_since_us;      /* monotonic: there was a connection, or a look-up has ended, whichever is later */
     struct rate_limiter limiter;
 };
 
@@ -114,7 +111,6 @@ static void on_resolved(void *ctx, const char *const *numbers, size_t n, const c
 
 static void look_up(struct remote *remote)
 {
-    remote->asked_us = loop_mono_us(remote->of.loop);
     remote->reached_when_asked = connections_count(remote->of.connections) > 0;
     remote->resolve = resolve_start(remote->of.loop, remote->host.host, on_resolved, remote);
 }
@@ -128,10 +124,6 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
     if (connections_established(remote->of.connections)) {
         remote->waiting_since_us = now_us;
         recover(remote);
-    } else if (remote->resolve && now_us - remote->asked_us >= LOOK_UP_US) {
-        resolve_free(&remote->resolve);
-        remote->waiting_since_us = now_us;
-        complain(remote, "the name cannot be resolved", "the name servers do not answer");
     } else if (!remote->resolve && now_us - remote->waiting_since_us >= (reached ? HANDSHAKE_US : NEXT_US)) {
         look_up(remote);
     }

@@ -24,7 +24,7 @@
 enum pgconn_stage {
     STAGE_STOPPED,   /* not started. -> PAUSE */
     STAGE_PAUSE,     /* until the timer ends. -> RESOLVING; no name to look up -> POLLING */
-    STAGE_RESOLVING, /* the server's name is looked up; the timer limits the attempt. -> POLLING; failed -> PAUSE */
+    STAGE_RESOLVING, /* the server's name is looked up, which ends in time. -> POLLING; failed -> PAUSE */
     STAGE_POLLING,   /* libpq connects; the timer limits the attempt. -> OPEN; failed -> PAUSE */
     STAGE_OPEN,      /* connected. -> PAUSE */
 };
@@ -311,6 +311,7 @@ static void ignore_notice(void *arg, const char *message)
 static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
 {
     set_stage(c, STAGE_POLLING, "the server is known");
+    loop_arm(&c->timer, c->targets.timeout_us);
     c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->application_name);
     if (PQstatus(c->pq) == CONNECTION_BAD) {
         on_attempt_failed(c, PQerrorMessage(c->pq));
@@ -338,7 +339,6 @@ static void start_attempt(struct pgconn *c)
     const struct pgtarget *target = &c->targets.target[c->at];
     const char *name = pgtarget_name(target);
     c->why[0] = '\0';
-    loop_arm(&c->timer, c->targets.timeout_us);
     if (name) {
         set_stage(c, STAGE_RESOLVING, name);
         c->resolve = resolve_start(c->loop, name, on_resolved, c);
@@ -351,10 +351,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct pgconn *c = arg;
-    if (c->stage == STAGE_PAUSE)
+    if (c->stage == STAGE_PAUSE) {
         start_attempt(c);
-    else
-        on_attempt_failed(c, c->stage == STAGE_RESOLVING ? "the name servers do not answer" : "no answer in time");
+        return;
+    }
+    on_attempt_failed(c, "no answer in time");
 }
 
 struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *meanwhile,

@@ -22,7 +22,7 @@ struct pgtargets {
     PQconninfoOption *options;
     struct pgtarget target[PGTARGET_MAX];
     size_t n;           /* 1 at least */
-    int64_t timeout_us; /* of one attempt */
+    int64_t timeout_us; /* of one attempt, without the look-up of a name */
 };
 
 /* What the conninfo does not say is taken from the environment and its service, as by libpq. -1: not a conninfo, or its

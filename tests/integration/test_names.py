@@ -1,4 +1,5 @@
 """Host names: whose name server does not answer, whose first address does not, and whose address changes."""
+import socket
 import subprocess
 
 import pytest
@@ -78,6 +79,27 @@ def test_a_database_named_by_the_environment_is_looked_up_without_holding_anythi
     dealer = Dealer(context, daemon.address())
     assert dealer.ask(alert("meanwhile")).word == b"ACK"
     daemon.stop()
+
+
+@pytest.fixture
+def servers():
+    """What listens on one port of 127.0.0.2 and 127.0.0.3, and answers nothing."""
+    both = [socket.create_server(("127.0.0.2", 0))]
+    port = both[0].getsockname()[1]
+    both.append(socket.create_server(("127.0.0.3", port)))
+    for one in both:
+        one.settimeout(60)
+    yield port, *both
+    for one in both:
+        one.close()
+
+
+def test_the_database_is_reached_although_the_first_name_server_is_silent(daemons, names, servers):
+    port, server, _ = servers
+    names.put_silent_server_first()
+    names.addresses[DATABASE] = ["127.0.0.2"]
+    start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=2"), names, free_port())
+    server.accept()
 
 
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):

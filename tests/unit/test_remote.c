@@ -342,16 +342,6 @@ Test(remote, a_name_that_cannot_be_resolved_is_logged_with_its_address_and_asked
     cr_expect_str_eq(zmq.target, "tcp://192.0.2.1:5557");
 }
 
-Test(remote, a_name_server_that_never_answers_is_asked_again)
-{
-    connect_to("tcp://hub.example.nl:5557");
-    pass(loop, 20 * CLOCK_SECOND);
-    cr_expect_null(names.done, "that look-up has ended");
-    cr_expect_not_null(strstr(take_log(), "the name servers do not answer"));
-    pass_to_look_up();
-    cr_expect_eq(names.asked, 2);
-}
-
 Test(remote, it_ends_during_a_look_up)
 {
     connect_to("tcp://hub.example.nl:5557");

@@ -31,11 +31,12 @@ class NameServer:
         self.thread.start()
 
     def put_silent_server_first(self):
-        """Each look-up asks it before this one, and waits longer for it than libevent's 3 s for the other family."""
+        """Each look-up asks it before this one, and waits longer for it than libevent's 3 s for the other family. One
+        attempt is one for each server."""
         self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         silent_address = f"127.54.{random.randrange(256)}.{random.randrange(1, 255)}"
         self.silent.bind((silent_address, 53))
-        self.file.write_text(f"nameserver {silent_address}\nnameserver {self.address}\noptions timeout:4\n")
+        self.file.write_text(f"nameserver {silent_address}\nnameserver {self.address}\noptions timeout:4 attempts:1\n")
 
     def close(self):
         if self.silent:
