@@ -355,6 +355,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         start_attempt(c);
         return;
     }
+    /* libpq waits for one address as long as it is let; the others have their turn in the attempts to come. */
+    pgtarget_set_silent(&c->targets.target[c->at], PQhostaddr(c->pq));
     on_attempt_failed(c, "no answer in time");
 }
 

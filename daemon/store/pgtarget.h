@@ -15,6 +15,7 @@
 /* One server. NULL: libpq's own default. */
 struct pgtarget {
     char *host, *hostaddr, *port;
+    char silent[64]; /* the address of its name that did not answer in time; "": none */
     struct rate_limiter limiter;
 };
 
@@ -35,6 +36,9 @@ const char *pgtarget_name(const struct pgtarget *target);
 
 /* For people: host, address or socket folder, and port. */
 void pgtarget_describe(const struct pgtarget *target, char *out, size_t size);
+
+/* This address did not answer in time (NULL: not known): the next attempt begins with the one after it. */
+void pgtarget_set_silent(struct pgtarget *target, const char *address);
 
 /* Begins to connect, as PQconnectStartParams(); n resolved addresses take the place of the host name (0: none). */
 PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,

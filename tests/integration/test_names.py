@@ -102,6 +102,13 @@ def test_the_database_is_reached_although_the_first_name_server_is_silent(daemon
     server.accept()
 
 
+def test_the_database_is_tried_at_its_next_address_when_the_first_does_not_answer(daemons, names, servers):
+    port, _, second = servers
+    names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
+    start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=1"), names, free_port())
+    second.accept()
+
+
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):
     file = tmp_path / "alert.json"
     file.write_bytes(encode(alert("one")))

@@ -280,6 +280,24 @@ Test(store, a_connection_has_the_conninfo_of_one_server_and_what_that_does_not_s
                   (const char *[]){" hostaddr=10.0.0.1 ", " application_name=mobeyed test ", NULL});
 }
 
+/* libpq would wait for the first one each time. */
+Test(store, an_attempt_begins_after_the_address_that_did_not_answer)
+{
+    static const char *const addresses[] = {"10.0.0.1", "10.0.0.2", "::1"};
+    static const char *const silent[] = {"10.0.0.1", "::1", "10.0.0.9"};
+    static const char *const expected[] = {" hostaddr=10.0.0.2,::1,10.0.0.1 ", " hostaddr=10.0.0.1,10.0.0.2,::1 ",
+                                           " hostaddr=10.0.0.1,10.0.0.2,::1 "};
+    struct pgtargets targets;
+    struct err err;
+    cr_assert_eq(pgtargets_parse(&targets, "host=db1", &err), 0, "%s", err.text);
+    for (int i = 0; i < 3; i++) {
+        pgtarget_set_silent(&targets.target[0], silent[i]);
+        pgtarget_connect(&targets, &targets.target[0], addresses, 3, "mobeyed test");
+        cr_expect_not_null(strstr(params, expected[i]), "after %s: %s", silent[i], params);
+    }
+    pgtargets_free(&targets);
+}
+
 static void expect_described(const char *conninfo, int64_t timeout_us, const char *expected)
 {
     struct pgtargets targets;
