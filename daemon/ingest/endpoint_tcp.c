@@ -9,6 +9,7 @@
 struct endpoint_tcp {
     struct endpoint *endpoint;
     struct tcp *tcp; /* NULL: closed */
+    bool failed;     /* the last try to open it */
 };
 
 static void on_ready(void *ctx)
@@ -88,8 +89,10 @@ static int rebind(void *transport, struct err *err)
     struct endpoint_tcp *t = transport;
     if (t->tcp)
         return err_set(err, "a TCP endpoint cannot be rebound");
-    t->tcp = tcp_new(t->endpoint->loop, t->endpoint->conf, &calls, t->endpoint, err);
-    return t->tcp ? 0 : -1;
+    int patience_ms = t->failed ? 0 : BIND_PATIENCE_MS;
+    t->tcp = tcp_new(t->endpoint->loop, t->endpoint->conf, patience_ms, &calls, t->endpoint, err);
+    t->failed = !t->tcp;
+    return t->failed ? -1 : 0;
 }
 
 static struct connections *connections_of(const void *transport)

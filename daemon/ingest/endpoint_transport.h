@@ -21,6 +21,10 @@ struct endpoint_transport {
     void (*reconfigure)(void *transport); /* endpoint->conf is newer */
 };
 
+/* How long an address is waited for: libzmq's I/O thread releases it a moment after zmq_close(). Not again after a
+ * failed try: whoever has it then is not waited for. */
+#define BIND_PATIENCE_MS 1000
+
 extern const struct endpoint_transport endpoint_zmq, endpoint_tcp;
 
 struct endpoint {

@@ -28,7 +28,6 @@
 #define HEARTBEAT_MS      10000
 #define HEARTBEAT_LOST_MS 30000
 #define BACKLOG           1024
-#define BIND_PATIENCE_MS  1000
 #define BIND_RETRY_MS     10
 /* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
 #define CURVE_FRAME_BYTES 33
@@ -159,7 +158,6 @@ static int bind_once(struct endpoint_zmq *z)
     return path ? chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) : 0;
 }
 
-/* libzmq's I/O thread releases the address a moment after zmq_close(). */
 static int bind_patiently(struct endpoint_zmq *z, int patience_ms)
 {
     int rc = 0;
@@ -463,8 +461,6 @@ static bool is_open(const void *transport)
     return ((const struct endpoint_zmq *)transport)->socket;
 }
 
-/* The address is waited for where this socket, or another endpoint before this one, may just have left it; after that,
- * whoever has it is not waited for. */
 static int rebind(void *transport, struct err *err)
 {
     struct endpoint_zmq *z = transport;

@@ -33,9 +33,7 @@
 /* Connections accepted before other events are handled. */
 #define ACCEPT_SHARE    64
 #define ACCEPT_PAUSE_US CLOCK_SECOND
-/* libzmq's I/O thread releases an address a moment after zmq_close() or zmq_unbind(). */
-#define BIND_PATIENCE_MS 1000
-#define BIND_RETRY_MS    10
+#define BIND_RETRY_MS   10
 
 enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_REASONS };
 
@@ -287,28 +285,29 @@ static int listen_at(const struct address *address)
 }
 
 /* The same for the text of an address. */
-static int listen_patiently(const char *text)
+static int listen_patiently(const char *text, int patience_ms)
 {
     struct address address;
     int fd = -1;
     errno = 0;
     if (address_bind(text, &address, NULL) != 0)
         return -1;
-    for (int waited_ms = 0; fd < 0 && waited_ms < BIND_PATIENCE_MS; waited_ms += BIND_RETRY_MS) {
-        fd = listen_at(&address);
-        if (fd < 0 && errno == EAFNOSUPPORT && strcmp(address.host, "*") == 0)
+    for (int waited_ms = 0; (fd = listen_at(&address)) < 0;) {
+        if (errno == EAFNOSUPPORT && strcmp(address.host, "*") == 0) {
             strcpy(address.host, "0.0.0.0"); /* a machine without IPv6 */
-        else if (fd < 0 && errno == EADDRINUSE)
+        } else if (errno == EADDRINUSE && waited_ms < patience_ms) {
             poll(NULL, 0, BIND_RETRY_MS);
-        else
+            waited_ms += BIND_RETRY_MS;
+        } else {
             break;
+        }
     }
     return fd;
 }
 
-static int open_listener(struct tcp *tcp, struct err *err)
+static int open_listener(struct tcp *tcp, int patience_ms, struct err *err)
 {
-    int fd = listen_patiently(tcp->conf->address);
+    int fd = listen_patiently(tcp->conf->address, patience_ms);
     if (fd >= 0)
         tcp->listener = evconnlistener_new(loop_base(tcp->loop), on_accept, tcp,
                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
@@ -325,8 +324,8 @@ static int open_listener(struct tcp *tcp, struct err *err)
     return -1;
 }
 
-struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const struct tcp_calls *calls, void *ctx,
-                    struct err *err)
+struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, int patience_ms, const struct tcp_calls *calls,
+                    void *ctx, struct err *err)
 {
     struct tcp *tcp = mem_zalloc(sizeof(*tcp));
     tcp->loop = loop;
@@ -342,7 +341,7 @@ struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const s
         tcp->spare[tcp->n_spare] = (uint16_t)(CONF_CONNECTIONS_MAX - 1 - tcp->n_spare);
     evtimer_assign(&tcp->accept_again, loop_base(loop), on_accept_again, tcp);
     evtimer_assign(&tcp->idle_due, loop_base(loop), on_idle_due, tcp);
-    if (open_listener(tcp, err) != 0)
+    if (open_listener(tcp, patience_ms, err) != 0)
         tcp_free(&tcp);
     return tcp;
 }

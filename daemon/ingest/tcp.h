@@ -25,9 +25,10 @@ struct tcp_calls {
     void (*on_cut)(void *ctx); /* a connection was closed for a reason above, except idleness */
 };
 
-/* Binds conf's address, and listens. conf must outlive it (see tcp_reconfigure). NULL with err set. */
-struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const struct tcp_calls *calls, void *ctx,
-                    struct err *err);
+/* Binds conf's address, for which it waits up to patience_ms while that is in use, and listens. conf must outlive it
+ * (see tcp_reconfigure). NULL with err set. */
+struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, int patience_ms, const struct tcp_calls *calls,
+                    void *ctx, struct err *err);
 void tcp_free(struct tcp **tcp); /* closes every connection; safe on NULL */
 
 /* As endpoint_drain(), endpoint_is_ready(), endpoint_replied(). Connections take turns. */

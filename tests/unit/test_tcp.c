@@ -71,7 +71,7 @@ static struct tcp *open_at_loopback(struct conf_endpoint *conf, struct sockaddr_
     *conf =
         (struct conf_endpoint){.name = (char *)"portal", .address = address, .connections = 4, .idle_us = CLOCK_DAY};
     struct err err;
-    struct tcp *tcp = tcp_new(loop, conf, &calls, NULL, &err);
+    struct tcp *tcp = tcp_new(loop, conf, 0, &calls, NULL, &err);
     cr_assert_not_null(tcp, "%s", err.text);
     return tcp;
 }
@@ -133,7 +133,7 @@ Test(tcp, an_address_that_cannot_be_bound_is_an_error_that_names_it)
         const char *address = i < sizeof(bad) / sizeof(bad[0]) ? bad[i].address : endless;
         struct conf_endpoint conf = {.name = (char *)"portal", .address = (char *)address, .connections = 4};
         struct err err = {""};
-        cr_expect_null(tcp_new(loop, &conf, &calls, NULL, &err), "%s", address);
+        cr_expect_null(tcp_new(loop, &conf, 0, &calls, NULL, &err), "%s", address);
         cr_expect_not_null(strstr(err.text, "endpoint portal: cannot bind"), "%s: %s", address, err.text);
         cr_expect_not_null(strstr(err.text, i < sizeof(bad) / sizeof(bad[0]) ? bad[i].why : "not an address"), "%s: %s",
                            address, err.text);
@@ -146,7 +146,7 @@ Test(tcp, every_form_of_an_address_can_be_bound)
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         struct conf_endpoint conf = {.name = (char *)"portal", .address = (char *)good[i], .connections = 4};
         struct err err = {""};
-        struct tcp *tcp = tcp_new(loop, &conf, &calls, NULL, &err);
+        struct tcp *tcp = tcp_new(loop, &conf, 0, &calls, NULL, &err);
         bool no_ipv6 = strstr(good[i], "::1") && !tcp;
         cr_expect(no_ipv6 || tcp, "%s: %s", good[i], err.text);
         tcp_free(&tcp);
