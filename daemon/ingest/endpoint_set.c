@@ -120,10 +120,22 @@ struct closed {
     size_t at;
 };
 
-/* Opens the new endpoints of conf. An endpoint whose address is taken over is closed just before and recorded in
- * closed. */
-static int open_new(struct endpoint_set *set, const struct conf *conf, struct endpoint **next, struct closed *closed,
-                    size_t *n_closed, struct err *err)
+/* Opens the new endpoints of conf that take over no address: if one of them fails, nothing has been closed. */
+static int open_free(struct endpoint_set *set, const struct conf *conf, struct endpoint **next, struct err *err)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        if (next[i] || taken_over(set, next, conf->n_endpoints, &conf->endpoints[i]) >= 0)
+            continue;
+        next[i] = open_one(set, &conf->endpoints[i], err);
+        if (!next[i])
+            return -1;
+    }
+    return 0;
+}
+
+/* Opens the others. An endpoint whose address is taken over is closed just before and recorded in closed. */
+static int open_taken_over(struct endpoint_set *set, const struct conf *conf, struct endpoint **next,
+                           struct closed *closed, size_t *n_closed, struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         if (next[i])
@@ -139,7 +151,7 @@ static int open_new(struct endpoint_set *set, const struct conf *conf, struct en
     return 0;
 }
 
-/* Undoes open_new(): closes what it opened, reopens what it closed. */
+/* Undoes them: closes what they opened, reopens what they closed. */
 static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_next, const struct closed *closed,
                     size_t n_closed)
 {
@@ -174,7 +186,9 @@ int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct
     size_t n_closed = 0;
     for (size_t i = 0; i < conf->n_endpoints; i++)
         next[i] = find_same(set, &conf->endpoints[i]);
-    int rc = open_new(set, conf, next, closed, &n_closed, err);
+    int rc = open_free(set, conf, next, err);
+    if (rc == 0)
+        rc = open_taken_over(set, conf, next, closed, &n_closed, err);
     if (rc != 0) {
         go_back(set, next, conf->n_endpoints, closed, n_closed);
         free(next);

@@ -20,8 +20,9 @@ void endpoint_set_free(struct endpoint_set **set);
 
 /*
  * Makes the set match conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
- * nothing: -1 with err set leaves the set as it was. An endpoint whose address another one would take over is reopened
- * then; where that fails, it stays in the set, closed, for endpoint_rebind().
+ * nothing: -1 with err set leaves the set as it was. An endpoint whose address another one takes over is closed before
+ * that is opened, after all others, and loses what waits in it. It is reopened if opening fails; where that fails, too,
+ * it stays in the set, closed, for endpoint_rebind().
  * Pending replies must have been sent: endpoints may be freed. conf must live until the next apply or the end of the
  * set.
  */

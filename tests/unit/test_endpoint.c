@@ -355,29 +355,46 @@ Test(endpoint, a_set_that_cannot_be_bound_changes_nothing)
     conf.n_endpoints = 1;
 }
 
-/* Another name on the same address: the old socket has to let go of it first, and gets it back if the rest fails. */
+/* Another name on the same address: the old socket has to let go of it first, and gets it back if the rest fails. What
+ * waits in it is not given up for a set of which an endpoint on another address cannot be opened. */
 Test(endpoint, an_address_changes_hands_and_comes_back)
 {
     struct err err;
-    free(endpoints[0].name);
-    struct conf_endpoint renamed[2] = {router(0, "renamed"), router(2, "broken")};
-    renamed[1].address = nowhere;
-    struct conf next = {.endpoints = renamed, .n_endpoints = 2};
-    endpoints[0].name = mem_strdup("one");
+    struct conf_endpoint renamed[3] = {router(0, "renamed"), router(1, "moved"), router(2, "broken")};
+    struct conf next = {.endpoints = renamed, .n_endpoints = 3};
+    renamed[2].address = nowhere;
+    endpoints[1] = router(1, "two");
+    conf.n_endpoints = 2;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    void *early = peer(ZMQ_DEALER, 0);
+    zmq_send(early, "early", 5, 0);
+    while (!any_ready())
+        loop_turn(loop);
     cr_assert_eq(endpoint_set_apply(set, &next, &err), -1);
-    cr_assert_eq(endpoint_set_count(set), 1);
+    zmq_close(early);
+    run_until(1);
+    cr_assert_str_eq(last, "early");
+    /* The address of "two" can be bound no more. */
+    unlink(address[1] + strlen("ipc://"));
+    cr_assert_eq(mkdir(address[1] + strlen("ipc://"), 0700), 0);
+    next.n_endpoints = 2;
+    cr_assert_eq(endpoint_set_apply(set, &next, &err), -1);
+    rmdir(address[1] + strlen("ipc://"));
+    cr_assert_eq(endpoint_set_count(set), 2);
     cr_assert_str_eq(endpoint_conf(endpoint_set_at(set, 0))->name, "one");
+    cr_assert(endpoint_is_open(endpoint_set_at(set, 0)));
+    cr_assert_not(endpoint_is_open(endpoint_set_at(set, 1)));
     next.n_endpoints = 1;
     cr_assert_eq(endpoint_set_apply(set, &next, &err), 0, "%s", err.text);
     cr_assert_str_eq(endpoint_conf(endpoint_set_at(set, 0))->name, "renamed");
     void *dealer = peer(ZMQ_DEALER, 0);
     zmq_send(dealer, "new", 3, 0);
-    run_until(1);
+    run_until(2);
     cr_assert_str_eq(last, "new");
     zmq_close(dealer);
     endpoint_set_free(&set);
-    free(renamed[0].name);
-    free(renamed[1].name);
+    for (int i = 0; i < 3; i++)
+        free(renamed[i].name);
 }
 
 Test(endpoint, a_socket_that_was_rebound_serves_again)
