@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* 256 endpoints of three sockets each, twice in a reload that changes them all, and some more. libzmq allows 1023. */
+#define SOCKETS_MAX 4096
+
 struct endpoint_set {
     struct loop *loop;
     void *context;
@@ -28,6 +31,7 @@ struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_c
         err_set(err, "cannot create a ZeroMQ context: %s", zmq_strerror(zmq_errno()));
         return NULL;
     }
+    zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
     struct endpoint_set *set = mem_zalloc(sizeof(*set));
     *set = (struct endpoint_set){.loop = loop, .context = context, .calls = *calls, .ctx = ctx};
     set->calls.on_refused = refused;

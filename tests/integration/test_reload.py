@@ -58,6 +58,13 @@ def test_an_endpoint_that_moves_answers_at_its_new_address(context, daemon, data
     assert Dealer(context, daemon.address()).ask(alert("back")).seq == 2
 
 
+def test_as_many_endpoints_as_there_may_be_change_all_at_once(context, daemon):
+    for kind in "old", "new":
+        daemon.reload(endpoints=[daemon.conf.endpoint(f"{kind}{n}") for n in range(256)])
+        assert succeeded(daemon)
+    assert Dealer(context, daemon.address("new255")).ask(alert("one")).word == b"ACK"
+
+
 def test_the_counters_of_an_endpoint_outlive_its_removal(context, daemon):
     Dealer(context, daemon.address()).ask(alert("one"))
     daemon.reload(endpoints=[daemon.conf.endpoint("other")])
