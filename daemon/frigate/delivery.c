@@ -29,9 +29,10 @@ double delivery_silent_s(const struct delivery_state *delivery, int64_t mono_us)
 
 /* ---- the log ---- */
 
-static const char *advice(const struct conf_frigate *conf, enum sender_link link)
+static const char *advice(const struct conf_frigate *conf, const struct sender *sender)
 {
-    switch (link) {
+    const char *unresolved = sender_unresolved(sender);
+    switch (sender_link(sender)) {
     case SENDER_CONNECTED:
         return "it is connected: is this a router endpoint with format cloudevents? see the log of mobeyed";
     case SENDER_REFUSED:
@@ -41,7 +42,7 @@ static const char *advice(const struct conf_frigate *conf, enum sender_link link
                    : "a peer is there, but the handshake fails: is this a router endpoint of mobeyed, does it require "
                      "CURVE (server_key, client_key)?";
     default:
-        return "is mobeyed running, is this the address of one of its router endpoints?";
+        return unresolved ? unresolved : "is mobeyed running, is this the address of one of its router endpoints?";
     }
 }
 
@@ -52,7 +53,7 @@ static void log_silent(const struct conf_frigate *conf, const struct sender *sen
         buf_printf(&names, "%s%s", i == 0 ? "" : i + 1 == conf->n_to ? " nor " : ", ", conf->to[i]);
     log_warning("mobeyed", "%s%.*s %s; %zu alert%s wait%s (%s)", conf->n_to > 1 ? "neither " : "", (int)names.len,
                 names.data, conf->n_to > 1 ? "answers" : "does not answer", waiting, waiting == 1 ? "" : "s",
-                waiting == 1 ? "s" : "", advice(conf, sender_link(sender)));
+                waiting == 1 ? "s" : "", advice(conf, sender));
     buf_free(&names);
 }
 

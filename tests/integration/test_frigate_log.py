@@ -42,12 +42,14 @@ def test_a_mobeyed_that_does_not_answer_is_named_with_what_to_check(bridges, fri
         key = bridges(broker=None, to=[closed.address], server_key=Key().public,
                       client_key=str(Key().write(tmp_path / "client.key"))).start()
         silent = bridges(broker=None).start()
+        named = bridges(broker=None, to=["tcp://mobeyed.invalid:5555"]).start()
         both = bridges(broker=None, to=[other, f"tcp://127.0.0.1:{frigate.port}"]).start()
         line = nobody.wait_log("does not answer; ")
         assert f"warning mobeyed: {other} does not answer; 2 alerts wait (is mobeyed running, is this the address" in line
         assert "does it require CURVE (server_key, client_key)?" in http.wait_log("does not answer; ")
         assert "is server_key that of mobeyed, is the client key on its client list" in key.wait_log("does not answer; ")
         assert "it is connected: is this a router endpoint" in silent.wait_log("does not answer; ")
+        assert "2 alerts wait (the name cannot be resolved: " in named.wait_log("does not answer; ")
         assert f"neither {other} nor tcp://127.0.0.1:{frigate.port} answers; 2 alerts wait" in both.wait_log("neither")
         assert nobody.metric("mobeyed_silent_seconds") >= 10 and nobody.metric("mobeyed_connected") == 0
         said = nobody.doctor(tmp_path)

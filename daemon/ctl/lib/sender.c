@@ -350,7 +350,7 @@ static int64_t next_timer_us(const struct sender *s)
 static int give_up(struct sender *s, struct err *err)
 {
     bool refused = s->socket.handshake_failed || s->socket.reached;
-    const char *name = sender_names_why(s->socket.names, s->socket.at);
+    const char *name = sender_unresolved(s);
     const char *why = s->socket.connected ? "connected, but it does not answer"
                       : !refused && name  ? name
                       : !refused          ? "cannot connect"
@@ -429,6 +429,11 @@ struct sender_counts sender_counts(const struct sender *s)
     struct sender_counts counts = s->counts;
     counts.unanswered = s->held;
     return counts;
+}
+
+const char *sender_unresolved(const struct sender *s)
+{
+    return sender_names_why(s->socket.names, s->socket.at);
 }
 
 enum sender_link sender_link(const struct sender *s)

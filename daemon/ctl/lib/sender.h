@@ -104,6 +104,9 @@ enum sender_link {
 enum sender_link sender_link(const struct sender *sender);
 const char *sender_at(const struct sender *sender);
 
+/* Why that has no address to connect to: "the name cannot be resolved: ..."; NULL: it has. */
+const char *sender_unresolved(const struct sender *sender);
+
 /* The monotonic time since when what was sent has waited for a reply, of whatever kind; 0: nothing waits. */
 int64_t sender_quiet_since_us(const struct sender *sender);
 
