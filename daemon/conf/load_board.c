@@ -137,8 +137,9 @@ static void check_header(const struct board_check *check, const char *section, c
 
 static void identity_error(const struct board_check *check, const char *key, const char *what)
 {
-    const char *subject = key ? loader_path_key("identity", key).text : "identity";
-    diagnostics_error(check->diagnostics, node_pos(check->root, "identity", key ? key : "?"), subject, "%s", what);
+    struct loader_path path = loader_path_key("identity", key ? key : "?");
+    diagnostics_error(check->diagnostics, node_pos(check->root, "identity", key ? key : "?"),
+                      key ? path.text : "identity", "%s", what);
 }
 
 /* Only the reverse proxy may say who the person is, so it must be distinguishable from every other peer on this

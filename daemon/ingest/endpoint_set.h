@@ -9,8 +9,8 @@
 
 struct endpoint_set;
 
-/* An empty set with its own ZeroMQ context and security handler. on_refused() is called for each peer that is denied,
- * also in place of calls->refused. NULL with err set. */
+/* An empty set with its own ZeroMQ context and security handler. refused() is called for each peer that is denied, also
+ * in place of calls->on_refused. NULL with err set. */
 struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls,
                                       void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
                                       struct err *err);

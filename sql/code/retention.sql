@@ -357,12 +357,12 @@ begin
         exception
             when lock_not_available or deadlock_detected then
                 n := 0;
-                error := sqlerrm;
+                error := split_part(sqlerrm, E'\n', 1); -- the daemon logs a line
                 return next;
                 return; -- the next partition would wait for the same lock
             when others then -- for example, a view depends on it: go on with the rest, and report it
                 n := 0;
-                error := sqlerrm;
+                error := split_part(sqlerrm, E'\n', 1);
         end;
         return next;
     end loop;

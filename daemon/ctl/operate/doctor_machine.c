@@ -126,8 +126,9 @@ static void say_secret(struct doctor *d, const struct passwd *user, const char *
                    doctor_advise(d, "chown " CONNECT_DAEMON_USER ": %s && chmod 0600 %s", path, path),
                    "%s %s belongs to %s, the daemon runs as " CONNECT_DAEMON_USER, what, path, owner_of(&st, owner));
     else if (st.st_mode & 077)
-        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0600 %s (only its owner may have access)", path),
-                   "%s %s has mode %04o", what, path, st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files",
+                   doctor_advise(d, "chmod 0600 %s  # only its owner may have access", path), "%s %s has mode %04o",
+                   what, path, st.st_mode & 07777);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s %s is accessible to its owner only", what, path);
 }
@@ -168,8 +169,9 @@ static void say_file(struct doctor *d, const struct passwd *user)
         doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
                    "the user " CONNECT_DAEMON_USER " cannot read %s", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, secret ? " (passwords belong in a passfile)" : ""),
-                   "%s has mode %04o%s", path, st.st_mode & 07777, secret ? " and a password in it" : "");
+        doctor_say(d, DOCTOR_PROBLEM, "files",
+                   advise_group(d, path, secret ? "  # passwords belong in a passfile" : ""), "%s has mode %04o%s",
+                   path, st.st_mode & 07777, secret ? " and a password in it" : "");
     else if (st.st_mode & S_IROTH)
         doctor_say(d, DOCTOR_WARNING, "files", advise_group(d, path, ""), "%s is readable by everybody", path);
     else
@@ -228,7 +230,7 @@ static void say_journal(struct doctor *d, const struct passwd *user)
                    errno == ENOENT ? "the daemon creates it when it first starts" : "check its directories", "%s: %s",
                    path, strerror(errno));
     else if (st.st_mode & 07)
-        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0750 %s (it contains alarms of homes)", path),
+        doctor_say(d, DOCTOR_PROBLEM, "files", doctor_advise(d, "chmod 0750 %s  # it contains alarms of homes", path),
                    "%s has mode %04o", path, st.st_mode & 07777);
     else if (user && find_foreign(path, user, foreign, &st_foreign))
         say_foreign(d, foreign, &st_foreign);
