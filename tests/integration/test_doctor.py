@@ -181,6 +181,16 @@ def test_a_dump_that_was_restored_without_its_roles_is_told(asleep, database):
     assert "schema patrol belongs to postgres" in examine(asleep, database.ingest).text("owner", "problem")
 
 
+def test_a_daemon_that_is_away_and_holds_up_silence_is_named(daemon, database):
+    database.execute("insert into mobeye.daemon (journal, instance, alive_at, applied_until, gap_until, verified_until)"
+                     " select gen_random_uuid(), 'second', at, at, at, at from (select now() - interval '1 hour') as t (at)")
+    seen = Findings(daemon.file, database.ingest)
+    (silence,) = [one for one in seen.all if (one["check"], one["level"]) == ("silence", "warning")]
+    assert re.search("^nobody is found silent after .*: daemon second last reported at ", silence["text"])
+    database.execute(re.search("delete from mobeye.daemon where journal = '[0-9a-f-]{36}'", silence["advice"]).group())
+    assert "silence" not in Findings(daemon.file, database.ingest).at("warning")
+
+
 def test_alerts_that_wait_or_are_in_quarantine_are_told(daemon, database, context):
     database.alter("set default_transaction_read_only = on")
     daemon.restart()

@@ -100,9 +100,17 @@ static const struct {
      "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
     {"quarantine", "mobeye.quarantine",
      "select 'problem', count(*) || case count(*) when 1 then ' alert is' else ' alerts are' end || ' in quarantine: "
-     "the "
-     "database refused what nobody has looked at since', 'mobeyectl quarantine list shows them'"
+     "refused by the database, and not released yet', 'mobeyectl quarantine list shows them'"
      "  from mobeye.quarantine having count(*) > 0"},
+    /* As mobeye.judged_until(): what the journal of one that is away still holds may end a silence. */
+    {"silence", "mobeye.daemon",
+     "select 'warning', 'nobody is found silent after ' || to_char(applied_until, 'YYYY-MM-DD HH24:MI TZ') || ': "
+     "daemon ' || instance"
+     "         || ' last reported at ' || to_char(alive_at, 'YYYY-MM-DD HH24:MI TZ'),"
+     "       format('start it; if its journal is gone or empty for good: delete from mobeye.daemon where journal = %L "
+     "(else a day later "
+     "silence is judged without it)', journal)"
+     "  from mobeye.daemon where alive_at between now() - interval '1 day' and now() - interval '5 minutes'"},
     {"devices", "mobeye.device_unknown",
      "select case when count(*) = 0 then 'ok' else 'warning' end,"
      "       case count(*) when 0 then 'every sender is registered'"
