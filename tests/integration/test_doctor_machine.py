@@ -130,6 +130,17 @@ def test_a_board_that_cannot_start_is_a_problem(ready, change, told):
     assert any("board        it is enabled and not running: " in line for line in found), found
 
 
+def test_the_directory_of_a_boards_credential_is_systemds(ready):
+    """Which opens it to the unit alone."""
+    ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
+    ready.must("bash", "-c", "install -D -m 0400 /etc/mobeye-board/pgpass /run/credentials/mobeye-board.service/pgpass && chmod 0700 /run/credentials")
+    ready.must("sed", "-i", "s|passfile=[^ \"]*|passfile=/run/credentials/mobeye-board.service/pgpass|", "/etc/mobeye-board/mobeye-board.yaml")
+    try:
+        assert not any("cannot enter" in line for line in problems(ready)), problems(ready)
+    finally:
+        ready.must("rm", "-r", "/run/credentials")
+
+
 def test_the_mode_of_the_journal_is_that_of_its_directory(ready):
     """And not that of a file in it."""
     ready.must("chmod", "0700", JOURNAL)

@@ -204,7 +204,7 @@ static void say_files(struct doctor *d, const struct conf_board *conf)
             d, DOCTOR_PROBLEM, CHECK,
             doctor_advise(d, "chown root:" CONNECT_BOARD_USER " %s && chmod 0640 %s", d->board_file, d->board_file),
             "the user " CONNECT_BOARD_USER " cannot open %s: %s", d->board_file, strerror(why));
-    if (passfile && *passfile == '/')
+    if (passfile && *passfile == '/' && strncmp(passfile, "/run/credentials/", 17) != 0)
         doctor_can_enter(d, user, passfile);
     free(passfile);
 }
