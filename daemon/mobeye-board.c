@@ -82,7 +82,7 @@ static bool is_always_wanted(void *ctx)
     return true;
 }
 
-/* The database can be used, at the start and after an interruption. */
+/* The database has become usable, at the start or after an interruption. */
 static void on_usable(void *ctx)
 {
     struct board *board = ctx;

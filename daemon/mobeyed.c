@@ -23,9 +23,9 @@
 #include "ingest/json_read.h"
 #include "store/database_names.h"
 
-/* Blocks of at least this size get pages of their own, which the system has back when they are freed. Left to itself,
- * glibc raises the limit with the first large block of a batch that is freed, and keeps the memory of those that
- * follow: 8 MiB while a backlog drains. */
+/* Blocks of at least this size get pages of their own, which are returned to the system when they are freed. Left to
+ * itself, glibc raises the limit when the first large block of a batch is freed, and keeps the memory of later ones: 8
+ * MiB while a backlog drains. */
 #define OWN_PAGES_BYTES (256 * 1024)
 
 /* A stop takes at most 10 s: this long for storing alerts, the rest for closing. */
@@ -86,7 +86,7 @@ static int print_fatal(const struct err *err)
     return PROGRAM_FATAL;
 }
 
-/* Advice for the person who checks the file, not for each start. */
+/* Advice for someone checking the file, not for every start. */
 static void warn_of_password(const char *file, const struct conf *conf)
 {
     if (text_conninfo_has_password(conf->database.conninfo))

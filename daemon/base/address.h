@@ -57,7 +57,7 @@ bool address_collides(const struct address *a, const struct address *b);
 /* Whether all of one network is in another. */
 bool address_within(const struct network *inner, const struct network *outer);
 
-/* For bind() and connect(), of which it returns the length; * becomes ::. 0: a name or a path. */
+/* The address for bind() or connect(); returns its length. * becomes ::. 0: a name or a path. */
 socklen_t address_to_socket(const struct address *address, struct sockaddr_storage *ret);
 
 /* tcp://NUMBER:PORT, with an IPv6 number in brackets. */

@@ -9,8 +9,8 @@
 
 #include "base/buf.h"
 
-/* Appends all that can be read from fd, of which there may be max_bytes at most. The buffer grows before, not while it
- * is read. -1: EFBIG if there is more; a part may have been appended. */
+/* Appends everything that can be read from fd, which must be at most max_bytes. The buffer grows before reading, not
+ * during it. -1: EFBIG if there is more; a part may have been appended. */
 int file_read(int fd, size_t max_bytes, struct buf *ret);
 
 /* The same for the file of that path. */
@@ -22,8 +22,8 @@ int file_write(int fd, struct str text);
 /* Syncs the directory of the path, in which something was created or renamed. */
 int file_sync_parent(int dir_fd, const char *path);
 
-/* Gives a file that has been synced its name, in the same directory, and syncs that. -1: if only the directory could
- * not be synced, it has the name. Mode and owner are the caller's to set before. */
+/* Renames a synced file to its name in the same directory, and syncs the directory. -1: if only the directory could not
+ * be synced, the file has its name. The caller sets mode and owner beforehand. */
 int file_rename(int dir_fd, const char *from, const char *to);
 
 /* Replaces a file, or creates it, with this mode. The text is written to PATH.new, which is removed on failure; one

@@ -63,7 +63,7 @@ struct http {
     struct event accept_again;           /* armed while accepting is paused */
     struct http_connections connections; /* oldest first */
     size_t n;
-    unsigned accepted; /* in all; after every CONNECTIONS_MAX of them accepting pauses */
+    unsigned accepted; /* in total; accepting pauses after every CONNECTIONS_MAX of them */
     struct path *paths;
     uint16_t port;
     struct rate_limiter accept_failed, too_many;

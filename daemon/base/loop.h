@@ -15,8 +15,8 @@ struct loop;
 /* NULL with err set if libevent has no usable backend. libevent's own messages are logged, limited in rate. */
 struct loop *loop_new(struct err *err);
 
-/* Everything that uses the loop has been freed. What calls back a last time, as a cancelled look-up does, does so now.
- * Safe on NULL, like every _free here. */
+/* To be called once everything that uses the loop has been freed. Anything that calls back one last time, such as a
+ * cancelled look-up, does so now. Safe on NULL, like every _free here. */
 void loop_free(struct loop **loop);
 
 /* For event_assign() and similar functions. Owned by the loop. */

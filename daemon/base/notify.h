@@ -13,7 +13,7 @@ void notify_stopping(void);
 void notify_watchdog(void);
 void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The interval for notify_watchdog(), half of the timeout of the service manager; 0: no watchdog. */
+/* The interval for notify_watchdog(): half the service manager's timeout; 0: no watchdog. */
 int64_t notify_watchdog_interval_us(void);
 
 #endif

@@ -51,7 +51,7 @@ struct program_options {
     const char *db;
 };
 
-/* To be called first in main: from here on SIGTERM and SIGINT end the program with status 0, and SIGHUP waits for
+/* To be called first in main: from then on SIGTERM and SIGINT end the program with status 0, and SIGHUP waits for
  * program_begin(). Parses the arguments and opens the log. Returns -1 to go on, or the exit status: after --help and
  * --version, or an error that is printed. */
 int program_parse(struct program_options *options, int argc, char **argv);
@@ -71,13 +71,13 @@ void program_log_report(enum log_level level, const char *subject, struct buf *r
 int program_begin(struct program *program, const char *name, const struct program_calls *calls, void *ctx,
                   struct err *err);
 
-/* Serves /metrics, /healthz and, if there is answer_ready, /readyz on that address. NULL: nowhere. -1 with err set. */
+/* Serves /metrics, /healthz and, if answer_ready is set, /readyz on that address. NULL: nowhere. -1 with err set. */
 int program_listen(struct program *program, const char *address, struct err *err);
 
 /* Arms watchdog and status, and notifies the service manager. */
 void program_ready(struct program *program);
 
-/* Calls nothing from here on; the port is closed. */
+/* Nothing is called from then on; the port is closed. */
 void program_disarm(struct program *program);
 
 /* Frees the loop. */

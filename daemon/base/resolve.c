@@ -15,8 +15,8 @@
 enum { IPV4, IPV6, FAMILIES };
 
 /* The look-up of the addresses of one family. Each has an evdns_base and a request of its own: a base asks its name
- * servers in turn, and of one request for both families, evdns would end the question that a silent server has got soon
- * after another server has answered the other question, even with "no address". */
+ * servers in turn, and with one request for both families evdns would abandon the query sent to a silent server soon
+ * after another server has answered the other query, even with "no address". */
 struct family {
     struct resolve *resolve;
     struct evdns_base *dns;
@@ -51,7 +51,7 @@ static void cancel(struct resolve *resolve)
             evdns_getaddrinfo_cancel(resolve->family[i].request);
 }
 
-/* Of a name without addresses. That one family has none says less than why the other one is not known. */
+/* Why a name has no addresses. "None" for one family says less than why the other one is not known. */
 static const char *reason(const struct resolve *resolve)
 {
     int error = resolve->family[IPV4].error;
@@ -109,7 +109,7 @@ static void on_resolved(int error, struct evutil_addrinfo *list, void *arg)
 static void ask(struct family *family, const char *host, int af)
 {
     struct evutil_addrinfo hints = {.ai_family = af, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-    /* evdns would take addresses of another host, HOST.DOMAIN, where HOST has none of this family. */
+    /* evdns would accept the addresses of another host, HOST.DOMAIN, if HOST has none of this family. */
     int options = strchr(host, '.') ? DNS_OPTIONS_ALL & ~DNS_OPTION_SEARCH : DNS_OPTIONS_ALL;
     family->dns = evdns_base_new(loop_base(family->resolve->loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!family->dns)

@@ -16,8 +16,8 @@ struct machine_state {
 
 /* Logs a transition for debugging. Aborts where it is not among the exits, in every build: a restart loses nothing,
  * since mobeyed applies its journal again from the position in the database, mobeye-frigate asks Frigate again from its
- * cursor, and pages of mobeye-board connect again. subject: of the log; machine: which of the subject's, "" for its
- * only one. */
+ * cursor, and pages of mobeye-board connect again. subject: of the log line; machine: which of the subject's machines,
+ * "" if it has only one. */
 void transition_check(const struct machine_state *states, unsigned from, unsigned to, const char *subject,
                       const char *machine, const char *reason);
 

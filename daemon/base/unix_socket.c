@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* 0, or the error of connecting. EAGAIN: those who listen have yet to accept others. */
+/* 0, or the error of connecting. EAGAIN: the backlog of the listener is full. */
 static int connect_error(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

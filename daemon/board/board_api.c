@@ -25,8 +25,8 @@ struct api_work {
     const struct web_file *file; /* a page, which is sent if the person is known */
     bool follows;                /* a stream of changes from `after` on, likewise */
     int64_t after;
-    bool changes; /* what was done is read by everybody */
-    bool me;      /* what the board itself knows is added */
+    bool changes; /* once done, everybody's pages are to be updated */
+    bool me;      /* the board adds what it knows itself */
 };
 
 static void on_abandoned(struct board_request *request)
@@ -83,7 +83,7 @@ static void respond_unregistered(struct board_request *request)
                         "Ask the administrator of the board to register you (mobeyectl people import).");
 }
 
-/* A page holds nothing of the database, and a stream nothing until it is there: both are sent also while it is down. */
+/* A page contains nothing from the database, and a stream sends nothing while it is down: both are served even then. */
 static void respond_if_known(const struct api_work *work, const struct db_reply *reply)
 {
     if (reply->status == 403)
@@ -116,8 +116,8 @@ static void on_reply(void *ctx, const struct db_reply *reply)
     free(work);
 }
 
-/* Before a call that has waited is sent. A client that has left cannot be told from one that only has nothing more to
- * send, and reads on: nothing is done, and the latter learns it. */
+/* Before a call that has waited is sent. A client that has left cannot be distinguished from one that merely has
+ * nothing more to send and still reads: nothing is done, and the latter is told so. */
 static bool is_wanted(void *ctx)
 {
     struct api_work *work = ctx;
@@ -141,7 +141,7 @@ static struct api_work *new_work(struct board_api *api, struct board_request *re
 
 /* ---- requests ---- */
 
-/* The query as name, value, name, value ... Into the list, which must outlive it. */
+/* The query as name, value, name, value ..., pointing into the list, which must outlive it. */
 static size_t pairs_of(const struct evkeyvalq *query, struct str pairs[PAIRS_MAX])
 {
     size_t n = 0;

@@ -28,8 +28,8 @@ struct board_route {
 /* Pure: reads a path. */
 struct board_route board_route_of(struct str path);
 
-/* The change_id after which an event stream begins: of Last-Event-ID, else of ?after=; -1: neither. INT64_MAX: not a
- * number. */
+/* The change_id after which an event stream begins: from Last-Event-ID, else from ?after=; -1: neither. INT64_MAX: not
+ * a number. */
 int64_t board_after(const char *last_event_id, const char *after);
 
 #endif

@@ -25,10 +25,10 @@
 
 #define CONNECTIONS_MAX 4096
 #define BACKLOG         512
-/* Events that a page may leave unread, and all pages together. */
+/* Bytes of events that one page, and all pages together, may leave unread. */
 #define UNREAD_MAX     ((size_t)256 * 1024)
 #define UNREAD_SUM_MAX ((size_t)64 * 1024 * 1024)
-#define SOCKET_BUFFER  (128 * 1024) /* beside that, in the kernel */
+#define SOCKET_BUFFER  (128 * 1024) /* in addition, in the kernel */
 
 struct board_http {
     struct loop *loop;
@@ -57,7 +57,7 @@ static const struct {
 };
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Scripts, styles and requests of the board alone; pictures also of the server of the tiles, if there is one. */
+/* Scripts, styles and requests only from and to the board; pictures also from the tile server, if there is one. */
 static char *make_csp(const struct conf_board *conf)
 {
     struct buf csp = {0};
@@ -109,7 +109,7 @@ static void count_status(struct board_http *http, int status)
         http->metrics->requests[status]++;
 }
 
-/* What goes over the wire where evhttp has not even seen the request. */
+/* What is sent if evhttp has not even seen the request. */
 static void on_refused(void *ctx, int status, const char *why, struct buf *ret)
 {
     struct board_http *http = ctx;
@@ -166,7 +166,7 @@ static void begin_response(struct board_request *request, const char *type, cons
     evhttp_request_set_on_complete_cb(request->evreq, on_complete, request->peer);
 }
 
-/* The request has its response: on_closed() is no longer called for it. */
+/* The request has had its response: on_closed() will no longer be called for it. */
 static struct evhttp_request *detach(struct board_request *request)
 {
     struct evhttp_request *evreq = request->evreq;
@@ -192,7 +192,7 @@ void board_respond(struct board_request *request, const struct board_response *r
         evhttp_add_header(out, "ETag", response->etag);
     if (response->status == 405)
         evhttp_add_header(out, "Allow", request->post ? "GET, HEAD" : "POST");
-    /* evhttp would send the body of a HEAD, and no length. */
+    /* For HEAD, evhttp would send the body, and no length. */
     if (!request->head)
         evbuffer_add(body, response->body.p, response->body.len);
     else if (response->body.len > 0)
@@ -315,7 +315,7 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
                             "Open the address of the board to sign in again. If that does not help, the log of "
                             "mobeye-board gives the reason.");
     } else if ((request->post || str_starts(request->path, "/api/")) && !identity_same_origin(conf, headers)) {
-        /* A GET too: it may record a look. */
+        /* GET too: it may record that someone looked. */
         board_respond_error(request, 403, "cross-site request refused", "Use the page of the board.");
     } else {
         http->on_request(http->ctx, request);
@@ -324,7 +324,7 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
 
 /* ---- listening ---- */
 
-/* Who may connect is a matter of the folder and of identity.peers: see on_evhttp_request(). */
+/* The folder and identity.peers decide who may connect: see on_evhttp_request(). */
 static struct evconnlistener *listen_unix(struct board_http *http, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -2,8 +2,8 @@
  * The board's HTTP: evhttp, after the checks of board/board_peer.h, and responses with the headers that every page has.
  *
  * Each connection has one request at a time. What has been checked before on_request: the grammar and the limits of the
- * request, no header with _ in its name, the person (except for /healthz), and for a POST and whatever is below /api/
- * where it comes from.
+ * request, no header with _ in its name, the person (except for /healthz), and the origin of a POST or of anything
+ * below /api/.
  */
 #ifndef MOBEYE_BOARD_BOARD_HTTP_H
 #define MOBEYE_BOARD_BOARD_HTTP_H
@@ -39,7 +39,7 @@ typedef void (*board_request_fn)(void *ctx, struct board_request *request);
 struct board_http *board_http_new(struct loop *loop, const struct conf_board *conf, struct board_metrics *metrics,
                                   board_request_fn on_request, void *ctx, struct err *err);
 
-/* Closes every connection; on_abandoned is called. Safe on NULL. */
+/* Closes every connection, and calls on_abandoned. Safe on NULL. */
 void board_http_free(struct board_http **http);
 
 size_t board_http_connections(const struct board_http *http);
@@ -47,7 +47,7 @@ size_t board_http_connections(const struct board_http *http);
 /* Bytes that event streams have not read. */
 size_t board_http_unread(const struct board_http *http);
 
-/* The port, where it listens on an address. */
+/* The port, if it listens on an address. */
 uint16_t board_http_port(const struct board_http *http);
 
 /* A response: its status, Content-Type and other header fields. */
@@ -68,7 +68,7 @@ void board_respond_error(struct board_request *request, int status, const char *
 /* The value of a header that occurs exactly once; NULL: it does not. */
 const char *board_request_header(const struct board_request *request, const char *name);
 
-/* Whether the peer has closed its side of the connection, and may not wait for the response. */
+/* Whether the peer has closed its side of the connection, and may not be waiting for the response. */
 bool board_request_is_left(const struct board_request *request);
 
 /* Closes the connection in the next turn; on_abandoned follows. */
@@ -79,8 +79,8 @@ void board_request_cut(struct board_request *request);
 /* Begins a response without a fixed end: an event stream. Chunks follow; on_abandoned ends it. */
 void board_stream_begin(struct board_request *request);
 
-/* false: the connection is being closed, on_abandoned follows. Streams that do not read are closed: each that leaves
- * more than 256 KiB unread, and while all of them together leave more than 64 MiB, the one that leaves most. */
+/* false: the connection is being closed, on_abandoned follows. Streams that are not read are closed: any with more than
+ * 256 KiB unread and, while all together have more than 64 MiB unread, the one with the most. */
 bool board_stream_send(struct board_request *request, struct str chunk);
 
 /* Bytes that the page has not read. */

@@ -19,7 +19,7 @@
 #define REQUEST_US  (20 * CLOCK_SECOND)
 #define IDLE_US     (75 * CLOCK_SECOND)
 #define RESPONSE_US (60 * CLOCK_SECOND)
-/* After a refusal what still comes is read and discarded: closing with unread data could destroy the response. */
+/* After a refusal, further input is read and discarded: closing with unread data could destroy the response. */
 #define LINGER_US   (2 * CLOCK_SECOND)
 #define DISCARD_MAX ((size_t)1024 * 1024)
 
@@ -32,7 +32,7 @@ struct board_peer {
     void *request; /* without a response yet; NULL: none */
     size_t discarded;
     size_t unread;            /* of an event stream */
-    bool refused, cut, known; /* known: evhttp tells when it closes the connection */
+    bool refused, cut, known; /* known: evhttp reports when it closes the connection */
     bool closing;             /* by us */
     bool stream;
 };
@@ -123,7 +123,7 @@ static void on_discard(evutil_socket_t fd, short what, void *arg)
         close_peer(peer);
 }
 
-/* Responds in evhttp's place, which gets nothing of what the peer sends from here on. */
+/* Responds in place of evhttp, which gets nothing that the peer sends from now on. */
 static void refuse(struct board_peer *peer, struct evbuffer *input)
 {
     struct buf response = {0};
@@ -132,7 +132,7 @@ static void refuse(struct board_peer *peer, struct evbuffer *input)
     evbuffer_drain(input, evbuffer_get_length(input));
     bufferevent_disable(peer->bev, EV_READ);
     peer->peers->calls.on_refused(peer->peers->ctx, peer->watch.status, peer->watch.why, &response);
-    /* A connection that waits for a response has room for a short one. */
+    /* A connection that is waiting for a response has room for a short one. */
     if (send(fd, response.data, response.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("board", "a refusal could not be sent");
     buf_free(&response);
@@ -190,7 +190,7 @@ static void log_too_many(struct board_peers *peers, const char *what)
                 "more than %zu connections; %s", peers->most, what);
 }
 
-/* Makes room for one more connection, if there is one that waits for its next request. */
+/* Makes room for one more connection, if one is idle between requests. */
 static bool make_room(struct board_peers *peers)
 {
     struct board_peer *peer;
@@ -208,7 +208,7 @@ static bool make_room(struct board_peers *peers)
     return false;
 }
 
-/* evhttp has accepted a connection, and takes the bufferevent. */
+/* evhttp has accepted a connection, and takes over the bufferevent. */
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
     struct board_peers *peers = arg;
@@ -367,7 +367,7 @@ struct board_peer *board_peers_worst(struct board_peers *peers)
     return worst;
 }
 
-/* Its bytes are freed in the next turn, and make room for others at once. */
+/* Its bytes are freed in the next turn, but already make room for others. */
 void board_peer_cut(struct board_peer *peer)
 {
     if (!peer->cut)

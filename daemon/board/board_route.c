@@ -1,4 +1,4 @@
-/* Reads what a request asks for. */
+/* Parses what a request asks for. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static const struct {
 static const char *const actions[] = {"claim",  "acknowledge", "assign", "release", "on_scene",
                                       "verify", "note",        "close",  "reopen",  "open"};
 
-/* A number from 1, and what follows it. 0: there is none. */
+/* A number, 1 or more, and what follows it. 0: there is none. */
 static int64_t read_id(struct str *text)
 {
     int64_t id = 0;
@@ -45,7 +45,7 @@ static struct board_route incident_route(struct str rest)
     return (struct board_route){0};
 }
 
-/* What follows the prefix; p is NULL where the text does not start with it. */
+/* What follows the prefix; p is NULL if the text does not start with it. */
 static struct str after_prefix(struct str text, const char *prefix)
 {
     size_t len = strlen(prefix);

@@ -23,14 +23,14 @@
 /* Between two readings, so that a storm of changes costs few queries: at least this, and three times as long as the
  * last one took. */
 #define PAUSE_US (50 * CLOCK_MS)
-/* Streams of a person. Another one ends the one that has left most unread, else the oldest. */
+/* Streams per person. One more ends the one that has the most unread, else the oldest. */
 #define STREAMS_OF_PERSON_MAX 256
-/* A server that does not reply is given up. */
+/* After this long without a reply the server is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
 
 enum stream_state {
-    STREAM_NEW,    /* wants what comes from now on, and the hub does not know yet where that is. -> LIVE */
-    STREAM_BEHIND, /* its position may be less than the hub's, and is caught up with. -> LIVE */
+    STREAM_NEW,    /* wants the changes from now on, and the hub does not know yet which is the last. -> LIVE */
+    STREAM_BEHIND, /* its position may be less than the hub's: it is catching up. -> LIVE */
     STREAM_LIVE,   /* its position is not less than the hub's */
 };
 
@@ -40,8 +40,8 @@ struct change_stream {
     struct board_request *request;
     enum stream_state state;
     int64_t position;     /* everything up to this change_id was sent */
-    int64_t heartbeat_us; /* monotonic: of the last one; 0: none yet */
-    bool asked;           /* the query that is under way is for its person */
+    int64_t heartbeat_us; /* monotonic: when the last one was sent; 0: none yet */
+    bool asked;           /* the query in progress is for its person */
     bool ending;          /* it is being closed: the person has too many */
 };
 
@@ -53,7 +53,7 @@ enum hub_step {
     HUB_IDLE,        /* until the timer or a change. -> NUMBERING or CATCHING_UP */
     HUB_NUMBERING,   /* patrol.number_changes(). -> READING; failed -> IDLE */
     HUB_READING,     /* patrol.board_changes() for the live streams. -> IDLE */
-    HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE */
+    HUB_CATCHING_UP, /* the same for those that are behind, from one position. -> IDLE */
 };
 
 static const struct machine_state states[] = {
@@ -72,14 +72,14 @@ struct change_hub {
     enum hub_step step;
     struct change_streams streams;
     size_t n_streams;
-    int64_t position;       /* what the live streams have at least; -1: not known yet */
-    int64_t after, reached; /* of the query that is under way; reached -1: no reply */
+    int64_t position;       /* what all live streams have; -1: not known yet */
+    int64_t after, reached; /* of the query in progress; reached -1: no reply */
     int64_t last;           /* change_id, when the reply to the query came */
-    bool reset;             /* the query said so */
+    bool reset;             /* as the query reported */
     bool woken;             /* something may be new */
     bool failing;           /* the last reading failed: the next one waits for the timer */
     int64_t began_us, took_us;
-    struct event timer; /* the next reading, or the end of patience */
+    struct event timer; /* the next reading, or giving up the server */
     struct rate_limiter failed;
 };
 
@@ -141,7 +141,7 @@ static void set_step(struct change_hub *hub, enum hub_step step, const char *rea
     hub->step = step;
 }
 
-/* Marks the streams that the next query is for, and lists their people once each. Returns how many. */
+/* Marks the streams to be served by the next query, and lists each of their people once. Returns how many. */
 static size_t mark_asked(struct change_hub *hub, struct str *people)
 {
     size_t n = 0;
@@ -181,7 +181,7 @@ static void send_query(struct change_hub *hub, int64_t after)
     free(people);
 }
 
-/* What people have changed is numbered first, in a transaction of its own. */
+/* What people have changed is numbered first, in a separate transaction. */
 static void begin_reading(struct change_hub *hub, const char *reason)
 {
     hub->woken = hub->failing = false;
@@ -202,7 +202,7 @@ static struct change_stream *first_behind(struct change_hub *hub)
     return NULL;
 }
 
-/* IDLE. Live streams and those that lag take turns. */
+/* IDLE. Live streams and those that are behind take turns. */
 static void plan_next(struct change_hub *hub, bool was_live)
 {
     const struct change_stream *behind = first_behind(hub);
@@ -248,7 +248,7 @@ static void deliver(struct change_hub *hub, struct str person, int64_t id, struc
     }
 }
 
-/* The person is no longer registered. */
+/* For a person who has been removed from the registry. */
 static void end_streams_of(struct change_hub *hub, struct str person)
 {
     for (struct change_stream *stream = TAILQ_FIRST(&hub->streams), *next; stream; stream = next) {
@@ -278,7 +278,7 @@ static void on_result(void *ctx, PGresult *result)
     }
 }
 
-/* Where the query got is where its streams are now. */
+/* The streams of the query have now reached its position. */
 static void advance(struct change_hub *hub, bool live)
 {
     struct change_stream *stream;
@@ -318,7 +318,7 @@ static void send_heartbeats(struct change_hub *hub)
     }
 }
 
-/* The next reading tries again. */
+/* The next reading is another attempt. */
 static void on_failed(struct change_hub *hub, const char *why)
 {
     log_limited(&hub->failed, loop_mono_us(hub->loop), LOG_LEVEL_ERROR, "database", "%s; pages do not get changes",

@@ -17,16 +17,16 @@
 
 /* More are refused: a person would not wait for that many. */
 #define WAITING_MAX 512
-/* After statement_timeout, which the server sees to. A server that does not reply at all is given up. */
+/* Longer than statement_timeout, which the server enforces. A server that does not reply at all is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
-#define CHECK_US    (2 * CLOCK_SECOND) /* until the schema is looked for again */
+#define CHECK_US    (2 * CLOCK_SECOND) /* before the schema is looked for again */
 
 #define PARAMS_MAX 4
 
 struct db_call {
     TAILQ_ENTRY(db_call) next;
     struct db_pool *pool;
-    bool waited; /* since it could not be sent at once */
+    bool waited; /* because it could not be sent at once */
     bool sent;
     const char *sql;
     size_t n;
@@ -54,10 +54,10 @@ static const struct machine_state states[] = {
 struct db_slot {
     struct db_pool *pool;
     struct session *session;
-    struct event timer; /* the end of patience, or the next check */
+    struct event timer; /* giving up the server, or the next check */
     enum slot_state state;
     struct db_call *call; /* under way; NULL: none */
-    PGresult *result;     /* of the call: its reply, once the transaction is committed; NULL: none yet */
+    PGresult *result;     /* of the call: the reply, once the transaction is committed; NULL: none yet */
 };
 
 struct db_pool {
@@ -111,7 +111,7 @@ static void set_state(struct db_slot *slot, enum slot_state state, const char *r
     slot->state = state;
 }
 
-/* The first call that is still wanted, taken from those that wait; NULL: none. */
+/* Takes the first waiting call that is still wanted; NULL: none. */
 static struct db_call *take_wanted(struct db_pool *pool)
 {
     struct db_call *call;
@@ -209,7 +209,7 @@ static void on_lost(void *ctx, const char *reason)
         fail_waiting(slot->pool);
 }
 
-/* A row comes before the COMMIT, which may still fail. */
+/* The row arrives before the COMMIT, which may still fail. */
 static void on_result(void *ctx, PGresult *result)
 {
     struct db_slot *slot = ctx;
@@ -227,7 +227,7 @@ static void answer_with(struct db_call *call, const PGresult *result)
                  });
 }
 
-/* An error here is not about the request: those come as a reply. */
+/* An error here does not concern the request: errors of a request come as a reply. */
 static void on_end(void *ctx, const struct fault *fault)
 {
     struct db_slot *slot = ctx;

@@ -1,8 +1,8 @@
 /*
  * The board's connections to PostgreSQL, and the calls that wait for one.
  *
- * A call is one statement, and so one transaction: who the person is (mobeye.acting_as) is set within it and ends with
- * it. Nothing of a call stays on its connection.
+ * A call is one statement, and so one transaction: the person (mobeye.acting_as) is set within it and ends with it.
+ * Nothing of a call remains on its connection.
  */
 #ifndef MOBEYE_BOARD_DB_POOL_H
 #define MOBEYE_BOARD_DB_POOL_H
@@ -16,11 +16,11 @@ struct db_call;
 
 /* The reply of the database. */
 struct db_reply {
-    int status;       /* of HTTP. 503: the database did not reply; 422 without a body: it rejected the bytes */
+    int status;       /* HTTP status. 503: the database did not reply; 422 without a body: it rejected the bytes */
     struct str body;  /* JSON; valid during the call */
-    struct str type;  /* of an image: its media type */
+    struct str type;  /* media type of an image */
     struct str image; /* and its bytes */
-    bool unknown;     /* 503: it is not known whether it was done */
+    bool unknown;     /* with 503: it is not known whether the call took effect */
 };
 
 typedef void (*db_reply_fn)(void *ctx, const struct db_reply *reply);
@@ -44,7 +44,8 @@ struct db_request {
     size_t n_pairs;
 };
 
-/* A connection is usable, and none was before. Called from the loop; may call all of this but db_pool_free(). */
+/* A connection has become usable, when none was. Called from the loop; may call any of these functions but
+ * db_pool_free(). */
 typedef void (*db_usable_fn)(void *ctx);
 
 struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,
@@ -53,22 +54,22 @@ struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned co
 /* No reply comes afterwards. Safe on NULL. */
 void db_pool_free(struct db_pool **pool);
 
-/* The reply comes once: from the loop, or from within (503); then NULL is returned. */
+/* The reply comes once: from the loop, or (503) from within the call, which then returns NULL. */
 struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, const struct db_caller *caller);
 
 /* An image: patrol.board_image(person, id, reason). reason: NULL: none. */
 struct db_call *db_pool_image(struct db_pool *pool, const char *person, struct str image_id, struct str reason,
                               const struct db_caller *caller);
 
-/* The caller of this call is gone: on_reply does not come. A call that waits for a connection is dropped; one that was
- * sent is still done. */
+/* The caller is gone: on_reply will not be called. A call that waits for a connection is dropped; one already sent
+ * still takes effect. */
 void db_call_abandon(struct db_call *call);
 
 /* How many connections are usable now, and how many calls wait for one. */
 unsigned db_pool_ready(const struct db_pool *pool);
 size_t db_pool_waiting(const struct db_pool *pool);
 
-/* The settings of a session of the board. Text for session_kind.settings. */
+/* The settings of the board's sessions: text for session_kind.settings. */
 #define DB_POOL_SETTINGS "; set statement_timeout = '10s'; set lock_timeout = '3s'"
 
 #endif

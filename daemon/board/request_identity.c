@@ -21,7 +21,7 @@ const char *identity_single(const struct evkeyvalq *headers, const char *name)
     return value && value[strspn(value, " \t")] ? value : NULL;
 }
 
-/* Takes the same time wherever they differ. */
+/* Takes the same time wherever the texts differ. */
 static bool is_secret(const char *value, const char *secret)
 {
     size_t len = strlen(secret);
@@ -83,15 +83,15 @@ static bool has(const struct evkeyvalq *headers, const char *name)
     return false;
 }
 
-/* Whether an origin is that of this host, by whichever scheme. */
+/* Whether an origin has this host, with any scheme. */
 static bool is_of_host(const char *origin, const char *host)
 {
     const char *rest = strstr(origin, "://");
     return rest && host && strcasecmp(rest + 3, host) == 0;
 }
 
-/* Whether a request is by an address, a name without dots, or the name in `origin`, as HOST or HOST:PORT. Any other
- * site can let a name of its domain be this machine (DNS rebinding), but none of these. */
+/* Whether the request addresses this machine by an IP address, a name without dots, or the name in `origin`, as HOST or
+ * HOST:PORT. Another site can point a name of its own domain to this machine (DNS rebinding), but none of these. */
 static bool is_own_host(const struct conf_board *conf, const char *host)
 {
     char name[64];
@@ -110,7 +110,7 @@ bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq 
 {
     const char *site = identity_single(headers, "Sec-Fetch-Site"), *origin = identity_single(headers, "Origin");
     const char *host = identity_single(headers, "Host");
-    /* Nothing but the origin tells this person from another site then. Every browser sends a host. */
+    /* Then only the origin distinguishes this person from another site. Every browser sends a host. */
     if (conf->identity.fixed && host && !is_own_host(conf, host))
         return false;
     if (has(headers, "Sec-Fetch-Site") && (!site || (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)))

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 
 struct web_file {
-    const char *path; /* "/queue.js": below web/ */
+    const char *path; /* "/queue.js": path below web/ */
     const char *type; /* Content-Type */
     const char *etag; /* in quotes */
     const unsigned char *bytes;
@@ -25,7 +25,7 @@ extern const size_t web_files_n;
  * is incident.html. A page that has no file of its own is index.html. NULL: neither a file nor a page. */
 const struct web_file *web_file_find(struct str path);
 
-/* Whether the path is that of a page, which a person opens. */
+/* Whether the path is that of a page that a person opens. */
 bool web_file_is_page(struct str path);
 
 #endif

@@ -16,7 +16,7 @@ static void refuse(struct wire_watch *watch, int status, const char *why)
     watch->why = why;
 }
 
-/* Keeps a character of what is compared as a whole; what is too long compares with nothing. */
+/* Keeps a character of a text that is compared as a whole; one that is too long equals nothing. */
 static void keep_char(struct wire_watch *watch, char c)
 {
     if (watch->len < WIRE_NAME_MAX)
@@ -150,10 +150,10 @@ static void end_head(struct wire_watch *watch)
 {
     if (!watch->has_host && !watch->http_1_0)
         refuse(watch, 400, "the Host header is missing");
-    else if (watch->other_method) /* not before: what the headers must not hold comes first */
+    else if (watch->other_method) /* not earlier: forbidden headers are reported first */
         refuse(watch, 405, "the method is not GET, HEAD or POST");
     else if (watch->length > 0 &&
-             !watch->post) /* evhttp does not read the body of HEAD: it would be the next request */
+             !watch->post) /* evhttp does not read the body of a HEAD: it would take it for the next request */
         refuse(watch, 400, "a body is allowed only with POST");
     else
         watch->state = watch->length > 0 ? WIRE_BODY : WIRE_RESPONSE;

@@ -40,15 +40,15 @@ struct wire_watch {
     size_t early;                 /* bytes after a request without a response yet: the next one, sent ahead */
     size_t len;                   /* of text */
     char text[WIRE_NAME_MAX + 1]; /* of the method, the version, or the name of a header, in lower case */
-    uint64_t length;              /* of Content-Length, as far as it was read */
-    size_t digits;                /* of it */
+    uint64_t length;              /* of Content-Length, as far as read so far */
+    size_t digits;                /* of that length */
     bool empty_line, http_1_0, has_length, has_host, digits_over, post, other_method;
 };
 
 /* Reads the next bytes from the peer. After a refusal it reads nothing more. */
 void wire_watch_feed(struct wire_watch *watch, const char *bytes, size_t len);
 
-/* The response has gone out, and the connection stays open. */
+/* The response has been sent, and the connection stays open. */
 void wire_watch_next(struct wire_watch *watch);
 
 #endif
