@@ -43,10 +43,10 @@ struct conf_endpoint {
     char *secret_key;      /* the source of a secret key of its own; NULL: that of security */
     struct source_pos secret_key_pos;
     char *own_secret;           /* read from secret_key; NULL: none */
-    const char *secret;         /* with CURVE: own_secret or the secret of security; NULL: out of reach */
+    const char *secret;         /* with CURVE: own_secret or the secret of security; NULL: not accessible */
     struct network *allow_from; /* n_allow_from is 0 if not given: everyone may connect */
     size_t n_allow_from;
-    uint32_t connections; /* tcp only: at the same time */
+    uint32_t connections; /* tcp only: at most, at the same time */
     int64_t idle_us;      /* tcp only: how long a connection may go without a frame */
     int check_time;       /* sia-dc09 only: 0 no, 1 yes; likewise the next */
     int require_encryption;

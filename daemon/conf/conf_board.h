@@ -35,7 +35,7 @@ struct conf_board {
         uid_t *peer_uids;    /* n_peers of them; NULL after conf_board_parse() */
         char *secret_header; /* loopback only; NULL: none */
         char *secret_file;   /* the source of the secret (base/secret.h) */
-        char *secret;        /* NULL after conf_board_parse(), or where it is out of reach */
+        char *secret;        /* NULL after conf_board_parse(), or if it is not accessible */
     } identity;
     enum conf_board_language language;
     struct {

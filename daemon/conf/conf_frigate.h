@@ -16,7 +16,7 @@
 #define CONF_FRIGATE_FILE        "/etc/mobeye-frigate/mobeye-frigate.yaml"
 #define CONF_FRIGATE_TARGETS_MAX 8
 
-/* What Frigate knows about persons and is dropped unless kept. */
+/* What Frigate knows about people and the bridge drops unless told to keep it. */
 enum conf_frigate_keep { FRIGATE_KEEP_SUB_LABEL = 1u << 0, FRIGATE_KEEP_PLATE = 1u << 1 };
 
 struct conf_frigate_camera {
@@ -30,13 +30,13 @@ struct conf_frigate_login {
     char *user;          /* NULL: no login */
     char *password_file; /* the source of the secret (base/secret.h) */
     char *ca_file;       /* NULL: the authorities of the system */
-    char *password;      /* NULL after conf_frigate_parse(), or if there is none */
+    char *password;      /* NULL after conf_frigate_parse(), or if none is configured */
 };
 
 struct conf_frigate {
     char *name;
     struct {
-        bool given; /* else events come over HTTP alone */
+        bool given; /* otherwise events come only over HTTP */
         char *host;
         uint32_t port;
         char *topic_prefix;
@@ -58,7 +58,7 @@ struct conf_frigate {
     size_t n_labels;
     uint32_t keep; /* bits of enum conf_frigate_keep */
     struct {
-        bool given; /* else no images are fetched */
+        bool given; /* otherwise no images are fetched */
         uint32_t height;
         int64_t retry_for_us;
     } images;

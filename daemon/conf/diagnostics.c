@@ -120,7 +120,7 @@ struct quoted quoted(const char *text)
         text += control ? control : 1;
     }
     if (*text) {
-        /* Not in the middle of a UTF-8 sequence. */
+        /* Does not cut within a UTF-8 sequence. */
         while (len > 1 && ((unsigned char)*text & 0xc0) == 0x80) {
             len--;
             text--;

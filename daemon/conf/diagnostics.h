@@ -17,7 +17,7 @@
 struct diagnostic {
     struct source_pos pos;
     bool warning;
-    size_t order; /* in which it was added; sorts diagnostics at one position */
+    size_t order; /* in which it was added; orders diagnostics at the same position */
     char *text;
 };
 
@@ -47,7 +47,7 @@ bool diagnostics_out_of_reach(struct diagnostics *diagnostics, struct source_pos
 void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out);
 void diagnostics_free(struct diagnostics *diagnostics);
 
-/* A value made safe for a message: in quotes, at most 48 bytes of it, without control characters. Used as
+/* A value made safe for a message: quoted, at most 48 bytes, without control characters. Used as
  * quoted(text).text. */
 struct quoted {
     char text[56];

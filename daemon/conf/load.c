@@ -17,7 +17,7 @@ struct loader_path loader_path_key(const char *parent, const char *name)
     return path;
 }
 
-/* Whether a name can be part of a path as it is. */
+/* Whether a name can be part of a path unchanged. */
 static bool is_usable(const char *name)
 {
     bool usable = *name && strlen(name) <= 64;
@@ -220,7 +220,7 @@ static void name_terms(struct conf *conf)
     }
 }
 
-/* Keeps the part of the file that decides about alerts; the rest may be confidential. */
+/* Keeps the part of the file that determines what happens to alerts; the rest may be confidential. */
 static void set_rules_text(struct conf *conf, const struct node *root, struct str text)
 {
     struct buf kept = {0};
@@ -305,7 +305,7 @@ static bool needs_restart(const struct schema_key *key)
     return key->restart && !*schema_file(key->path);
 }
 
-/* Keys that need a restart are texts, which tests/unit/test_conf_docs.c checks. */
+/* Keys that need a restart are texts: tests/unit/test_conf_docs.c checks that. */
 static char **text_of(const struct conf *conf, const struct schema_key *key)
 {
     return (char **)((char *)conf + key->offset);

@@ -19,7 +19,7 @@ struct board_check {
     struct diagnostics *diagnostics;
     const struct node *root;
     struct conf_board *conf;
-    bool whole; /* also looks at what the file names */
+    bool whole; /* also checks what the file refers to */
 };
 
 void conf_board_free(struct conf_board **conf)
@@ -90,7 +90,7 @@ static void check_http(const struct board_check *check)
 
 /* ---- identity ---- */
 
-/* A name as RFC 9110 has it, except for _: that of a header that is distinguishable from X-Remote_User. */
+/* A header name by RFC 9110, but without _, so that it is distinguishable from X-Remote_User. */
 static bool is_header_name(const char *text)
 {
     for (const char *p = text; *p; p++)
@@ -99,7 +99,7 @@ static bool is_header_name(const char *text)
     return isalpha((unsigned char)*text);
 }
 
-/* A header that every browser sets by itself: the browser would choose the person, or its secret. */
+/* A header that every browser sets by itself: the browser would choose the person or the secret. */
 static bool is_of_browsers(const char *name)
 {
     static const char *const headers[] = {"Accept",
@@ -234,8 +234,8 @@ static void load_secret(const struct board_check *check)
 
 /* ---- origin and tiles ---- */
 
-/* The length of SCHEME://HOST[:PORT] at the start of a URL; 0: it does not start like that. What passes can stand in a
- * header. */
+/* The length of SCHEME://HOST[:PORT] at the start of a URL; 0: it does not start like that. What passes can be used in
+ * a header. */
 static size_t origin_len(const char *url)
 {
     size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;

@@ -18,7 +18,7 @@ struct frigate_check {
     struct diagnostics *diagnostics;
     const struct node *root;
     struct conf_frigate *conf;
-    bool whole; /* also reads the files that are named */
+    bool whole; /* also reads the files it names */
 };
 
 static void free_login(struct conf_frigate_login *login)
@@ -205,7 +205,7 @@ static void check_targets(const struct frigate_check *check)
         check_client_key(check);
 }
 
-/* Another camera of the file with the same device; NULL: there is none before it. */
+/* An earlier camera of the file with the same device; NULL: none. */
 static const struct conf_frigate_camera *twin_of(const struct conf_frigate *conf, size_t i)
 {
     for (size_t k = 0; k < i; k++)

@@ -74,7 +74,7 @@ static void load_keys(struct conf *conf, struct diagnostics *diagnostics)
 
 /* ---- the clients ---- */
 
-/* A value, and the client that it belongs to. */
+/* A value and its client. */
 struct value {
     const struct node *node;
     const struct node *item;

@@ -52,14 +52,14 @@ int loader_read(const char *file, struct buf *ret, struct err *err);
 
 struct loader_source {
     const char *file; /* its name in diagnostics */
-    bool whole;       /* what the file names is loaded too, such as secrets */
+    bool whole;       /* files that it names are loaded too, such as secrets */
     void *ctx;        /* the loading program's */
 };
 
 /* The configuration of one program. */
 struct loader_program {
     const char *scope;    /* of its file: SCHEMA_MOBEYED, ... */
-    const char *required; /* the keys that a file has at least: "listen, database and identity" */
+    const char *required; /* the keys that every file has: "listen, database and identity" */
     /* Returns the configuration, which is freed if an error was reported, or NULL. root is a mapping. */
     void *(*load)(const struct loader_source *source, const struct node *root, struct str text,
                   struct diagnostics *diagnostics);

@@ -47,7 +47,7 @@ static const char *program_of(const char *scope)
     return *scope ? scope : "mobeyed";
 }
 
-/* Whether the file is that of another program, which is reported instead of each of its keys. */
+/* Whether the file is that of another program; this is reported instead of each of its keys. */
 static bool is_of_another(const struct loader_program *program, const struct node *root,
                           struct diagnostics *diagnostics)
 {

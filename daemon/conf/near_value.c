@@ -53,7 +53,8 @@ static const char *word_of_bool(const void *ctx, size_t i)
     return words[i];
 }
 
-/* Units as people write them, for those of the configuration. Longer names come before their beginnings. */
+/* Units as people write them, each with the configuration's unit. A longer name comes before any that it begins
+ * with. */
 static const struct {
     const char *word, *unit;
     int factor;
@@ -170,7 +171,7 @@ static void near_hours(const char *text, struct buf *out)
         suggest(out, meant);
 }
 
-/* The day that a word means, in English or Dutch, whole or cut short to two letters or more; NULL: none. */
+/* The day that a word means, in English or Dutch, in full or abbreviated to two letters or more; NULL: none. */
 static const char *day_of(const char *word, size_t len)
 {
     static const char *const names[][3] = {
@@ -198,7 +199,7 @@ static void near_days(const char *text, struct buf *out)
         buf_printf(out, ", did you mean %s-%s?", from, until);
 }
 
-/* The name in a directory of time zones that is nearest to a part of a path; false: none is near. */
+/* The name in a directory of time zones that is nearest to a component of a path; false: none is near. */
 static bool near_name(const char *path, const char *part, struct plain_text *ret)
 {
     unsigned least = WORDS_DIFFER;

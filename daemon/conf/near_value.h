@@ -1,6 +1,6 @@
 /*
- * "Did you mean", for values: what a value that is not accepted was probably meant to be. Pure, except that it looks at
- * the names of time zones.
+ * "Did you mean", for values: what an invalid value was probably meant to be. Pure, except that it reads the names of
+ * time zones.
  */
 #ifndef MOBEYE_CONF_NEAR_VALUE_H
 #define MOBEYE_CONF_NEAR_VALUE_H

@@ -64,7 +64,7 @@ struct schema_key {
     size_t offset, size; /* of the member in struct conf or in the item's struct; size 0: no member */
     size_t second;       /* offset of a second member: the number of values, or whether there is one */
     size_t item_size;    /* SCHEMA_LIST, SCHEMA_NAMED: size of an item's struct */
-    const char *about;   /* what the key is for, for the reference */
+    const char *about;   /* the purpose of the key, for the reference */
 };
 
 /* Scopes of the files: the configuration of mobeyed, its client list, and the configurations of mobeye-frigate and

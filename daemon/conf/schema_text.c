@@ -83,7 +83,7 @@ static void append_range(const struct schema_key *key, struct buf *out)
         buf_printf(out, "%" PRId64 " to %" PRId64, key->min, key->max);
 }
 
-/* What every key of a type expects: text before the range of the key, if it has one, and after it. */
+/* What every key of a type expects: the text before and after the range of the key, if it has one. */
 static const struct {
     const char *before, *after;
 } types[SCHEMA_TYPES] = {

@@ -64,7 +64,7 @@ static bool is_ipv6(const char *text, const char *end)
            inet_pton(AF_INET6, host, &address) == 1;
 }
 
-/* Of a URL: HOST, HOST:PORT or [IPV6]:PORT before its path. */
+/* The part of a URL before its path: HOST, HOST:PORT or [IPV6]:PORT. */
 static bool is_authority(const char *text)
 {
     const char *end = text + strcspn(text, "/");
@@ -142,7 +142,7 @@ static const char *skip_space(const char *p)
     return p;
 }
 
-/* As libpq tells it from a list of keyword=value. */
+/* The way libpq distinguishes it from a list of keyword=value. */
 static bool is_conninfo_url(const char *text)
 {
     return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;

@@ -29,7 +29,7 @@ int text_check_layer(const char *text, struct err *err);
 /* A time zone that is installed on this machine. */
 int text_check_zone(const char *text, struct err *err);
 
-/* A connection string that libpq can parse; only libpq knows whether it is valid. The error contains nothing of it. */
+/* A connection string that libpq can parse; only libpq knows whether it is valid. The error quotes nothing from it. */
 int text_check_conninfo(const char *text, struct err *err);
 
 /* Whether a valid connection string contains a password. */
@@ -38,7 +38,7 @@ bool text_conninfo_has_password(const char *text);
 /* A path, or credential:NAME. */
 int text_check_secret(const char *text, struct err *err);
 
-/* 32 bytes in Z85 (ZeroMQ RFC 32). The error contains nothing of it. */
+/* 32 bytes in Z85 (ZeroMQ RFC 32). The error quotes nothing from it. */
 int text_check_key(const char *text, struct err *err);
 
 int text_check_path(const char *text, struct err *err);

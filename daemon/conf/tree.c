@@ -15,7 +15,7 @@ struct parser {
     struct diagnostics *diagnostics;
     const char *text;
     size_t len;
-    bool broken; /* a syntax error or a limit: nothing after it can be trusted */
+    bool broken; /* after a syntax error or a limit: nothing that follows can be trusted */
 };
 
 /* Byte order mark, allowed at the start of the text. */
@@ -49,7 +49,7 @@ static void no_memory(void)
     abort();
 }
 
-/* The byte at a position of the text; a space beyond its end. */
+/* The byte at a position in the text; a space beyond its end. */
 static char char_at(const struct parser *parser, struct source_pos pos)
 {
     size_t line = 1, i = 0;
@@ -104,7 +104,7 @@ static void stop_parsing(struct parser *parser, struct source_pos pos, const cha
     parser->broken = true;
 }
 
-/* False: parsing has stopped, and there is no event to delete. */
+/* false: parsing has stopped; no event has to be deleted. */
 static bool next_event(struct parser *parser, yaml_event_t *ret_event)
 {
     if (parser->broken)
@@ -158,7 +158,7 @@ static void check_properties(struct parser *parser, struct node *node, const yam
                           quoted((const char *)tag).text);
 }
 
-/* Text without quotes that has what its author took for a space or a quote. */
+/* Checks unquoted text for characters that its author took for a space or a quote. */
 static bool check_plain(struct parser *parser, const struct node *node, const char *text, size_t len)
 {
     const char *what = NULL;
@@ -247,7 +247,7 @@ static void drop_pair(struct node *map, size_t i)
     map->n -= 2;
 }
 
-/* What a key without a value was meant to be; NULL: just that. */
+/* What was probably meant by a key without a value; NULL: exactly that. */
 static const char *misread_key(const struct node *key, const struct node *value)
 {
     if (key->kind != NODE_TEXT || !key->plain || !node_is_null(value))
@@ -284,7 +284,7 @@ static struct node *parse_container(struct parser *parser, const yaml_event_t *e
 {
     bool map = event->type == YAML_MAPPING_START_EVENT;
     struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event);
-    /* Both events have an anchor and a tag, in two members of a union. */
+    /* Both events have an anchor and a tag, but in different members of a union. */
     check_properties(parser, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
                      map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
     if (depth == TREE_DEPTH_MAX)
@@ -309,7 +309,7 @@ static struct node *parse_node(struct parser *parser, const yaml_event_t *event,
     return node;
 }
 
-/* Parses the stream, which must hold one document, and returns its root. */
+/* Parses the stream, which must contain one document, and returns its root. */
 static struct node *parse_stream(struct parser *parser)
 {
     struct node *root = NULL;

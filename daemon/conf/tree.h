@@ -37,7 +37,7 @@ struct node {
     size_t n;            /* number of items; for a map twice the number of keys */
 };
 
-/* NULL: an error was reported, or the text holds only white space and comments. Keys may be duplicate. */
+/* NULL: an error was reported, or the text contains only white space and comments. Keys may occur more than once. */
 struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagnostics);
 void node_free(struct node **node);
 

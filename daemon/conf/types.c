@@ -127,7 +127,7 @@ static int check_text(const struct schema_key *key, const char *text, struct err
     }
 }
 
-/* Whether an error was reported: the text is a number or a truth value to YAML. */
+/* Whether an error was reported because YAML takes the text for a number or a truth value. */
 static bool is_other_value(const struct loader_target *target, const struct node *node)
 {
     const char *other = node->plain ? value_not_text(node->text) : NULL;
@@ -137,7 +137,7 @@ static bool is_other_value(const struct loader_target *target, const struct node
 }
 
 /* A copy of a text that is valid for the key; NULL: an error was reported. Free text (a key with a length) and names
- * must be text to YAML too; other types are recognized by their form. */
+ * must be text for YAML too; other types are recognized by their form. */
 static char *copy_text(const struct loader_target *target, const struct node *node)
 {
     struct err err;

@@ -47,7 +47,7 @@ int value_int(const char *text, int64_t *ret, struct err *err)
         return err_set(err, "is not a number");
     if (!isdigit((unsigned char)*p) || p[strspn(p, "0123456789")])
         return err_set(err, "is not a whole number");
-    /* To YAML 1.1, 010 is 8, which is not what its author meant. */
+    /* YAML 1.1 reads 010 as 8, which is not what its author meant. */
     if (p[0] == '0' && p[1])
         return err_set(err, "has a leading zero");
     errno = 0;

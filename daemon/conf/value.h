@@ -31,10 +31,10 @@ struct value_text value_duration_text(int64_t us);
 struct value_text value_size_text(int64_t bytes);
 struct value_text value_distance_text(int64_t m);
 
-/* What an unquoted word is to YAML 1.1: "a number" or "true or false"; NULL: text. */
+/* What YAML 1.1 takes an unquoted word for: "a number" or "true or false"; NULL: text. */
 const char *value_not_text(const char *text);
 
-/* Characters of UTF-8 text. */
+/* The number of characters in UTF-8 text. */
 size_t value_chars(const char *text);
 
 #endif

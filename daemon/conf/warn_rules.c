@@ -55,7 +55,7 @@ static void warn_constant(const struct incident_rule *checked, const char *word,
          "%s has no effect: %s is always %s (expected group_by without %s)", word, match, quoted(only).text, word);
 }
 
-/* The word of the only kind that matches; NULL if several do, or KIND_UNKNOWN, which stands for many words. */
+/* The word of the only kind that matches; NULL if several match, or KIND_UNKNOWN does, which stands for many words. */
 static const char *only_kind(const struct conf_match *match)
 {
     for (unsigned kind = KIND_UNKNOWN + 1; kind < KIND_COUNT; kind++)
@@ -79,7 +79,7 @@ static void warn_constants(const struct incident_rule *checked)
             warn_constant(checked, match->area_layer, "match.area.code", match->area_codes[0]);
 }
 
-/* Any word can be a layer name, also a misspelt one. */
+/* Any word can be a layer name, even a misspelt one. */
 static void warn_misspelt(const struct incident_rule *checked)
 {
     const struct schema_key *key = schema_find("rules[].incident", "group_by");
@@ -233,8 +233,8 @@ static void warn_hidden(struct diagnostics *diagnostics, const struct node *list
                         list->items[later]->pos.line);
 }
 
-/* The kinds with all alerts matched by some rule, whether or not an alert is a drill, or has an image, a location or a
- * registered device: for each of these conditions, two rules may match one half each. */
+/* The kinds whose alerts are all matched by some rule, whether or not an alert is a drill, or has an image, a location
+ * or a registered device: for each of these conditions, two rules may each match one half. */
 static uint32_t matched_kinds(const struct conf *conf)
 {
     uint32_t matched = MATCH_KINDS_ALL;

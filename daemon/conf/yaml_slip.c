@@ -15,12 +15,12 @@ struct slip_reader {
     struct {
         char open;
         struct source_pos pos;
-        size_t indent; /* of its line */
+        size_t indent; /* of the line */
     } brackets[DEPTH_MAX];
-    size_t depth;              /* of brackets that are open */
-    size_t indents[DEPTH_MAX]; /* of the blocks that are open */
+    size_t depth;              /* number of open brackets */
+    size_t indents[DEPTH_MAX]; /* of the open blocks */
     size_t n_indents;
-    bool may_indent; /* the line before may be followed by a deeper one: it ends with a colon, or begins an item */
+    bool may_indent; /* the next line may be deeper: the previous one ends with a colon, or begins an item */
 };
 
 static const struct {
@@ -80,7 +80,7 @@ static void report(struct slip_reader *r, size_t at, const char *what)
     report_at(r, pos_of_byte(r, at), what);
 }
 
-/* Skips a quoted text. false: it does not end on this line. */
+/* Skips quoted text. false: it does not end on this line. */
 static bool skip_quoted(const struct slip_reader *r, size_t *at)
 {
     char quote = r->text.p[(*at)++];
@@ -118,7 +118,7 @@ static void close_bracket(struct slip_reader *r, size_t at)
         r->depth--;
 }
 
-/* Characters that look like others. Returns whether there is one, outside quotes. */
+/* Looks for characters outside quotes that look like others. Returns whether there is one. */
 static bool check_character(struct slip_reader *r, size_t at, bool starts_value)
 {
     size_t len;
@@ -136,7 +136,7 @@ static bool check_character(struct slip_reader *r, size_t at, bool starts_value)
 /* Reads the rest of the line, where a value may begin. */
 static void scan_values(struct slip_reader *r, size_t at, size_t indent)
 {
-    bool start = true, closed = false; /* a value may begin; a bracket has just been closed */
+    bool start = true, closed = false; /* a value may begin here; a bracket has just been closed */
     while (at < r->text.len && !r->found) {
         char c = r->text.p[at];
         if (c == '#' && (at == 0 || r->text.p[at - 1] == ' '))
@@ -174,7 +174,7 @@ static size_t key_length(const struct slip_reader *r, size_t at)
     return n;
 }
 
-/* Reads "key:" of a block. Returns where its value begins; reports text that is not a key. */
+/* Reads "key:" in a block. Returns where its value begins; reports text that is not a key. */
 static size_t read_key(struct slip_reader *r, size_t at, bool item)
 {
     size_t len = key_length(r, at), end = at + len;
@@ -182,7 +182,7 @@ static size_t read_key(struct slip_reader *r, size_t at, bool item)
         return at;
     bool bare = end == r->text.len || r->text.p[end] != ':';
     if (bare && item)
-        return at; /* an item that is text */
+        return at; /* the item is plain text */
     size_t next = end;
     while (next < r->text.len && r->text.p[next] == ' ')
         next++;
@@ -196,7 +196,7 @@ static size_t read_key(struct slip_reader *r, size_t at, bool item)
     return bare ? at : end + 1;
 }
 
-/* A deeper line after a value, or one that is as deep as no line above. */
+/* A deeper line after a value, or one whose indentation matches no line above. */
 static void check_indent(struct slip_reader *r, size_t indent)
 {
     size_t n = r->n_indents;
@@ -213,7 +213,7 @@ static void check_indent(struct slip_reader *r, size_t indent)
         report(r, indent, "indentation: as deep as no line above that could contain it (expected the same spaces)");
 }
 
-/* A line of a block begins, although brackets are open. */
+/* A line of a block begins while brackets are still open. */
 static bool interrupts_brackets(const struct slip_reader *r, size_t indent)
 {
     size_t len = key_length(r, indent);
@@ -233,7 +233,7 @@ static bool is_blank_or_comment(const struct slip_reader *r, size_t at)
     return at == r->text.len || r->text.p[at] == '#' || begins(r->text.p + at, r->text.len - at, "---");
 }
 
-/* Where the content of a line begins; reports spaces other than the ordinary one. */
+/* Returns where the content of a line begins; reports spaces other than the ordinary one. */
 static size_t read_indent(struct slip_reader *r)
 {
     size_t at = 0, len;
