@@ -16,6 +16,7 @@
 #include <event2/listener.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/unix_socket.h"
@@ -55,7 +56,6 @@ static const struct {
     {"Cross-Origin-Resource-Policy", "same-origin"},
     {"Permissions-Policy", "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"},
 };
-#define N(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Scripts, styles and requests only from and to the board; pictures also from the tile server, if there is one. */
 static char *make_csp(const struct conf_board *conf)
@@ -76,7 +76,7 @@ static char *make_csp(const struct conf_board *conf)
 static void add_security(const struct board_http *http, struct evkeyvalq *out)
 {
     evhttp_add_header(out, "Content-Security-Policy", http->csp);
-    for (size_t i = 0; i < N(security_headers); i++)
+    for (size_t i = 0; i < ARRAY_LEN(security_headers); i++)
         evhttp_add_header(out, security_headers[i].name, security_headers[i].value);
 }
 
@@ -97,7 +97,7 @@ static const char *reason_of(int status)
                    {422, "Unprocessable Content"},
                    {431, "Request Header Fields Too Large"},
                    {505, "HTTP Version Not Supported"}};
-    for (size_t i = 0; i < N(reasons); i++)
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
     return "Service Unavailable";
@@ -121,7 +121,7 @@ static void on_refused(void *ctx, int status, const char *why, struct buf *ret)
     if (status == 405)
         buf_printf(ret, "Allow: GET, HEAD, POST\r\n");
     buf_printf(ret, "Content-Security-Policy: %s\r\n", http->csp);
-    for (size_t i = 0; i < N(security_headers); i++)
+    for (size_t i = 0; i < ARRAY_LEN(security_headers); i++)
         buf_printf(ret, "%s: %s\r\n", security_headers[i].name, security_headers[i].value);
     buf_printf(ret, "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s\n", why);
 }

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "board/board_api.h"
-
-#define N(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct {
     const char *path, *call;
@@ -39,7 +38,7 @@ static struct board_route incident_route(struct str rest)
         return (struct board_route){.call = "incident", .id = id};
     if (id == 0 || !str_starts(rest, "/"))
         return (struct board_route){0};
-    for (size_t i = 0; i < N(actions); i++)
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
         if (str_is((struct str){rest.p + 1, rest.len - 1}, actions[i]))
             return (struct board_route){.call = actions[i], .id = id, .post = true};
     return (struct board_route){0};
@@ -63,7 +62,7 @@ struct board_route board_route_of(struct str path)
     rest = after_prefix(api, "image/");
     if (rest.p && rest.len > 0 && rest.len <= 36)
         return (struct board_route){.call = "image", .image = rest};
-    for (size_t i = 0; i < N(routes); i++)
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
         if (str_is(api, routes[i].path))
             return (struct board_route){.call = routes[i].call, .post = routes[i].post};
     return (struct board_route){0};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/mem.h"
 #include "conf/check_rules.h"
 #include "conf/loader.h"
@@ -104,7 +105,7 @@ static void check_restricted_keys(const struct conf_check *check, const struct n
         {"require_encryption", NULL, NULL, "sia-dc09", "is not allowed with this format (expected format: sia-dc09)"},
         {"dc09_keys", NULL, NULL, "sia-dc09", "is not allowed with this format (expected format: sia-dc09)"},
     };
-    for (size_t i = 0; i < sizeof(restricted) / sizeof(restricted[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(restricted); i++) {
         const struct node *key = node_key(item, restricted[i].name);
         bool other_socket = restricted[i].socket && has_valid_word(item, "socket") &&
                             !has_word(item, "socket", restricted[i].socket) &&
@@ -195,7 +196,7 @@ static void check_security(struct diagnostics *diagnostics, const struct node *r
     static const char *const names[] = {"server_key", "clients"};
     if (!key)
         return;
-    for (size_t i = 0; section->kind == NODE_MAP && i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; section->kind == NODE_MAP && i < ARRAY_LEN(names); i++)
         if (!node_key(section, names[i]))
             diagnostics_error(diagnostics, section->pos, loader_path_key("security", names[i]).text,
                               "is missing (expected %s)",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf_board.h"
@@ -116,7 +117,7 @@ static bool is_of_browsers(const char *name)
                                           "Referer",
                                           "Transfer-Encoding",
                                           "User-Agent"};
-    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
         if (strcasecmp(name, headers[i]) == 0)
             return true;
     return strncasecmp(name, "Sec-", 4) == 0;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf_frigate.h"
@@ -135,7 +136,7 @@ static bool is_plain_and_remote(const char *url)
     static const char *const loopback[] = {"127.", "localhost", "[::1]"};
     if (strncmp(url, "http://", 7) != 0)
         return false;
-    for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
         if (strncmp(url + 7, loopback[i], strlen(loopback[i])) == 0)
             return false;
     return true;

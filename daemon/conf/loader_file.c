@@ -1,3 +1,4 @@
+#include "base/array.h"
 #include "conf/loader.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ static bool is_of_another(const struct loader_program *program, const struct nod
 {
     static const char *const scopes[] = {SCHEMA_MOBEYED, SCHEMA_FRIGATE, SCHEMA_BOARD};
     size_t own = known_keys(root, program->scope);
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {
         if (known_keys(root, scopes[i]) < own + 2)
             continue;
         diagnostics_error(diagnostics, root->pos, "file", "is a configuration of %s (expected one of %s)",

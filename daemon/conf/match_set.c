@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
+
 uint32_t match_kinds(const struct conf_match *match)
 {
     return match->kinds ? match->kinds : MATCH_KINDS_ALL;
@@ -118,7 +120,7 @@ static bool time_covers(const struct conf_match *wide, const struct conf_match *
     if (!wide->has_hours && !wide->days)
         return true;
     for (int day = 0; day < 7; day++)
-        for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+        for (size_t i = 0; i < ARRAY_LEN(edges); i++)
             if (edges[i] < 24 * 60 && conf_time_matches(narrow, day, edges[i]) &&
                 !conf_time_matches(wide, day, edges[i]))
                 return false;

@@ -13,8 +13,6 @@
 
 enum { TEXT_MAX = 64 };
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
-
 /* A short text without blanks, in lower case; empty if it is too long. */
 struct plain_text {
     char text[TEXT_MAX + 1];
@@ -109,7 +107,7 @@ static void near_amount(int (*parse)(const char *, int64_t *, struct err *), con
         number = number * 10 + (plain.text[k] - '0');
     if (number == 0)
         return;
-    for (size_t i = 0; i < N(units); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         if (strcmp(plain.text + digits, units[i].word) != 0)
             continue;
         snprintf(meant, sizeof(meant), "%" PRId64 "%s", number * units[i].factor, units[i].unit);
@@ -179,7 +177,7 @@ static const char *day_of(const char *word, size_t len)
         {"thursday", "donderdag", "thu"}, {"friday", "vrijdag", "fri"},  {"saturday", "zaterdag", "sat"},
         {"sunday", "zondag", "sun"},
     };
-    for (size_t i = 0; i < N(names) && len >= 2; i++)
+    for (size_t i = 0; i < ARRAY_LEN(names) && len >= 2; i++)
         if (strncmp(names[i][0], word, len) == 0 || strncmp(names[i][1], word, len) == 0)
             return names[i][2];
     return NULL;

@@ -1,8 +1,7 @@
 #include "conf/schema.h"
 
+#include "base/array.h"
 #include "conf/conf.h"
-
-#define N(array) (sizeof(array) / sizeof((array)[0]))
 
 #define MS     INT64_C(1000)
 #define SECOND (1000 * MS)
@@ -40,14 +39,14 @@ static const char *socket_word(unsigned i, unsigned *ret_value)
     static const char *const words[] = {
         [CONF_ROUTER] = "router", [CONF_PULL] = "pull", [CONF_SUB] = "sub", [CONF_TCP] = "tcp"};
     *ret_value = i;
-    return i < N(words) ? words[i] : NULL;
+    return i < ARRAY_LEN(words) ? words[i] : NULL;
 }
 
 static const char *format_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {"cloudevents", "sia-dc09"};
     static const enum alert_format formats[] = {ALERT_CLOUDEVENTS, ALERT_SIA_DC09};
-    if (i >= N(words))
+    if (i >= ARRAY_LEN(words))
         return NULL;
     *ret_value = formats[i];
     return words[i];
@@ -69,7 +68,7 @@ static const char *grouping_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {"device", "kind", "input", "track", "endpoint"};
     static const enum conf_group_by bits[] = {GROUP_DEVICE, GROUP_KIND, GROUP_INPUT, GROUP_TRACK, GROUP_ENDPOINT};
-    if (i >= N(words))
+    if (i >= ARRAY_LEN(words))
         return NULL;
     *ret_value = bits[i];
     return words[i];
@@ -298,9 +297,9 @@ static const struct schema_key keys[] = {
 
 const struct schema_key *schema_key(size_t i)
 {
-    static const struct schema_table own = {keys, N(keys)};
+    static const struct schema_table own = {keys, ARRAY_LEN(keys)};
     static const struct schema_table *const tables[] = {&own, &schema_frigate, &schema_board};
-    for (size_t t = 0; t < N(tables); t++) {
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
         if (i < tables[t]->n)
             return &tables[t]->keys[i];
         i -= tables[t]->n;

@@ -1,14 +1,14 @@
+#include "base/array.h"
 #include "conf/conf_board.h"
 #include "conf/schema.h"
 
-#define N(array)      (sizeof(array) / sizeof((array)[0]))
 #define BOARD(member) .offset = offsetof(struct conf_board, member), .size = sizeof(((struct conf_board *)0)->member)
 
 static const char *language_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {[BOARD_DUTCH] = "nl", [BOARD_ENGLISH] = "en"};
     *ret_value = i;
-    return i < N(words) ? words[i] : NULL;
+    return i < ARRAY_LEN(words) ? words[i] : NULL;
 }
 
 /* clang-format off */
@@ -61,4 +61,4 @@ static const struct schema_key keys[] = {
 };
 /* clang-format on */
 
-const struct schema_table schema_board = {keys, N(keys)};
+const struct schema_table schema_board = {keys, ARRAY_LEN(keys)};

@@ -1,8 +1,7 @@
 /* The keys of the configuration of mobeye-frigate. */
+#include "base/array.h"
 #include "conf/conf_frigate.h"
 #include "conf/schema.h"
-
-#define N(array) (sizeof(array) / sizeof((array)[0]))
 
 #define SECOND INT64_C(1000000)
 #define DAY    (86400 * SECOND)
@@ -17,7 +16,7 @@ static const char *keep_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {"sub_label", "plate"};
     *ret_value = i;
-    return i < N(words) ? words[i] : NULL;
+    return i < ARRAY_LEN(words) ? words[i] : NULL;
 }
 
 /* clang-format off */
@@ -84,4 +83,4 @@ static const struct schema_key keys[] = {
 };
 /* clang-format on */
 
-const struct schema_table schema_frigate = {keys, N(keys)};
+const struct schema_table schema_frigate = {keys, ARRAY_LEN(keys)};

@@ -146,7 +146,7 @@ void schema_expected(const struct schema_key *key, struct buf *out)
 const char *schema_file(const char *path)
 {
     static const char *const scopes[] = {SCHEMA_CLIENTS, SCHEMA_FRIGATE, SCHEMA_BOARD};
-    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {
         size_t len = strlen(scopes[i]);
         if (strncmp(path, scopes[i], len) == 0 && (path[len] == '.' || path[len] == '\0'))
             return scopes[i];

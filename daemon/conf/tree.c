@@ -5,6 +5,7 @@
 
 #include <yaml.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/yaml_slip.h"
@@ -413,7 +414,7 @@ struct str node_text(const struct node *map, const char *key, struct str text)
 bool node_is_null(const struct node *node)
 {
     static const char *const words[] = {"", "~", "null", "Null", "NULL"};
-    for (size_t i = 0; node->kind == NODE_TEXT && node->plain && i < sizeof(words) / sizeof(words[0]); i++)
+    for (size_t i = 0; node->kind == NODE_TEXT && node->plain && i < ARRAY_LEN(words); i++)
         if (strcmp(node->text, words[i]) == 0)
             return true;
     return false;

@@ -13,8 +13,6 @@
 #include "conf/text.h"
 #include "conf/value.h"
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
-
 void loader_error(const struct loader_target *target, struct source_pos pos, const char *fmt, ...)
 {
     char what[512];

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define N(array) (sizeof(array) / sizeof((array)[0]))
+#include "base/array.h"
 
 struct unit {
     const char *name;
@@ -69,7 +69,7 @@ int value_number(const char *text, double *ret, struct err *err)
 int value_bool(const char *text, bool *ret, struct err *err)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
-    for (size_t i = 0; i < N(words); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (strcasecmp(text, words[i]) == 0) {
             *ret = i % 2;
             return 0;
@@ -93,10 +93,10 @@ int value_duration(const char *text, int64_t *ret_us, struct err *err)
         if (!read_digits(&p, &number))
             return err_set(err, "is out of range");
         size_t len = strcspn(p, "0123456789");
-        while (next < N(durations) &&
+        while (next < ARRAY_LEN(durations) &&
                (strlen(durations[next].name) != len || memcmp(durations[next].name, p, len) != 0))
             next++;
-        if (next == N(durations))
+        if (next == ARRAY_LEN(durations))
             return err_set(err, "is not a duration");
         if (__builtin_mul_overflow(number, durations[next++].factor, &part) || __builtin_add_overflow(sum, part, &sum))
             return err_set(err, "is out of range");
@@ -116,7 +116,7 @@ int value_size(const char *text, int64_t *ret_bytes, struct err *err)
         return err_set(err, "is out of range");
     if (!*p)
         factor = 1;
-    for (size_t i = 0; i < N(sizes); i++)
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         if (strcmp(p, sizes[i].name) == 0)
             factor = sizes[i].factor;
     if (factor == 0)
@@ -187,7 +187,7 @@ int value_date(const char *text, uint32_t *ret_day, struct err *err)
 
 static int day_from(const char *text, size_t len)
 {
-    for (size_t i = 0; i < N(days); i++)
+    for (size_t i = 0; i < ARRAY_LEN(days); i++)
         if (strlen(days[i]) == len && memcmp(days[i], text, len) == 0)
             return (int)i;
     return -1;
@@ -201,7 +201,7 @@ int value_days(const char *text, uint32_t *ret_days, struct err *err)
     if (from < 0 || until < 0)
         return err_set(err, "is not a day");
     *ret_days = 0;
-    for (int day = from;; day = (day + 1) % (int)N(days)) {
+    for (int day = from;; day = (day + 1) % (int)ARRAY_LEN(days)) {
         *ret_days |= 1u << day;
         if (day == until)
             return 0;
@@ -212,7 +212,7 @@ struct value_text value_duration_text(int64_t us)
 {
     struct value_text out = {""};
     size_t len = 0;
-    for (size_t i = 0; i < N(durations); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(durations); i++) {
         int64_t count = us / durations[i].factor;
         us %= durations[i].factor;
         if (count > 0)
@@ -227,7 +227,7 @@ struct value_text value_size_text(int64_t bytes)
 {
     struct value_text out;
     struct unit unit = {"", 1};
-    for (size_t i = N(sizes); i-- > 0;)
+    for (size_t i = ARRAY_LEN(sizes); i-- > 0;)
         if (bytes > 0 && bytes % sizes[i].factor == 0)
             unit = sizes[i];
     snprintf(out.text, sizeof(out.text), "%" PRId64 "%s", bytes / unit.factor, unit.name);

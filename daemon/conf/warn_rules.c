@@ -276,7 +276,7 @@ void warn_rules(struct diagnostics *diagnostics, const struct node *list, const 
                                               path.text};
         warn_unreached(diagnostics, list, conf, i);
         warn_hidden(diagnostics, list, conf, i);
-        for (size_t k = 0; checked.incident && k < sizeof(warnings) / sizeof(warnings[0]); k++)
+        for (size_t k = 0; checked.incident && k < ARRAY_LEN(warnings); k++)
             warnings[k](&checked);
     }
     warn_unmatched(diagnostics, list, conf);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum { DEPTH_MAX = 32 };
 
 /* The state of reading the lines. */
@@ -41,7 +43,7 @@ static bool begins(const char *text, size_t len, const char *with)
 
 const char *yaml_slip_space(const char *text, size_t len, size_t *ret_len)
 {
-    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(spaces); i++)
         if (begins(text, len, spaces[i].bytes)) {
             *ret_len = strlen(spaces[i].bytes);
             return spaces[i].name;
@@ -51,7 +53,7 @@ const char *yaml_slip_space(const char *text, size_t len, size_t *ret_len)
 
 size_t yaml_slip_quote(const char *text, size_t len)
 {
-    for (size_t i = 0; i < sizeof(quotes) / sizeof(quotes[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(quotes); i++)
         if (begins(text, len, quotes[i]))
             return strlen(quotes[i]);
     return 0;

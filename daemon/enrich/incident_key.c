@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 
 /*
@@ -193,7 +194,7 @@ void incident_key_of_rule(struct key_memo *memo, struct alert *alert, const stru
     fields_begin(&fields);
     put_field(&fields, str_from(incident_category_word(rule->terms.category)));
     put_bool(&fields, alert->drill);
-    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
         if (rule->group_by & items[i].bit)
             put_named(&fields, items[i].name, items[i].value);
     put_layers(&fields, alert->areas, rule);

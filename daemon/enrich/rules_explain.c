@@ -1,4 +1,5 @@
 /* Why a rule does not match, in words. */
+#include "base/array.h"
 #include "enrich/rule_keys.h"
 
 /* "a, b or c" */
@@ -168,7 +169,7 @@ bool rules_explain(const struct conf_match *match, const struct alert *alert, st
     };
     struct subject subject = SUBJECT(alert);
     bool matches = true;
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         if (keys[i].matches(match, &subject))
             continue;
         if (!matches)

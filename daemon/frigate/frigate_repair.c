@@ -1,6 +1,7 @@
 /* Repairs JSON as Python's json module writes it, in place. */
 #include <string.h>
 
+#include "base/array.h"
 #include "frigate/frigate_event.h"
 
 /* The length of the UTF-8 sequence at p; 0: not valid. */
@@ -64,7 +65,7 @@ static size_t repair_escape(char *p, size_t left)
 static size_t repair_word(char *p, size_t left)
 {
     static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         size_t len = strlen(words[i]);
         if (left < len || memcmp(p, words[i], len) != 0)
             continue;

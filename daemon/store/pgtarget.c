@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -136,7 +137,7 @@ static void add_param(struct params *params, const char *key, const char *value)
 {
     if (!value)
         return;
-    if (params->n + 1 == sizeof(params->keys) / sizeof(params->keys[0]))
+    if (params->n + 1 == ARRAY_LEN(params->keys))
         abort(); /* libpq 15 knows 41 keys */
     params->keys[params->n] = key;
     params->values[params->n++] = value;
@@ -151,7 +152,7 @@ static void add_defaults(struct params *params, const PQconninfoOption *options,
         {"keepalives_interval", "10"},          {"keepalives_count", "3"},
         {"tcp_user_timeout", "30000"},          {"application_name", application_name},
     };
-    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
         if (!option_value(options, defaults[i][0]))
             add_param(params, defaults[i][0], defaults[i][1]);
     add_param(params, "client_encoding", "UTF8");
@@ -185,7 +186,7 @@ PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget 
     struct buf hosts = {0}, hostaddrs = {0};
     for (const PQconninfoOption *at = targets->options; at->keyword; at++) {
         bool left_out = false;
-        for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        for (size_t i = 0; i < ARRAY_LEN(ours); i++)
             left_out |= strcmp(at->keyword, ours[i]) == 0;
         if (!left_out)
             add_param(&params, at->keyword, at->val);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "model/alert.h"
 #include "store/column.h"
@@ -161,7 +162,7 @@ static void take_row(struct registry_reader *r, const PGresult *result, int row)
         put_device(r);
         begin_device(r, id);
     }
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (str_is(what, kinds[i].what))
             kinds[i].take(r, result, row);
 }

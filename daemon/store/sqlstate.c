@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 enum sqlstate_class sqlstate_class(const char *sqlstate, const char *constraint)
 {
     static const char *const passing[] = {"08", "40", "53", "55", "57"};
     if (!sqlstate || !*sqlstate || strcmp(sqlstate, "25006") == 0)
         return SQLSTATE_RECONNECT;
-    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
         if (strncmp(sqlstate, passing[i], 2) == 0)
             return SQLSTATE_RETRY;
     if (strcmp(sqlstate, "23514") == 0 && (!constraint || !*constraint))

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 
 enum { NUMBER_MAX = 32, TIME_MAX = 32 };
@@ -61,7 +62,7 @@ int cell_yes_no(struct str text, bool *ret, struct buf *assumed, struct err *err
         bool yes;
     } words[] = {{"yes", true},  {"no", false},    {"ja", true},   {"nee", false},
                  {"true", true}, {"false", false}, {"waar", true}, {"onwaar", false}};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (strlen(words[i].word) != text.len || strncasecmp(words[i].word, text.p, text.len) != 0)
             continue;
         *ret = words[i].yes;

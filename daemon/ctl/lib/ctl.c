@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -49,7 +50,7 @@ static const char *schema_hint(const PGresult *result)
 {
     static const char *const missing[] = {"3F000" /* schema */, "42P01" /* table */, "42883" /* function */};
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    for (size_t i = 0; state && i < sizeof(missing) / sizeof(missing[0]); i++)
+    for (size_t i = 0; state && i < ARRAY_LEN(missing); i++)
         if (strcmp(state, missing[i]) == 0)
             return "Is this the database of mobeyed, and is its schema migrated? Run mobeyectl migrate.";
     return NULL;

@@ -119,7 +119,7 @@ static void examine(struct doctor *d)
         doctor_daemon,  doctor_ports, doctor_unit,     doctor_supervision, doctor_backlog,
         doctor_frigate, doctor_board, doctor_database, doctor_registry,
     };
-    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         checks[i](d);
 }
 

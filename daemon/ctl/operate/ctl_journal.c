@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "ctl/lib/ctl.h"
@@ -49,7 +50,7 @@ static const struct {
 } columns[] = {{"segment", TYPE_TEXT}, {"first", TYPE_INT8}, {"last", TYPE_INT8},  {"records", TYPE_INT8},
                {"bytes", TYPE_INT8},   {"from", TYPE_TEXT},  {"until", TYPE_TEXT}, {"stored", TYPE_BOOL}};
 
-enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+enum { N_COLUMNS = ARRAY_LEN(columns) };
 
 /* The database's position in this journal; -1: unknown. */
 static int64_t ask_position(const struct journal_view *view)
@@ -228,7 +229,7 @@ static void dump_text(struct buf *out, const struct batch_row *row, const struct
                           alert->source,
                           alert->event_id};
     buf_append_str(out, str_from(ctl_local_time(alert->received_us, time)));
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         buf_append_str(out, STR("  "));
         ctl_escape(out, words[i], false);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/ctl.h"
@@ -146,7 +147,7 @@ static const struct {
      "  from mobeye.placement where during @> now()"},
 };
 
-#define N_QUESTIONS (sizeof(questions) / sizeof(questions[0]))
+#define N_QUESTIONS ARRAY_LEN(questions)
 
 static enum doctor_level level_of(const char *word)
 {

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "ctl/operate/doctor.h"
 #include "journal/frame.h"
@@ -100,7 +101,7 @@ static void say_filesystem(struct doctor *d, int fd, const char *path)
     struct statfs fs;
     if (fstatfs(fd, &fs) < 0)
         return;
-    for (size_t i = 0; i < sizeof(filesystems) / sizeof(filesystems[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(filesystems); i++)
         if (filesystems[i].magic == ((unsigned long)fs.f_type & 0xffffffff)) {
             doctor_say(d, filesystems[i].level, "filesystem", filesystems[i].advice, "%s is on %s", path,
                        filesystems[i].name);

@@ -1,6 +1,7 @@
 /* mobeyectl doctor: what the rules and the teams refer to, and nobody has registered. */
 #include <string.h>
 
+#include "base/array.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/rule_team.h"
 #include "ctl/operate/doctor.h"
@@ -30,7 +31,7 @@ static const char *const missing[] = {
     " where a.layer = t.layer and a.code = t.code) order by 1",
 };
 
-#define N_MISSING (sizeof(missing) / sizeof(missing[0]))
+#define N_MISSING ARRAY_LEN(missing)
 
 static bool was_named_before(const struct conf *conf, size_t rule, const char *layer)
 {

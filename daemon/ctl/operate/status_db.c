@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/table.h"
 #include "ctl/operate/status_db.h"
@@ -31,7 +32,7 @@ static const struct {
      "select extract(epoch from now() - max(alive_at)) from mobeye.daemon where instance = coalesce($1, instance)"},
 };
 
-#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+#define N_NUMBERS ARRAY_LEN(numbers)
 
 static double *number_at(struct status_db *db, size_t i)
 {

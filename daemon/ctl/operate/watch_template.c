@@ -50,7 +50,7 @@ static bool is_listed(const char *list, struct str name)
 
 static bool is_known(const char *include, struct str name)
 {
-    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
         if (str_is(name, always[i]))
             return true;
     return is_listed(include, name);

@@ -1,5 +1,7 @@
 #include "ctl/registry/burglary_csv.h"
 
+#include "base/array.h"
+
 enum { REFERENCE, FROM, UNTIL, ATTEMPT, METHOD, ADDRESS, LON, LAT, RD_X, RD_Y, COLUMNS };
 
 static const char *const names[COLUMNS] = {
@@ -23,7 +25,7 @@ static const struct cell_partner partners[] = {CELL_PARTNERS_OF_PLACE(LON, LAT, 
 const struct row_format burglary_format = {.columns = {names, COLUMNS, UINT32_C(1) << REFERENCE},
                                            .kinds = kinds,
                                            .partners = partners,
-                                           .n_partners = sizeof(partners) / sizeof(partners[0]),
+                                           .n_partners = ARRAY_LEN(partners),
                                            .from = FROM,
                                            .until = UNTIL,
                                            .same_time = true};

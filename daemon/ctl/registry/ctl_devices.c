@@ -161,7 +161,7 @@ static const char *state_word(const void *ctx, size_t i)
 {
     static const char *const words[] = {"placed", "stock", "repair", "retired"};
     (void)ctx;
-    return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+    return i < ARRAY_LEN(words) ? words[i] : NULL;
 }
 
 static int list_devices(const struct ctl_call *call, const char *state, const char *team)

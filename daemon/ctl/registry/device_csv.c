@@ -1,5 +1,6 @@
 #include "ctl/registry/device_csv.h"
 
+#include "base/array.h"
 #include "ctl/registry/row_read.h"
 #include "model/alert.h"
 
@@ -51,7 +52,7 @@ static const struct cell_partner partners[] = {
 static const struct row_format format = {.columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID},
                                          .kinds = kinds,
                                          .partners = partners,
-                                         .n_partners = sizeof(partners) / sizeof(partners[0]),
+                                         .n_partners = ARRAY_LEN(partners),
                                          .from = DEVICE_PLACED_FROM,
                                          .until = DEVICE_PLACED_UNTIL};
 
@@ -66,7 +67,7 @@ static const struct {
     {DEVICE_TEAM, true},         {DEVICE_SECRET, false},       {DEVICE_INSTRUCTIONS, true},
 };
 
-#define N_OF_A_PLACE (sizeof(of_a_place) / sizeof(of_a_place[0]))
+#define N_OF_A_PLACE ARRAY_LEN(of_a_place)
 
 static bool check_place(uint64_t line, const struct str *cells, const struct str *values,
                         struct line_diagnostics *line_diagnostics)

@@ -59,7 +59,7 @@ static const char *guess_grid(double x, double y, const char *crs)
 {
     if (strstr(crs, "28992"))
         return "EPSG:28992";
-    for (size_t i = 0; i < sizeof(grids) / sizeof(grids[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(grids); i++)
         if (x >= grids[i].x_min && x <= grids[i].x_max && y >= grids[i].y_min && y <= grids[i].y_max)
             return grids[i].name;
     return NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "ctl/registry/geojson_feature.h"
 #include "ctl/registry/geojson_split.h"
@@ -166,7 +167,7 @@ static void on_name(void *ctx, struct str name)
     if (reader->dead)
         return;
     reader->next = NOTHING;
-    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
         if (members[i].in == top(reader)->part && str_is(name, members[i].key))
             reader->next = members[i].part;
 }

@@ -12,7 +12,7 @@ static const char *kind_word(const void *ctx, size_t i)
 {
     static const char *const words[] = {"letter", "tent", "patrol", "other"};
     (void)ctx;
-    return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+    return i < ARRAY_LEN(words) ? words[i] : NULL;
 }
 
 static int cell_kind_of_measure(struct str text, double min, double max, struct buf *out, struct buf *assumed,

@@ -149,7 +149,7 @@ static int check_numbers(const struct report_request *request)
         {"days", request->days, true, true},
         {"distances", request->distances, true, false},
     };
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         bool (*is_item)(const char *) = all[i].whole ? is_whole : is_number;
         if (all[i].text && !(all[i].list ? all_are(all[i].text, is_item) : is_item(all[i].text)))
             return ctl_usage(REPORT_VERB, "--%s: \"%s\" is not a %s (expected %s)", all[i].option, all[i].text,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "ctl/rules/scenario_line.h"
@@ -265,7 +266,7 @@ static const struct {
 
 static bool read_person(struct scenario_line *line, struct step *step)
 {
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         if (!line_skip(line, actions[i].action))
             continue;
         step->kind = STEP_PERSON;
@@ -356,9 +357,9 @@ static void read_line(struct scenario_line *line)
     struct step step = {.line = line->number};
     const char *word = line_word(line, "a statement");
     size_t i = 0;
-    while (i < sizeof(statements) / sizeof(statements[0]) && strcmp(statements[i].word, word) != 0)
+    while (i < ARRAY_LEN(statements) && strcmp(statements[i].word, word) != 0)
         i++;
-    if (i == sizeof(statements) / sizeof(statements[0]))
+    if (i == ARRAY_LEN(statements))
         line_error(line, "\"%s\" is not a statement (expected at, expect, device, place, area, team, scenario, rules)",
                    word);
     else

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/rules/scenario_database.h"
@@ -319,7 +320,7 @@ static int database_maintain(void *backend, int64_t now_us, struct err *err)
     char sql[64], now[32];
     if (database_set_now(d, now_us - BEFORE_US, err) < 0 || report_in(d, &d->daemons[0], now_us, err) < 0)
         return -1;
-    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
         snprintf(sql, sizeof(sql), "select mobeye.%s()", jobs[i]);
         if (server_run(d->server->conn, jobs[i], sql, 0, NULL, err) < 0)
             return -1;

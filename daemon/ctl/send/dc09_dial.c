@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/array.h"
 
 /* Parses +60s, -5m, or nothing. */
 static bool parse_shift(struct str text, int64_t *ret_us)
@@ -94,7 +95,7 @@ static bool lacks_quotes(struct str line)
     static const char *const ids[] = {"SIA-DCS", "ADM-CID", "NULL"};
     if (line.len > 0 && line.p[0] == '*')
         line = (struct str){line.p + 1, line.len - 1};
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         if (line.len >= strlen(ids[i]) && memcmp(line.p, ids[i], strlen(ids[i])) == 0)
             return true;
     return false;

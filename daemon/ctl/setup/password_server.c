@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "ctl/lib/connect.h"
 #include "ctl/setup/setup.h"
@@ -67,7 +68,7 @@ bool password_server_wrote(const char *conninfo, const char *passfile)
     enum { REQUIRED = 5 };
     struct buf same = {0};
     bool complete = true;
-    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
         char *value = conninfo_value(conninfo, keywords[i]);
         if (value)
             conninfo_append(&same, keywords[i], value);

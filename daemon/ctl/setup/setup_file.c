@@ -181,7 +181,7 @@ bool setup_may_change(const struct setup *s, const struct setup_program *program
     };
     struct buf old = {0};
     bool may = read_or_sample(program, sample, &old) >= 0 &&
-               (s->replace || is_only_edited(edits, sizeof(edits) / sizeof(edits[0]), buf_str(&old), sample));
+               (s->replace || is_only_edited(edits, ARRAY_LEN(edits), buf_str(&old), sample));
     buf_free(&old);
     return may;
 }
@@ -201,7 +201,7 @@ int setup_configuration(struct setup *s)
         {"#server_key:", 2, 2, s->server_key, curve, false, NULL},
         {"#clients:", 2, 2, s->clients, curve, false, NULL},
     };
-    const size_t n = sizeof(edits) / sizeof(edits[0]);
+    const size_t n = ARRAY_LEN(edits);
     const struct setup_file file = {.path = daemon->file,
                                     .user = daemon->user,
                                     .old = there ? &old : NULL,

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "ctl/lib/allowed_network.h"
 #include "ctl/lib/ctl.h"
@@ -367,7 +368,7 @@ static bool has_files(const struct setup_program *program, const char *conninfo)
 {
     static const char *const keywords[] = {"passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl"};
     bool has = true;
-    for (size_t i = 0; has && i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+    for (size_t i = 0; has && i < ARRAY_LEN(keywords); i++) {
         char *path = conninfo_value(conninfo, keywords[i]);
         bool relative =
             path && *path && *path != '/' && strcmp(path, "system") != 0 && !is_of_engine(keywords[i], path);
