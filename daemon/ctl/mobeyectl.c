@@ -40,7 +40,7 @@ static const char *verb_name(const void *ctx, size_t i)
     return i < N_VERBS ? verbs[i].name : NULL;
 }
 
-/* The status of a verb whose output is complete; what a full disk or a closed pipe has swallowed makes it a failure. */
+/* The status of a verb whose output is complete; output lost to a full disk or a closed pipe makes it a failure. */
 static int finish_output(const char *verb, int status)
 {
     bool lost = ferror(stdout) != 0;

@@ -21,8 +21,8 @@ int cell_yes_no(struct str text, bool *ret, struct buf *assumed, struct err *err
  * 14:00, 28-11-2026. A local time that does not exist or exists twice is an error. */
 int cell_time(struct str text, int64_t *ret_us, struct buf *assumed, struct err *err);
 
-/* "5.38421,52.19634": longitude and latitude in degrees; or "155990.61 464256.19": RD New, also with a comma between.
- * *ret_rd: which of the two. */
+/* "5.38421,52.19634": longitude and latitude in degrees; or "155990.61 464256.19": RD New, also with a comma between
+ * them. *ret_rd: which of the two. */
 int cell_position(struct str text, double *ret_x, double *ret_y, bool *ret_rd, struct err *err);
 
 /* Whether all bytes are among these characters. */

@@ -19,8 +19,8 @@
 #include "store/conninfo.h"
 
 /* These override the settings of the server, the database and the role. An empty search_path: a superuser must not run
- * what somebody else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by
- * people and by us. */
+ * something that somebody else has created under the name of a PostgreSQL function. ISO: times in JSON are read back,
+ * by people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
 enum { GROUPS_MAX = 256, VARIABLES_MAX = 128 };
@@ -36,7 +36,7 @@ struct root {
 static void be_root_again(struct root *root)
 {
     if (seteuid(0) != 0 || setegid(root->gid) != 0 || setgroups((size_t)root->n_groups, root->groups) != 0)
-        abort(); /* otherwise the rest would run with another user's rights */
+        abort(); /* otherwise everything else would run with another user's rights */
     if (root->home)
         setenv("HOME", root->home, 1);
     else
@@ -51,7 +51,7 @@ static char *copy_variable(const char *name)
 }
 
 /* Takes the user's groups, and the home directory in which libpq looks for files. false: nothing changed, since we are
- * not root or there is no such user. */
+ * not root or the user does not exist. */
 static bool become(const char *name, struct root *root)
 {
     const struct passwd *user = name && geteuid() == 0 ? getpwnam(name) : NULL;
@@ -66,7 +66,7 @@ static bool become(const char *name, struct root *root)
     return false;
 }
 
-/* libpq's variables of the environment, to be restored: all that begin with PG. */
+/* libpq's environment variables, to be restored: all that begin with PG. */
 struct variables {
     char *lines[VARIABLES_MAX]; /* NAME=VALUE */
     size_t n;
@@ -77,7 +77,7 @@ static bool is_libpqs(const char *line)
     return strncmp(line, "PG", 2) == 0 && strchr(line, '=');
 }
 
-/* Leaves all others as they are. */
+/* Leaves all other variables as they are. */
 static void set_variable(const char *line)
 {
     if (!is_libpqs(line))
@@ -117,7 +117,7 @@ static void restore_variables(struct variables *kept)
     }
 }
 
-/* Whether the file, of which this is the last slash, is in the directory, however its path is written. */
+/* Whether a file is in the directory, however its path is written. slash: the last one of the path. */
 static bool is_in(const char *directory, const char *file, const char *slash)
 {
     char *path = slash ? mem_strndup(file, (size_t)(slash - file) + 1) : mem_strdup(".");
@@ -190,7 +190,7 @@ static int check_service_files(const char *user, const char *conninfo, struct er
     return is_safe ? 0 : err_prefix(err, "the service that the connection string names is not looked up");
 }
 
-/* What oneself has, while acting as a program that systemd runs as a user. */
+/* Our own state, while acting as a program that systemd runs as a user. */
 struct impersonation {
     struct variables kept;
     struct root root;
@@ -223,8 +223,7 @@ static void impersonate_end(struct impersonation *as)
     restore_variables(&as->kept);
 }
 
-/* Where they are refused, nothing may run on this connection: it is cut, and PQerrorMessage() begins with the reason.
- */
+/* If they are refused, nothing may run on this connection: it is cut, and PQerrorMessage() begins with the reason. */
 static PGconn *with_settings(PGconn *conn)
 {
     if (PQstatus(conn) != CONNECTION_OK)
@@ -358,7 +357,7 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
     return conn;
 }
 
-/* Who one is, and how the server proves who it is. */
+/* How the client identifies itself, and how the server proves its identity. */
 static bool is_of_login(const char *line)
 {
     return strncmp(line, "PGUSER=", 7) == 0 || strncmp(line, "PGPASSWORD=", 11) == 0 ||

@@ -18,17 +18,17 @@
 #define CONNECT_BOARD_USER  "mobeye-board" /* the one that runs the board */
 
 /* Connects with the conninfo. Over a Unix socket root acts as the operating system user with the name of the role, if
- * there is one. database: overrides that of the conninfo; NULL: does not. */
+ * there is one. database: overrides that of the conninfo, unless NULL. */
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database);
 
 enum { CONNECT_UNIT_SIZE = 288 };
 
-/* The unit that runs the user's program with this file: /etc/USER/USER.yaml or, of an instance, /etc/USER/NAME.yaml.
- * false: no unit does; unit is then that of the former. */
+/* The unit that runs the user's program with this file: /etc/USER/USER.yaml or, for an instance, /etc/USER/NAME.yaml.
+ * false: no unit does; unit is then that of USER.yaml. */
 bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_SIZE]);
 
 /* Connects as the daemon with this file would: root acts as the daemon's user, with its groups, if that user exists,
- * and has the unit's variables of libpq in place of its own. */
+ * and has the unit's variables of libpq instead of its own. */
 PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo);
 
 /* The same as a program that another system user runs. NULL, as libpq has it for one that is not connected: root must
@@ -47,8 +47,8 @@ enum connect_refusal {
     CONNECT_LACKS_DATABASE, /* it accepts the role */
 };
 
-/* Why conn, which the user opened in vain, was refused. Tries again, to learn it in no language: PQerrorMessage()
- * changes. */
+/* Why conn, which the user failed to open, was refused. Connects again to find out independently of the server's
+ * language: PQerrorMessage() changes. */
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
 /* The conninfo as the user's program with this file completes it, by the environment in its unit, and by a service
@@ -67,8 +67,8 @@ int connect_check(const char *user, const char *file, const char *conninfo, stru
  * server's certificate is verified by a file that is not only root's to change. */
 bool connect_own(struct buf *out, const char *complete, struct err *err);
 
-/* Connects with what connect_own() appended, and database in place of its own (NULL: its own). To the daemon's server:
- * of root's own variables of libpq only those of the login count. */
+/* Connects with what connect_own() appended, to that database (NULL: its own) on the daemon's server: of root's own
+ * variables of libpq only those of the login count. */
 PGconn *connect_open_own(const char *verb, const char *own, const char *database);
 
 /* Whether the server of the complete conninfo accepts connections, whosever: none is authenticated. */

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A cell needs quotes if a reader would take part of it for something else, or drop blanks at its ends. */
+/* A cell needs quotes if a reader would misinterpret a part of it, or drop blanks at its ends. */
 static bool needs_quotes(const char *text)
 {
     size_t len = strlen(text);
     return strpbrk(text, ",;\"\r\n\t") || (len > 0 && (text[0] == ' ' || text[len - 1] == ' '));
 }
 
-/* Whether a spreadsheet would compute the text, which may be anybody's. A negative number is one. */
+/* Whether a spreadsheet would evaluate the text, which anybody may have written. A negative number is harmless. */
 static bool is_formula(const char *text)
 {
     char *end;

@@ -45,7 +45,7 @@ int ctl_usage(const char *verb, const char *fmt, ...)
     return CTL_USAGE;
 }
 
-/* Advice where an object of the schema is missing; NULL for every other failure. */
+/* Advice if an object of the schema is missing; NULL for every other failure. */
 static const char *schema_hint(const PGresult *result)
 {
     static const char *const missing[] = {"3F000" /* schema */, "42P01" /* table */, "42883" /* function */};
@@ -59,7 +59,7 @@ static const char *schema_hint(const PGresult *result)
 /* Why the verb runs in the right of the daemon, as the end of a sentence; NULL: it does not. */
 static char *own_refusal;
 
-/* Where a right is missing that the user's own role may have. */
+/* Advice if a right is missing that the user's own role may have. */
 static void print_own_refusal(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -103,8 +103,8 @@ static bool has_line(const struct buf *text, struct str line)
     return text->len > 0 && memmem(text->data, text->len, line.p, line.len);
 }
 
-/* libpq's message has one line for each host that it tried. ret_why: for it as one line, in which no sentence stands
- * twice; NULL: it is printed. */
+/* libpq's message has one line for each host that it tried. ret_why: receives it as one line without repeated
+ * sentences; NULL: it is printed. */
 static void report_connection_error(const char *verb, const char *conninfo, const PGconn *conn, struct buf *ret_why)
 {
     struct buf masked = {0};
@@ -166,8 +166,8 @@ static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *re
     return NULL;
 }
 
-/* In the words of people: the server's own may be in any language, and after "password authentication failed" it does
- * not say that there is no such role. */
+/* In our own words: the server's may be in any language, and "password authentication failed" does not say whether the
+ * role exists. */
 static void append_missing(PGconn *conn, const char *database, const char *role, struct buf *ret)
 {
     const char *values[] = {database, role};

@@ -20,7 +20,7 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 #define CTL_DRILL_SOURCE "/mobeyectl/setup" /* the CloudEvents source of setup's drill alert */
 
-/* What main() is to a program, for each verb. */
+/* The main function of each verb. */
 #define CTL_VERB(name, run, summary) int run(int argc, char **argv);
 #include "ctl/lib/verbs.def"
 #undef CTL_VERB
@@ -31,7 +31,7 @@ int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(print
 /* "mobeyectl VERB: text" on stderr, then where to find help. Returns CTL_USAGE. */
 int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Like ctl_fail(), for a statement that the database refused: what was tried, then message, detail and hint. */
+/* Like ctl_fail(), for a statement that the database refused: prints what was tried, then message, detail and hint. */
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 
 /* Loads the configuration file; NULL means CONF_DEFAULT_FILE. Returns NULL if it has errors, which are printed on
@@ -53,16 +53,16 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
 /* The same, but always as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why);
 
-/* Whether libpq can read the conninfo; otherwise prints the reason, or appends it to ret_why, with where the conninfo
- * is from. Nothing connects with one that is refused: libpq's message may quote a part of the password. */
+/* Whether libpq can read the conninfo; otherwise prints the reason, or appends it to ret_why, with the origin of the
+ * conninfo. Never connect with a refused one: libpq's message may quote a part of the password. */
 bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo, struct buf *ret_why);
 
 /* Whether it is known here which server and database the daemon with this file and conninfo uses; otherwise prints the
  * reason, or appends it to ret_why. */
 bool ctl_knows_database(const char *verb, const char *file, const char *conninfo, struct buf *ret_why);
 
-/* Appends why nobody can connect, if the database or the role of the daemon does not exist, and what to do about it;
- * nothing if they do, or if the server does not let this user look. */
+/* If the database or the role of the daemon does not exist, appends that nobody can connect because of it, and what to
+ * do; appends nothing if both exist, or if the server does not let this user look. */
 void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret);
 
 /* Runs the statement. Returns NULL if it was refused; the error is printed with `what` as its subject. PQclear() it. */
@@ -80,15 +80,15 @@ const char *ctl_name_of_row(const void *rows, size_t i);
  * that --yes skips the confirmation and returns false. */
 bool ctl_confirm(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends the whole file, - meaning standard input. CTL_FAILED: the reason is printed; a file of more than max bytes
- * is an error. */
+/* Appends the whole file (-: standard input). CTL_FAILED: the reason is printed; a file of more than max bytes is an
+ * error. */
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
 
 /* The process that has the journal open; 0: none. -1: the directory cannot be opened, so that it is unknown. */
 int ctl_daemon(const struct conf *conf, pid_t *ret_pid, struct err *err);
 
-/* From now on a statement fails after 5 s where somebody holds a lock on a table, as VACUUM FULL does, instead of
- * waiting for it: for verbs that show something. NULL: nothing happens. */
+/* From now on a statement that has to wait for a lock on a table, such as that of VACUUM FULL, fails after 5 s: for
+ * verbs that show something. NULL: does nothing. */
 void ctl_wait_briefly(PGconn *conn);
 
 /* Whether SCHEMA.NAME exists and the role may read at least one column; causes no error in the server's log. */
@@ -108,7 +108,7 @@ enum { CTL_LOCAL_TIME_SIZE = 40 };
 /* A wall clock time as people read it: "2026-11-28 14:00:00+0100". Returns out. */
 char *ctl_local_time(int64_t wall_us, char out[CTL_LOCAL_TIME_SIZE]);
 
-/* What a noun needs after its number: "s", or "" for 1. */
+/* The plural ending of a noun after this number: "s", or "" for 1. */
 const char *ctl_plural(unsigned long n);
 
 /* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */

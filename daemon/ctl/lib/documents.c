@@ -19,7 +19,7 @@ static size_t skip_blanks(struct documents *documents, struct str text, size_t a
     return at;
 }
 
-/* Scans part of a document and updates its depth. Returns where it ends; the length of the text if it goes on. */
+/* Scans part of a document and updates its depth. Returns where it ends; the length of the text if it continues. */
 static size_t scan(unsigned *depth, struct str text, size_t at)
 {
     bool quoted = false;
@@ -51,7 +51,7 @@ static bool give_collected(struct documents *documents, struct line_text *ret)
     return give(ret, buf_str(&documents->text), documents->len, documents->from, documents->lines->max);
 }
 
-/* Adds the line to the document that is being collected. false: it goes on. */
+/* Adds the line to the document that is being collected. false: it continues. */
 static bool collect(struct documents *documents, struct line_text *ret)
 {
     struct str text = documents->line.text;
@@ -67,7 +67,7 @@ static bool collect(struct documents *documents, struct line_text *ret)
     return ended && give_collected(documents, ret);
 }
 
-/* Looks for a document in the rest of the line. false: there is none, or it goes on in the next line. */
+/* Looks for a document in the rest of the line. false: there is none, or it continues in the next line. */
 static bool begin(struct documents *documents, struct line_text *ret)
 {
     struct str text = documents->line.text;
@@ -82,7 +82,7 @@ static bool begin(struct documents *documents, struct line_text *ret)
     documents->begun = true;
     size_t end = text.p[at] == '{' ? scan(&documents->depth, text, at) : text.len;
     if (documents->depth == 0 && !documents->in_array)
-        end = text.len; /* what else is on the line makes it invalid */
+        end = text.len; /* anything else on the line makes it invalid */
     struct str document = {text.p + at, end - at};
     documents->closed |= documents->in_array && text.p[at] != '{' && text.p[end - 1] == ']';
     if (documents->depth == 0) {
@@ -97,7 +97,7 @@ static bool begin(struct documents *documents, struct line_text *ret)
     return false;
 }
 
-/* A line that is too long, or that begins another document although the one before has no end. */
+/* A line that is too long, or that begins another document although the previous one has no end. */
 static bool interrupts(const struct documents *documents)
 {
     const struct line_text *line = &documents->line;

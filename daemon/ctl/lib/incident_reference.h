@@ -15,8 +15,8 @@ struct incident_reference {
 /* Parses "2026-000010" or "2026-10". false: it is not a reference. */
 bool incident_reference_parse(const char *text, struct incident_reference *ret);
 
-/* The number of the incident as text, valid until the next call: that of --incident (which may be a reference too), or
- * that of --reference; one of the two is given. NULL: it does not exist, or cannot be read; the error is printed. */
+/* The number of the incident as text, valid until the next call: from --incident (which may also be a reference) or
+ * --reference; one of the two is given. NULL: it does not exist, or cannot be read; the error is printed. */
 const char *incident_find(const char *verb, PGconn *conn, const char *incident, const char *reference);
 
 #endif

@@ -14,7 +14,7 @@ struct line_diagnostic {
     uint64_t line; /* 1, 2, ...; 0: concerns the whole file */
     size_t order;
     enum line_severity severity;
-    const char *topic; /* of a note that is added once: what it is about */
+    const char *topic; /* topic of a note that is added only once */
     size_t more;       /* further lines of that topic */
     char *text;
 };

@@ -1,5 +1,5 @@
 /*
- * Teams that rules name and nobody has registered: their incidents get the team of their place.
+ * Teams that rules name but nobody has registered: such incidents get the team of their place.
  */
 #ifndef MOBEYE_CTL_LIB_RULE_TEAM_H
 #define MOBEYE_CTL_LIB_RULE_TEAM_H
@@ -13,7 +13,7 @@
  * empty, and if the role may not read the teams. */
 void rule_team_check(PGconn *conn, struct str rule, struct str team, struct buf *out);
 
-/* Prints that on stderr for each rule that makes incidents. */
+/* Prints that on stderr for each rule that creates incidents. */
 void rule_team_warn(const char *verb, PGconn *conn, const struct conf *conf);
 
 #endif

@@ -113,7 +113,7 @@ struct sample {
     double value;
 };
 
-/* The next sample of a mobeyed metric from *at on. false: there are no more. */
+/* The next sample of a mobeyed metric, from *at on. false: there are no more. */
 static bool next_sample(const char **at, struct sample *ret)
 {
     for (const char *line = *at; *line; line = *at) {
@@ -150,7 +150,7 @@ static bool endpoint_of(const struct sample *sample, struct str *ret)
     return true;
 }
 
-/* Empty where nothing was fetched. */
+/* Empty if nothing was fetched. */
 static const char *text_of(const struct scrape *scrape)
 {
     return scrape->text.data ? scrape->text.data : "";

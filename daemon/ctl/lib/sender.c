@@ -18,7 +18,7 @@
 #define RETRY_MAX_MS     60000
 #define REPLY_FRAMES     3
 #define REPLY_FRAMES_MAX 4
-#define RESEND_US        (10 * CLOCK_SECOND) /* where the sender never gives up */
+#define RESEND_US        (10 * CLOCK_SECOND) /* if the sender never gives up */
 
 /* An alert without a final reply: in `due` until it is sent, then in `sent`. */
 struct sender_item {
@@ -34,7 +34,8 @@ struct sender_item {
 
 TAILQ_HEAD(item_list, sender_item);
 
-/* REJECTs without an id. Each belongs to an alert in `sent`; to which, is known once all alerts there have one. */
+/* REJECTs without an id. Each belongs to an alert in `sent`; which one no longer matters once there are as many of them
+ * as alerts. */
 struct unnamed_rejects {
     unsigned n;
     size_t why_len; /* of the last */
@@ -80,7 +81,8 @@ static int open_socket(struct sender *s, struct err *err)
     return sender_socket_open(&s->socket, s->now_us, err);
 }
 
-/* Queues everything in flight to be resent to the next address or endpoint, in order, before what was not sent yet. */
+/* Queues everything in flight to be resent to the next address or endpoint, in order, ahead of what was not sent
+ * yet. */
 static int resend_on_new_socket(struct sender *s, struct err *err)
 {
     struct sender_item *item;
@@ -280,7 +282,7 @@ static void settle_unnamed(struct sender *s)
     TAILQ_FOREACH(item, &s->sent, entry)
     waiting++;
     if (waiting == 0)
-        s->unnamed.n = 0; /* of none that is known here */
+        s->unnamed.n = 0; /* not of an alert that is known here */
     if (s->unnamed.n < waiting)
         return;
     while ((item = TAILQ_FIRST(&s->sent))) {

@@ -6,8 +6,8 @@
  * was sent on it are lost; a new socket then resends all unanswered alerts, which their identity makes harmless.
  *
  * If several daemons accept the same alerts, one at a time is used. The sender moves on to the next one if the
- * connection breaks or cannot be established, if no reply comes, and if all that was sent has a reply and some of
- * it RETRY.
+ * connection breaks or cannot be established, if no reply comes, and if everything sent has a reply and some replies
+ * are RETRY.
  *
  * Nothing here waits. The owner adds alerts while sender_has_room(), and calls sender_step() after that, when a
  * descriptor is readable, and at sender_due_us(): with zmq_poll() by sender_poll_items(), or in an event loop by
@@ -26,7 +26,7 @@
 #include "ctl/lib/curve.h"
 
 #define SENDER_WINDOW        1000
-#define SENDER_WINDOW_BYTES  (8 * 1024 * 1024) /* of payloads and images; one alert may reach beyond it */
+#define SENDER_WINDOW_BYTES  (8 * 1024 * 1024) /* of payloads and images; one alert may exceed it */
 #define SENDER_ENDPOINTS_MAX 8
 #define SENDER_POLL_ITEMS    2
 
@@ -50,8 +50,8 @@ struct sender_options {
     void *ctx;
 };
 
-/* number: the caller's, for the callbacks. An image may have no bytes, and is sent as it is; of what kind and how large
- * it may be is the daemon's business, but a frame above ENDPOINT_FRAME_MAX (ingest/endpoint.h) cuts the connection. */
+/* number: the caller's, for the callbacks. An image may be empty, and is sent as it is: the daemon decides which kinds
+ * and sizes it accepts, but a frame above ENDPOINT_FRAME_MAX (ingest/endpoint.h) cuts the connection. */
 struct sender_message {
     struct str payload; /* at most ALERT_PAYLOAD_MAX bytes */
     struct str image;
@@ -77,7 +77,7 @@ bool sender_has_room(const struct sender *sender);
 /* Queues an alert, which is copied, to be sent by the next sender_step(). May be called from the callbacks. */
 void sender_add(struct sender *sender, const struct sender_message *message);
 
-/* Counts and reports as rejected what is not sent at all. */
+/* Counts and reports an alert as rejected that is not sent at all. */
 void sender_refuse(struct sender *sender, uint64_t number, struct str why);
 
 /* Sends and receives what can be sent and received now; calls back. Not from a callback. -1 with err set: gave up by
@@ -90,12 +90,12 @@ int64_t sender_due_us(const struct sender *sender);
 /* For zmq_poll(). */
 void sender_poll_items(const struct sender *sender, zmq_pollitem_t ret[SENDER_POLL_ITEMS]);
 
-/* Descriptors to watch for reading; edge-triggered, as ZMQ_FD is: call sender_step() once after sender_fds(). They are
- * others whenever sender_sockets(), the number of sockets opened so far, has risen. */
+/* Descriptors to watch for reading; edge-triggered, as ZMQ_FD is: call sender_step() once after sender_fds(). The
+ * descriptors change whenever sender_sockets(), the number of sockets opened so far, has risen. */
 void sender_fds(const struct sender *sender, int ret[SENDER_POLL_ITEMS]);
 unsigned sender_sockets(const struct sender *sender);
 
-/* Of the present endpoint, the one named by sender_at(). */
+/* The state of the present endpoint, the one named by sender_at(). */
 enum sender_link {
     SENDER_UNREACHABLE, /* there is no connection */
     SENDER_REFUSED,     /* likewise, but a peer responded, and the handshake failed */

@@ -20,7 +20,7 @@ struct sender_name {
 };
 
 struct sender_names {
-    struct loop *loop; /* of look-ups alone */
+    struct loop *loop; /* used only for look-ups */
     struct sender_name name[SENDER_ENDPOINTS_MAX];
     size_t n;
 };

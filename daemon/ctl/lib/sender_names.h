@@ -1,9 +1,9 @@
 /*
- * The addresses of the endpoints that a sender may connect to, of which some give their host by name.
+ * The addresses of the endpoints that a sender may connect to, some of which give their host by name.
  *
- * libzmq is given numbers only: it would look a name up on the thread that serves all its sockets. Here a look-up holds
- * nothing up and goes on while the sender tries another endpoint. The addresses found are used one after the other, and
- * then, or after a connection, looked up again.
+ * libzmq is given numbers only: it would look a name up on the thread that serves all its sockets. Here a look-up
+ * delays nothing, and continues while the sender tries another endpoint. The addresses found are used one after the
+ * other; after that, or after a connection, they are looked up again.
  */
 #ifndef MOBEYE_CTL_LIB_SENDER_NAMES_H
 #define MOBEYE_CTL_LIB_SENDER_NAMES_H
@@ -22,23 +22,23 @@ struct sender_names *sender_names_new(const struct sender_endpoint *endpoints, s
 /* Ends look-ups at once. Safe on NULL. */
 void sender_names_free(struct sender_names **names);
 
-/* What to connect to for this endpoint, valid until the next call of any function here: as it is configured, or the
+/* What to connect to for this endpoint, valid until the next call of any function here: its configured address, or the
  * next address of the name. NULL: it is being looked up. */
 const char *sender_names_next(struct sender_names *names, size_t endpoint);
 
 /* Whether the name has addresses that have not been used since it was looked up. */
 bool sender_names_has_more(const struct sender_names *names, size_t endpoint);
 
-/* There is a connection to it: the addresses will be of another time when it ends. */
+/* It is connected: its addresses will be outdated when the connection ends. */
 void sender_names_forget(struct sender_names *names, size_t endpoint);
 
-/* Receives the answers of name servers. Whether look-ups are running: to be called again soon. */
+/* Receives the answers of name servers. Returns whether look-ups are running: to be called again soon. */
 bool sender_names_step(struct sender_names *names);
 
 /* Whether the host of this endpoint is a name. */
 bool sender_names_is_name(const struct sender_names *names, size_t endpoint);
 
-/* Why it has no address: "the name cannot be resolved: ..."; NULL: it has, or is no name. */
+/* Why it has no address: "the name cannot be resolved: ..."; NULL: it has one, or is not a name. */
 const char *sender_names_why(const struct sender_names *names, size_t endpoint);
 
 #endif

@@ -9,13 +9,13 @@
 
 #include "base/clock.h"
 
-/* How long a connection may take before another socket tries, at first. */
+/* How long a connection may take before another socket tries, initially. */
 #define CONNECT_US (2 * CLOCK_SECOND)
-/* How often that is doubled while no endpoint can be connected to: a line may be slow. */
+/* How often that is doubled while no endpoint can be reached: a line may be slow. */
 #define CONNECT_DOUBLED 2
 /* libzmq's limit for a handshake, which begins once a peer is reached. */
 #define HANDSHAKE_MS 5000
-/* How often name servers' answers are received. */
+/* How often answers of name servers are received. */
 #define ANSWER_US (50 * CLOCK_MS)
 
 int sender_socket_init(struct sender_socket *s, const struct sender_options *options, struct err *err)
@@ -49,7 +49,7 @@ const struct sender_endpoint *sender_socket_endpoint(const struct sender_socket 
     return &s->options->endpoints[s->at];
 }
 
-/* Each monitor gets a new name: that of a socket just closed is not free at once. */
+/* Each monitor gets a new name: the name of a socket just closed is not free at once. */
 static int open_monitor(struct sender_socket *s)
 {
     char address[64];
@@ -75,7 +75,7 @@ static int set_curve(struct sender_socket *s)
     return zmq_setsockopt(s->dealer, ZMQ_CURVE_SERVERKEY, server_key, CONF_KEY_LEN);
 }
 
-/* libzmq gets the address of a name when it is known. */
+/* For a name, libzmq gets the address once it is known. */
 static int connect_socket(struct sender_socket *s, int64_t now_us, struct err *err)
 {
     const char *address = sender_names_next(s->names, s->at);

@@ -1,5 +1,5 @@
 /*
- * The DEALER socket of a sender: to which endpoint and address it connects and for how long, and the monitor that
+ * The DEALER socket of a sender: which endpoint and address it connects to and for how long, and the monitor that
  * reports its handshakes and lost connections.
  */
 #ifndef MOBEYE_CTL_LIB_SENDER_SOCKET_H
@@ -21,7 +21,7 @@ struct sender_socket {
     unsigned rounds;       /* how often all endpoints, with all their addresses, were left since the last connection */
     unsigned opened;       /* sockets so far */
     int64_t opened_us;     /* monotonic: when this one was opened, or later began to connect */
-    bool looking_up;       /* the name of this endpoint or of another */
+    bool looking_up;       /* the name of this endpoint, or of another one */
     bool connecting;       /* its address is known */
     bool reached;          /* a peer has accepted a connection of this socket */
     bool dropped;          /* such a connection has ended; after some errors libzmq makes no other attempt */
@@ -42,7 +42,7 @@ int sender_socket_open(struct sender_socket *socket, int64_t now_us, struct err 
 /* Makes the next sender_socket_open() go to the next address of this endpoint, or to the next endpoint. */
 void sender_socket_leave(struct sender_socket *socket);
 
-/* Receives what name servers answer, and connects once the address is known. -1 with err set: it is not valid. */
+/* Receives the answers of name servers, and connects once the address is known. -1 with err set: it is not valid. */
 int sender_socket_resolve(struct sender_socket *socket, int64_t now_us, struct err *err);
 
 /* Reads what the monitor has reported since. Returns whether the connection was lost. */
@@ -53,8 +53,8 @@ bool sender_socket_may_send(const struct sender_socket *socket);
 
 const struct sender_endpoint *sender_socket_endpoint(const struct sender_socket *socket);
 
-/* When to leave it and open another one, unless it is connected by then; INT64_MAX: libzmq itself tries the only
- * address again, or the only endpoint has no address yet. */
+/* When to leave it and open another one, unless it is connected by then; INT64_MAX: libzmq itself retries the only
+ * address, or the only endpoint has no address yet. */
 int64_t sender_socket_retry_us(const struct sender_socket *socket);
 
 /* When to call sender_socket_resolve() at the latest; INT64_MAX: no name is being looked up. */

@@ -76,7 +76,7 @@ static void append_time(struct buf *ret, const char *text, bool utc)
     buf_printf(ret, "%s%.*sZ", date, (int)fraction, rest);
 }
 
-/* The bytes to print; bytea without PostgreSQL's escapes. */
+/* The bytes to print; bytea without PostgreSQL's escape sequences. */
 static void value_of(struct buf *ret, const PGresult *rows, int row, int column, bool json)
 {
     const char *text = PQgetvalue(rows, row, column);

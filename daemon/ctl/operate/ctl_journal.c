@@ -88,7 +88,7 @@ static void set_number(PGresult *rows, int row, int column, uint64_t number)
     set_text(rows, row, column, text);
 }
 
-/* Local for people, RFC 3339 in UTC for programs. */
+/* Local time for people, RFC 3339 in UTC for programs. */
 static void set_time(PGresult *rows, int row, int column, int64_t wall_us, bool json)
 {
     char utc[CLOCK_RFC3339_SIZE], local[CTL_LOCAL_TIME_SIZE];

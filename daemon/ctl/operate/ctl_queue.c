@@ -180,7 +180,7 @@ static void wait_for_change(PGconn *conn)
         PQfreemem(notify);
 }
 
-/* A database that is away is reported, and ends the verb only at the first reading. */
+/* An unreachable database is reported, and ends the verb only at the first reading. */
 static int follow_queue(struct queue *q)
 {
     stop_signal_catch();

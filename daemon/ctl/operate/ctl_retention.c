@@ -1,4 +1,4 @@
-/* mobeyectl retention: shows or erases what is past its retention time. The daemon does the latter once an hour. */
+/* mobeyectl retention: shows or erases what is past its retention time. The daemon erases it once an hour. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -174,7 +174,7 @@ static void print_daemon(const struct status *s)
         printf("             NOT READY, senders get RETRY: %.*s\n", (int)s->not_ready.len, s->not_ready.data);
 }
 
-/* The journal drops stored alerts where the disk has no room, so that it may take all of what it has there. */
+/* If the disk is full, the journal drops stored alerts, so all of its present space counts as available. */
 double status_journal_limit(const struct status *s)
 {
     double max = status_value(s, "journal_max_bytes");

@@ -75,7 +75,7 @@ static const char near_sql[] =
     " and right(shorter, 1) || substr(longer, length(shorter) + 1, 1) !~ '[0-9][0-9]')"
     " order by 1 limit 3";
 
-/* Appends the other addresses that may be meant, in quotes; none: nothing. */
+/* Appends the other addresses that may be meant, in quotes; nothing if there are none. */
 static void find_near(PGconn *conn, const struct subject_request *request, const char *between, struct buf *out)
 {
     PGresult *rows =
@@ -128,7 +128,7 @@ static int print_json(PGconn *conn, const struct subject_request *request)
     return CTL_OK;
 }
 
-/* JSON and images are of the same moment. */
+/* JSON and images show the same moment. */
 static int export_subject(PGconn *conn, const struct subject_request *request)
 {
     PGresult *begun = ctl_query(conn, VERB, "begin", "begin isolation level repeatable read, read only", 0, NULL);
@@ -168,7 +168,7 @@ static void print_erased(FILE *out, const char *rows, const char *again)
     fprintf(out, "%s row%s erased%s\n", rows, ctl_plural(strtoul(rows, NULL, 10)), again);
 }
 
-/* Returns CTL_FAILED where something remains. */
+/* Returns CTL_FAILED if something remains. */
 static int print_remaining(const char *lines)
 {
     int status = CTL_OK;
@@ -230,8 +230,8 @@ static bool end_transaction(PGconn *conn, bool commit)
     return done && commit;
 }
 
-/* In a transaction that stays open. Somebody may edit a placement who waits for what this has, and has what this waits
- * for: then once more. NULL: printed. */
+/* In a transaction that stays open. A deadlock with somebody who edits a placement is possible: then tries once more.
+ * NULL: the error was printed. */
 static PGresult *query_erased(PGconn *conn, const char *what, const char *sql, int n, const char *const *values)
 {
     PQclear(PQexec(conn, "begin"));

@@ -33,8 +33,8 @@
 #define RETRY_LEAST_US CLOCK_SECOND
 #define RETRY_MOST_US  (5 * CLOCK_MINUTE)
 #define GIVE_UP_US     (10 * CLOCK_MINUTE)
-/* An event whose time is over when its turn comes is tried once, with a short timeout. If two in a row got no response,
- * the receiver is considered down: such events are then given up untried, except for a probe now and then. */
+/* An event whose time is over when its turn comes is tried once, with a short timeout. If two in a row get no response,
+ * the receiver is considered down: such events are then given up untried, except for an occasional probe. */
 #define LATE_TIMEOUT_S 5
 #define DOWN_EVENTS    2
 #define DOWN_PROBE_US  (30 * CLOCK_SECOND)
@@ -92,9 +92,9 @@ struct watch {
     bool has_after;
     int64_t after; /* the last change that was delivered */
     PGconn *conn;
-    bool no_team; /* --team names none */
+    bool no_team; /* --team names a team that does not exist */
     int64_t beat_due_us;
-    int64_t skip_due_us; /* when the cursor is next stored only to skip what this role does not see */
+    int64_t skip_due_us; /* when the cursor is next stored merely to skip what this role does not see */
 };
 
 static int store_cursor(struct watch *w)
@@ -223,8 +223,8 @@ static bool read_last_change(struct watch *w, int64_t *ret)
     return read;
 }
 
-/* Without a starting point: starts after the latest change. So too if that is lower than the starting point, as in a
- * database that was restored: else nothing would be sent until as many changes have happened again. */
+/* Without a starting point: starts after the latest change. Likewise if that is lower than the starting point, as in a
+ * restored database: otherwise nothing would be sent until as many changes have happened again. */
 static bool find_start(struct watch *w)
 {
     int64_t last = 0;

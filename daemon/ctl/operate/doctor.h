@@ -31,7 +31,7 @@ struct doctor {
     PGconn *conn;         /* as the daemon, or own; NULL: cannot connect, for the reason conn_why */
     const char *unseen;   /* why doctor cannot connect as the daemon, which may well: conn is own; NULL: it can */
     struct str conn_why;
-    PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
+    PGconn *own;  /* as the user who runs the verb, who may be able to read people and logins; NULL: cannot connect */
     pid_t daemon; /* the process that has the journal open; 0: none, or unknown */
     bool answers; /* the daemon's /metrics do, so that it has all its ports */
     pid_t other;  /* a process that has the journal open and is not that of the file's unit; 0: none, or unknown */
@@ -50,7 +50,7 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 /* Formats an advice, which the next call overwrites. */
 const char *doctor_advise(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Says that a check was left out: conn is NULL, or its role may not read the relations (words of the message). */
+/* Says that a check was left out: conn is NULL, or its role may not read the relations (as the message calls them). */
 void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations);
 
 /* Says that a check was left out, if errno is EACCES and the user is not root; otherwise false. */

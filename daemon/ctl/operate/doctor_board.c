@@ -63,7 +63,7 @@ static void say_login(struct doctor *d, const char *login)
     PQclear(row);
 }
 
-/* Every login that the database lets act for people, that of the board among them. */
+/* Every login that the database lets act for people, including that of the board. */
 static void say_logins(struct doctor *d)
 {
     if (!d->own || !ctl_readable(d->own, "mobeye.proxy_login")) {
@@ -109,7 +109,8 @@ static void say_connection(struct doctor *d, const struct conf_board *conf, enum
 
 /* ---- the service and its socket ---- */
 
-/* 0, or the errno with which the user cannot connect to the socket. As root, in a process of its own, as that user. */
+/* 0, or the errno of the user's attempt to connect to the socket. As root, in a separate process running as that
+ * user. */
 static int try_connect(const char *path, const char *user)
 {
     const struct passwd *as = getpwnam(user);
@@ -156,7 +157,7 @@ static void say_metrics(struct doctor *d, const struct scrape *scrape)
                    scrape_plain(scrape, "mobeye_board", "streams") == 1 ? "page follows" : "pages follow");
 }
 
-/* false: it does not run. */
+/* false: it is not running. */
 static bool say_process(struct doctor *d, const struct conf_board *conf)
 {
     struct err err;
@@ -178,7 +179,7 @@ static bool say_process(struct doctor *d, const struct conf_board *conf)
     return runs;
 }
 
-/* For a trial. */
+/* If the board is only being tried. */
 static void say_fixed(struct doctor *d, const char *login)
 {
     doctor_say(d, DOCTOR_WARNING, CHECK, "put a reverse proxy before it, and set identity.header",

@@ -136,7 +136,7 @@ static const struct {
      "their messages'"
      "                    else 'a failure would not be noticed: have them send a test message daily' end as advice"
      "          from (select d.heartbeat, d.grace, upper(p.during) - lower(p.during) as for_long,"
-     /* What a camera server sees comes through its bridge, which reports that the server is gone. */
+     /* What a camera server sees comes through its bridge, which reports if the server is gone. */
      "                       d.heartbeat is null"
      "                       and coalesce(s.source like '/frigate/%', d.device_group = 'camera') as covered"
      "                  from mobeye.device d join mobeye.placement p on p.device_id = d.device_id and p.during @> now()"

@@ -143,11 +143,11 @@ static bool mounted_without_barriers(dev_t dev)
     return found;
 }
 
-/* "write back" or "write through", as the kernel thinks of the disk; false: it does not say. */
+/* What the kernel assumes of the disk: "write back" or "write through"; false: it does not say. */
 static bool write_cache(dev_t dev, char ret[32])
 {
     static const char *const places[] = {"/sys/dev/block/%u:%u/queue/write_cache",
-                                         "/sys/dev/block/%u:%u/../queue/write_cache"}; /* of a partition */
+                                         "/sys/dev/block/%u:%u/../queue/write_cache"}; /* if it is a partition */
     for (size_t i = 0; i < 2; i++) {
         char path[96];
 #pragma GCC diagnostic push

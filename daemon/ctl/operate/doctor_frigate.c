@@ -80,7 +80,7 @@ static void say_broker(struct doctor *d, const struct conf_frigate *conf, const 
                    conf->mqtt.host, conf->mqtt.port);
 }
 
-/* What the log of the bridge names one by one. */
+/* Details that the bridge's log lists one by one. */
 static void say_mismatch(struct doctor *d, const struct conf_frigate *conf, double n, const char *one, const char *more)
 {
     if (n > 0)

@@ -51,7 +51,7 @@ static bool may(const struct stat *st, const struct passwd *user, mode_t wanted)
     return st->st_mode & wanted;
 }
 
-/* A directory in which files are listed, created and removed. */
+/* For a directory: files in it are listed, created and removed. */
 static bool may_use(const struct stat *st, const struct passwd *user)
 {
     return may(st, user, S_IROTH) && may(st, user, S_IWOTH) && may(st, user, S_IXOTH);
@@ -367,7 +367,7 @@ static bool say_port(struct doctor *d, const char *what, const struct address *a
     return false;
 }
 
-/* For how long the daemon has had no session on the database; 0: it has one. */
+/* For how long the daemon has had no database session; 0: it has one. */
 static double disconnected_s(const struct doctor *d)
 {
     double since_s = scrape_value(&d->metrics, "database_changed_timestamp_seconds", NULL);
@@ -376,7 +376,7 @@ static double disconnected_s(const struct doctor *d)
     return (double)time(NULL) - (since_s > 0 ? since_s : scrape_value(&d->metrics, "start_timestamp_seconds", NULL));
 }
 
-/* What the daemon says of itself: it may be unable to store for reasons that nothing else here shows. */
+/* What the daemon says about itself: it may be unable to store for reasons that nothing else here shows. */
 void doctor_backlog(struct doctor *d)
 {
     if (!d->answers)
@@ -403,7 +403,7 @@ void doctor_backlog(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
 }
 
-/* It binds http.listen last. Without that, only what it has open is known of it. */
+/* It binds http.listen last. Without that, only its open files are known. */
 static bool say_in_use(struct doctor *d)
 {
     if (!d->answers && (d->daemon == 0 || d->conf->http_listen))

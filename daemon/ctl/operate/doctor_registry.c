@@ -1,4 +1,4 @@
-/* mobeyectl doctor: what the rules and the teams refer to, and nobody has registered. */
+/* mobeyectl doctor: what the rules and the teams refer to, but nobody has registered. */
 #include <string.h>
 
 #include "base/array.h"

@@ -8,7 +8,7 @@
 
 enum frigate_answer {
     FRIGATE_ANSWERS,
-    FRIGATE_SILENT,  /* not the last time that it was asked, or never */
+    FRIGATE_SILENT,  /* not the last time it was asked, or never */
     FRIGATE_LATE,    /* it has not been asked, or has not responded, for longer than the bridge should take */
     FRIGATE_OFFLINE, /* it responds, but reports by MQTT that it is offline */
 };

@@ -35,13 +35,12 @@ double status_rate(const struct status *s, const char *name, const struct str *e
 /* Unix time of the last message of the endpoint, from the metrics or the database; 0 or NAN: none. */
 double status_last_message(const struct status *s, struct str endpoint);
 
-/* How many bytes of alerts that are not stored fit into the journal: journal.max_size, or less where the disk is
- * smaller.
- */
+/* How many bytes of alerts that are not stored yet fit into the journal: journal.max_size, or less if the disk is
+ * smaller. */
 double status_journal_limit(const struct status *s);
 
-/* Seconds until the journal is full: as fast as it has filled since the database went away, or else in the last second.
- * NAN: never. */
+/* Seconds until the journal is full, at the rate since the database went away, or else of the last second. NAN:
+ * never. */
 double status_full_in_s(const struct status *s);
 
 /* The daemon answers, accepts alerts and is connected to its database, which can be reached from here too. */

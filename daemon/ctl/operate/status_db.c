@@ -46,8 +46,8 @@ static double number_of(const PGresult *rows)
     return one ? strtod(PQgetvalue(rows, 0, 0), NULL) : NAN;
 }
 
-/* What is then left out of the screen has another reason than missing rights: a table that somebody has locked, say.
- * That of a lost connection is on the screen. */
+/* Then values are missing from the screen for another reason than missing rights: a table that somebody has locked,
+ * say. A lost connection is reported on the screen. */
 static void report_failure(struct status_db *ret, const PGconn *conn, const PGresult *rows, const char *relation)
 {
     if (PQresultStatus(rows) == PGRES_TUPLES_OK || PQstatus(conn) != CONNECTION_OK)

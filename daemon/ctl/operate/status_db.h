@@ -13,9 +13,9 @@
 #include "conf/conf.h"
 
 struct status_db {
-    bool connected;       /* whatever it then allows to read */
+    bool connected;       /* even if nothing can be read */
     bool up;              /* connected and readable */
-    bool failed;          /* a query failed, as standard error says: what is unknown may be so for that reason */
+    bool failed;          /* a query failed, as reported on standard error: that may be why a value is unknown */
     double quarantined;   /* NAN: unknown; likewise for the numbers below */
     double stored_age_s;  /* since this instance last stored */
     double silent;        /* devices */

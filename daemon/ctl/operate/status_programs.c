@@ -82,7 +82,7 @@ static double board_value(const struct status_program *board, const char *name)
     return scrape_plain(&board->metrics, "mobeye_board", name);
 }
 
-/* The line of a program that has not answered. false: it has. */
+/* The line for a program that has not answered. false: it has. */
 static bool print_silent(const struct status_program *program, const char *what)
 {
     if (program->state == PROGRAM_UP)

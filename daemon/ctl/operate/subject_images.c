@@ -43,7 +43,7 @@ static int write_image(int dir, const char *verb, const char *directory, const P
     return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(why));
 }
 
-/* Reads to the end whatever happens: the connection is of no use before that. */
+/* Reads to the end whatever happens: until then the connection cannot be used. */
 static int write_rows(PGconn *conn, int dir, const char *verb, const char *directory)
 {
     unsigned n = 0;

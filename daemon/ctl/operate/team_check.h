@@ -6,8 +6,8 @@
 
 #include <libpq-fe.h>
 
-/* CTL_GO if the team exists, or is NULL. CTL_USAGE after printing that it does not, with the nearest one that does;
- * CTL_FAILED after printing that the teams cannot be read. */
+/* CTL_GO if the team exists, or is NULL. CTL_USAGE after printing that it does not, with the most similar one that
+ * does; CTL_FAILED after printing that the teams cannot be read. */
 int team_check(const char *verb, PGconn *conn, const char *team);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * The query by which mobeyectl watch reads changes and makes events of them.
+ * The query by which mobeyectl watch reads changes and turns them into events.
  */
 #ifndef MOBEYE_CTL_OPERATE_WATCH_CHANGES_H
 #define MOBEYE_CTL_OPERATE_WATCH_CHANGES_H
 
-/* What --include takes (watch_include_names) that is not in every event, each with its column: nothing about a person
- * or a home. */
+/* What --include accepts (watch_include_names) beyond what is in every event, each with its column: nothing about a
+ * person or a home. */
 #define INCLUDE_SQL                                                                                                    \
     "'reference', i.reference, 'kind', i.kind, 'wijk', coalesce(i.wijk_name, i.wijk_code), 'buurt', i.buurt_code, "    \
     "'team', i.team, 'verified_by', i.verified_by, 'drill', i.drill, 'first_seen', i.first_seen, "                     \

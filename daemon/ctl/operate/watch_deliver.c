@@ -186,7 +186,7 @@ static void run_command(const char *command, int in)
     _exit(127);
 }
 
-/* 0, or why no more of the event is to be written. */
+/* 0, or why the rest of the event need not be written. */
 static int write_some(int fd, struct str *event)
 {
     ssize_t n = write(fd, event->p, event->len);

@@ -1,6 +1,6 @@
 /*
- * The values of the options of mobeyectl watch. Each check returns CTL_GO, or CTL_USAGE after printing what is wrong,
- * with what was probably meant.
+ * The values of the options of mobeyectl watch. Each check returns CTL_GO, or CTL_USAGE after printing what is wrong
+ * and what was probably meant.
  */
 #ifndef MOBEYE_CTL_OPERATE_WATCH_OPTIONS_H
 #define MOBEYE_CTL_OPERATE_WATCH_OPTIONS_H

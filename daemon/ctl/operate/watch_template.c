@@ -97,7 +97,7 @@ static int check_names(const char *file, struct str text, struct buf *include, s
     return 0;
 }
 
-/* Whether the event has each name of the message; otherwise err says all of what --include must list. */
+/* Whether the event has every name of the message; otherwise err says everything that --include must list. */
 static int check_message(const struct watch_template *t, const char *file, const char *include, struct err *err)
 {
     struct buf needed = {0};

@@ -11,9 +11,9 @@
 #define BOUNDS_SIZE 128
 
 /* Writes the bounds as an unquoted float8[] literal for mobeye.implausible(). It is empty, meaning null, if the file
- * has none, or if --db was given without a file, which is then not read; places that would lie in the Netherlands with
- * longitude and latitude swapped are still refused. anyway: the bounds are the whole world. Returns an exit status;
- * errors in the file are printed. */
+ * has none, or if --db was given without a file, in which case none is read; places that would be in the Netherlands
+ * with longitude and latitude swapped are still refused. anyway: the bounds are the whole world. Returns an exit
+ * status; errors in the file are printed. */
 int bounds_read(const struct ctl_call *call, bool anyway, char ret[BOUNDS_SIZE]);
 
 /* Like bounds_read(), but writes an SQL expression. */

@@ -1,5 +1,5 @@
 /*
- * A row of a file of burglaries: its columns, the meaning of its cells, and which belong together (row_read.h).
+ * A row of a file of burglaries: its columns, the meaning of its cells, and which of them belong together (row_read.h).
  */
 #ifndef MOBEYE_CTL_REGISTRY_BURGLARY_CSV_H
 #define MOBEYE_CTL_REGISTRY_BURGLARY_CSV_H

@@ -18,7 +18,7 @@ static const char *workbook(struct str bytes)
     return begins_with(bytes, "\xD0\xCF\x11\xE0", 4) ? "a workbook (.xls)" : NULL;
 }
 
-/* at: of a byte that ends no line. */
+/* at: the position of a byte that does not end a line. */
 static uint64_t line_of(struct str bytes, size_t at)
 {
     uint64_t line = 1;
@@ -27,8 +27,8 @@ static uint64_t line_of(struct str bytes, size_t at)
     return line;
 }
 
-/* Converts all of the bytes. false: *ret_at is where they are not valid in that encoding, or their number if this
- * machine does not know it: then the error was added. */
+/* Converts all of the bytes. false: *ret_at is the first one that is not valid in that encoding, or their number if
+ * this machine does not know the encoding: then the error was added. */
 static bool convert(struct str bytes, const char *encoding, struct buf *out, size_t *ret_at,
                     struct line_diagnostics *line_diagnostics)
 {
@@ -131,8 +131,8 @@ static char most_frequent(struct str header)
     return best;
 }
 
-/* The separator of a line "sep=;" that Excel understands; the line is blanked, so that the others keep their number. 0:
- * there is none. */
+/* The separator of a line "sep=;" as Excel understands it; the line is blanked, so that the others keep their numbers.
+ * 0: there is no such line. */
 static char declared(struct buf *out, size_t from)
 {
     struct str text = {out->data + from, out->len - from};

@@ -1,7 +1,7 @@
 /*
  * A CSV file as a spreadsheet saved it, turned into UTF-8 text and its separator. Pure.
  *
- * Separator: that of a first line "sep=;", else whichever of ; , and tab is most frequent in the header (none: comma).
+ * Separator: that of a first line "sep=;", else the most frequent of ; , and tab in the header (none: comma).
  * Encoding: UTF-8 or UTF-16 by the byte order mark; without one UTF-8, or else Windows-1252. What had to be assumed
  * becomes a note.
  */

@@ -185,7 +185,7 @@ static bool take_cell(struct csv_reader *reader, size_t i, struct str *ret)
     return !bad;
 }
 
-/* The row has text in a cell to which no column belongs. */
+/* The row has text in a cell without a column. */
 static bool has_stray_text(struct csv_reader *reader, size_t *ret_cell)
 {
     for (size_t i = 0; i < reader->n_cells && i < CSV_COLUMNS_MAX; i++)

@@ -1,7 +1,7 @@
 /*
- * CSV with a header, as spreadsheets write it (RFC 4180, with any separator), in UTF-8; csv_decode.h makes that of a
- * file. The header names columns of a table, in any order and case, with spaces or hyphens for underscores. Columns
- * without a name must be empty. Pure: bytes in, rows and diagnostics out.
+ * CSV with a header, as spreadsheets write it (RFC 4180, with any separator), in UTF-8; csv_decode.h converts a file to
+ * that. The header names columns of a table, in any order and case, with spaces or hyphens instead of underscores.
+ * Columns without a name must be empty. Pure: bytes in, rows and diagnostics out.
  */
 #ifndef MOBEYE_CTL_REGISTRY_CSV_READ_H
 #define MOBEYE_CTL_REGISTRY_CSV_READ_H

@@ -44,11 +44,11 @@ struct area_choice {
 };
 
 struct area_import {
-    struct import import; /* first: its hooks get it */
+    struct import import; /* must be first: its hooks receive it */
     const struct area_choice *choice;
     struct geojson_reader *reader;
     struct buf hex;
-    PGresult *removed; /* what `merge` removed: see removed_sql; then what a person agreed to remove */
+    PGresult *removed; /* what `merge` removed: see removed_sql; later what a person agreed to remove */
 };
 
 static void on_area(void *ctx, const struct geojson_area *area)
@@ -78,13 +78,13 @@ static bool feed_geojson(void *ctx, const char *bytes, size_t len)
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
-/* All codes that were removed, how many, and the first of them as the question names them. */
+/* All codes that were removed, how many, and the first few as the question names them. */
 static const char removed_sql[] =
     "select array_agg(code order by code collate \"C\"), count(*),"
     " array_to_string((array_agg(code order by code collate \"C\"))[:5], ', ')"
     " || case when count(*) > 5 then ' and ' || count(*) - 5 || ' more' else '' end from pg_temp.area_removed";
 
-/* A file of another layer, or of a part of one, would silently remove the rest. Scripts are not asked. */
+/* A file of another layer, or of only a part of this one, would silently remove the rest. Scripts are not asked. */
 static bool removal_unconfirmed(struct import *import)
 {
     struct area_import *areas = (struct area_import *)import;
@@ -195,8 +195,8 @@ static const struct registry_section sections[] = {
      " where" CHOSEN " and a.valid @> now() and public.st_covers(a.geom, placement.geom)) order by 1"},
     {0}};
 
-/* Without a vintage: what is valid now, of a code that always is and is in a vintage that one, as where areas are
- * looked up. All decimals, so that an import changes nothing. */
+/* Without a vintage: what is valid now; if a code is valid both always and in a vintage, that vintage, as when areas
+ * are looked up. All decimals, so that an import changes nothing. */
 static const char export_sql[] = "select distinct on (code) jsonb_build_object('type', 'Feature', 'properties', "
                                  "jsonb_strip_nulls(jsonb_build_object('code', code, 'name', name, 'homes', homes)),"
                                  " 'geometry', public.st_asgeojson(geom, 17)::jsonb)::text from mobeye.area"

@@ -165,7 +165,7 @@ static int find_secrecy(const struct device_request *request, struct found_place
     return status;
 }
 
-/* A secret home stays one: also under another device. */
+/* A secret home stays secret, with another device too. */
 static const char *take_over_secrecy(const struct device_request *request, const struct found_place *at,
                                      const char *what)
 {
@@ -184,8 +184,8 @@ static const char standing_sql[] =
     "   and ($4::text is null or p.address is null"
     "     or mobeye.plain_address(p.address) = mobeye.plain_address($4::text))";
 
-/* A home that becomes secret where the device stands already is secret since it stands there: what has been stored is
- * hidden too. */
+/* If a home becomes secret while the device is already there, it is secret from the beginning of the placement: what
+ * has been stored is hidden too. */
 static int find_standing(const struct device_request *request, const struct found_place *at,
                          char text[CLOCK_RFC3339_SIZE], const char **from)
 {

@@ -52,8 +52,7 @@ static const char near_sql[] =
     " on lower(e.device_id) = lower(i.device_id) and e.line < i.line"
     " where not exists (select from mobeye.device k where k.device_id = i.device_id) order by i.device_id, e.line";
 
-/* Warns of new devices whose id is that of another, registered or on an earlier line, except for the case of letters.
- */
+/* Warns of new devices whose id differs only in case from that of another one, registered or on an earlier line. */
 static bool warn_of_case(struct import *import)
 {
     PGresult *rows = ctl_query(import->conn, VERB, "import", near_sql, 0, NULL);

@@ -114,8 +114,8 @@ static int show_person(const struct ctl_call *call)
     return status;
 }
 
-/* Ends the sessions that began while the login was being removed: until that is committed the server lets it in. oid:
- * of its former role. */
+/* Ends the sessions that began while the login was being removed: until the commit the server admits it. oid: of its
+ * former role. */
 static int end_later_sessions(PGconn *conn, const char *login, const char *oid)
 {
     PGresult *row = ctl_query(conn, VERB, "remove",

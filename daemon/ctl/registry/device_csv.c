@@ -58,7 +58,7 @@ static const struct row_format format = {.columns = {names, DEVICE_COLUMNS, UINT
 
 const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
 
-/* Cells that have no meaning without a place; with `secret` a home that is meant to be secret would not be. */
+/* Cells that have no meaning without a place; if `secret` were ignored, a home meant to be secret would not be. */
 static const struct {
     enum device_column cell;
     bool warning;

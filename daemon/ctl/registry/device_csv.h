@@ -1,5 +1,5 @@
 /*
- * A row of a device file: the meaning of its cells, and which belong together. Pure.
+ * A row of a device file: the meaning of its cells, and which of them belong together. Pure.
  */
 #ifndef MOBEYE_CTL_REGISTRY_DEVICE_CSV_H
 #define MOBEYE_CTL_REGISTRY_DEVICE_CSV_H

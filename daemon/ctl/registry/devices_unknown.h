@@ -1,5 +1,5 @@
 /*
- * mobeyectl devices unknown: senders that reported and are not registered, each with the device that it may be.
+ * mobeyectl devices unknown: senders that reported but are not registered, each with the device that it may be.
  */
 #ifndef MOBEYE_CTL_REGISTRY_DEVICES_UNKNOWN_H
 #define MOBEYE_CTL_REGISTRY_DEVICES_UNKNOWN_H

@@ -14,8 +14,8 @@ struct device_name {
     char text[ALERT_DEVICE_MAX + 1];
 };
 
-/* Finds "NL-0307-00042", "nl-0307-00042", "3071", "3071/1" or "dc09:3071/1". Says on stderr which device it is unless
- * that is its id. false: there is none, or more than one; the error is printed, with a similar device. */
+/* Finds "NL-0307-00042", "nl-0307-00042", "3071", "3071/1" or "dc09:3071/1". Says on stderr which device it is, unless
+ * given by its id. false: there is none, or more than one; the error is printed, with a similar device. */
 bool find_device(const char *verb, PGconn *conn, const char *text, struct device_name *ret);
 
 #endif

@@ -12,8 +12,8 @@ static const char rd_sql[] =
     "select public.st_x(g), public.st_y(g), null, null, false, null from public.st_transform(public.st_setsrid("
     "public.st_makepoint($1::float8, $2::float8), 28992), 4326) as g";
 
-/* The newest placement at the address comes first; another place of the same address, at more than 50 m, is a second
- * row. One that is secret makes the address secret. */
+/* The newest placement at the address comes first; another place with the same address, more than 50 m away, is a
+ * second row. A secret placement makes the address secret. */
 static const char address_sql[] =
     "with same as (select p.geom, p.address, p.device_id, lower(p.during) as since, p.secret, p.team"
     "   from mobeye.placement p where mobeye.plain_address(p.address) = mobeye.plain_address($1::text)"
@@ -28,7 +28,7 @@ static const char address_sql[] =
     "   from same s, newest n"
     "   where public.st_distance(s.geom::public.geography, n.geom::public.geography) > 50 limit 1)";
 
-/* Without a place: why. */
+/* If no place was found: why. */
 static const char reference_sql[] =
     "select case when not i.coarse then public.st_x(i.geom) end, public.st_y(i.geom), i.address,"
     "   case when i.coarse then 'is shown to you by its cell only (expected coordinates or an address)'"

@@ -97,8 +97,8 @@ static const char *bad_text(struct str text, size_t max)
     return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
 }
 
-/* Leaves digits, or nothing if the number is not known, which statistics offices write as 0 or below. false: it is not
- * a whole number. */
+/* Leaves only digits, or nothing if the number is not known, which statistics offices write as 0 or less. false: it is
+ * not a whole number. */
 static bool read_homes(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
 {
     static const char topic[] = "homes";

@@ -1,7 +1,7 @@
 /*
- * Reads the areas of a GeoJSON FeatureCollection (RFC 7946) feature by feature, so that a file may be of any size, and
- * a feature of at most GEOJSON_PART_MAX. Pure: bytes in, areas and diagnostics out. Invalid polygons are passed on as
- * they are; only a geometry that yields no polygon is refused.
+ * Reads the areas of a GeoJSON FeatureCollection (RFC 7946) feature by feature, so that a file may have any size; a
+ * feature has at most GEOJSON_PART_MAX bytes. Pure: bytes in, areas and diagnostics out. Invalid polygons are passed on
+ * as they are; only a geometry that yields no polygon is refused.
  */
 #ifndef MOBEYE_CTL_REGISTRY_GEOJSON_READ_H
 #define MOBEYE_CTL_REGISTRY_GEOJSON_READ_H

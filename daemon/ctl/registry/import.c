@@ -190,7 +190,7 @@ static void print_notes(const struct import *import, const PGresult *notes)
         fprintf(stderr, "%s:%s: %s\n", import->file, PQgetvalue(notes, row, 0), PQgetvalue(notes, row, 1));
 }
 
-/* A query that is run for what it prints. false: it failed; *ret is NULL if there is none to run. */
+/* Runs a query whose rows are printed. false: it failed; *ret is NULL if there is none to run. */
 static bool query_more(const struct import *import, const char *sql, PGresult **ret)
 {
     *ret = sql ? PQexec(import->conn, sql) : NULL;
@@ -206,7 +206,7 @@ static void print_first(const struct import *import, const PGresult *first)
     printf("\nNothing was stored; this would be the result:\n");
 }
 
-/* Whoever reads them may be a pager, and wait for a person: nothing may be locked then. */
+/* The reader may be a pager that waits for a person: nothing may be locked meanwhile. */
 static void print_diagnostics(struct import *import)
 {
     line_diagnostics_print(&import->line_diagnostics, import->file);
@@ -227,7 +227,7 @@ static bool ask_to_confirm(struct import *import)
     return import->confirm(import);
 }
 
-/* While a person thinks, nothing is locked. */
+/* Nothing is locked while a person decides. */
 static PGresult *merge_confirmed(struct import *import, const char *merge, int n_values, const char *const *values)
 {
     if (!run_sql(import, "import", "savepoint before_merge"))

@@ -26,10 +26,10 @@ struct import {
     const char *notes; /* a query for information about the imported rows: line, text; NULL: none */
     const char *first; /* a query for the first rows as they were interpreted, for --dry-run */
     bool dry_run;      /* check and count, print the first rows, store nothing */
-    bool (*before_check)(struct import *import);  /* once all rows are there; false: the error is printed. NULL: none */
-    bool (*before_commit)(struct import *import); /* the same when all is stored; not with dry_run */
-    /* Whether what `merge` did needs a confirmation; then everything is undone, confirm() asks (false: no, which it
-     * has said), and `merge` runs again. NULL: none does. Not with dry_run. */
+    bool (*before_check)(struct import *import);  /* all rows are there; false: the error is printed. NULL: none */
+    bool (*before_commit)(struct import *import); /* the same, once everything is stored; not with dry_run */
+    /* Whether what `merge` did needs a confirmation; then everything is undone, confirm() asks (false: the answer was
+     * no, which it has reported), and `merge` runs again. NULL: never. Not with dry_run. */
     bool (*unconfirmed)(struct import *import);
     bool (*confirm)(struct import *import);
     bool check_values; /* the query `check` has the parameters of `merge` too */

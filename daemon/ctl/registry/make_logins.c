@@ -27,7 +27,7 @@ static bool run_statement(const struct import *import, const char *login, const 
     return done;
 }
 
-/* Without characters that are mistaken for others. */
+/* Without characters that are easily mistaken for others. */
 static void make_password(char ret[PASSWORD_SIZE])
 {
     static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
@@ -74,8 +74,8 @@ static bool grant_role(const struct import *import, const char *login)
     return done;
 }
 
-/* Roles that are not a person's: with the rights of patrols they could do more than what they are for, or nobody could
- * use them. */
+/* Roles that do not belong to a person: with the rights of patrols they could do more than they are meant to, or nobody
+ * could use them. */
 static const char refused_sql[] =
     "select line, case when login like 'mobeye\\_%' then 'is a role of mobeyed'"
     " when rolsuper then 'is a superuser, who needs no rights' else 'is a role that cannot log in' end"
@@ -93,7 +93,7 @@ static bool refuse_roles(struct import *import)
     return done;
 }
 
-/* Also if a line has an error and nothing will be stored: the next checks need the logins. */
+/* Even if a line has an error and nothing will be stored: the next checks need the logins. */
 bool make_logins(struct import *import)
 {
     if (!refuse_roles(import))

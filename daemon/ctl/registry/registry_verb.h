@@ -1,5 +1,5 @@
 /*
- * What the verbs of the registry share: lists, exports, and all that is registered under one name.
+ * What the verbs of the registry share: lists, exports, and everything that is registered under one name.
  */
 #ifndef MOBEYE_CTL_REGISTRY_REGISTRY_VERB_H
 #define MOBEYE_CTL_REGISTRY_REGISTRY_VERB_H
@@ -41,7 +41,7 @@ int registry_print(const char *verb, PGconn *conn, bool json, const char *what, 
 bool registry_exists(const char *verb, PGconn *conn, const char *kind, const char *name, const char *exists_sql,
                      const char *names_sql);
 
-/* That message alone, with `missing` for "does not exist". */
+/* Only prints that message, with `missing` instead of "does not exist". */
 void registry_missing(const char *verb, PGconn *conn, const char *kind, const char *name, const char *missing,
                       const char *names_sql);
 

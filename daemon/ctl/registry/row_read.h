@@ -1,5 +1,6 @@
 /*
- * A row of a CSV file: the meaning of its cells, and which belong together, from a table for each kind of file. Pure.
+ * A row of a CSV file: the meaning of its cells, and which of them belong together, from a table for each kind of file.
+ * Pure.
  */
 #ifndef MOBEYE_CTL_REGISTRY_ROW_READ_H
 #define MOBEYE_CTL_REGISTRY_ROW_READ_H
@@ -63,8 +64,8 @@ struct row_format {
     const struct cell_kind *kinds; /* one for each column */
     const struct cell_partner *partners;
     size_t n_partners;
-    int from, until; /* the columns of a period; the same one: there is none */
-    bool same_time;  /* the end of the period may be its start */
+    int from, until; /* the columns of a period; equal if there is none */
+    bool same_time;  /* the end of the period may equal its start */
 };
 
 /* Reads the cells of a row into texts that PostgreSQL accepts, one for each column; they are stored in `text` and empty

@@ -1,5 +1,6 @@
 /*
- * The import of a CSV file into one temporary table: of texts, as people and teams, or of cells with a meaning.
+ * The import of a CSV file into one temporary table: of plain texts, as for people and teams, or of cells with a
+ * format.
  */
 #ifndef MOBEYE_CTL_REGISTRY_TEXT_IMPORT_H
 #define MOBEYE_CTL_REGISTRY_TEXT_IMPORT_H

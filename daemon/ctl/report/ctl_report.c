@@ -83,7 +83,7 @@ static const char *format_word(const void *ctx, size_t i)
     return i < of_action->n ? words[of_action->formats[i]] : NULL;
 }
 
-/* CTL_OK, or CTL_USAGE after an error: the format is none of the action's. */
+/* CTL_OK, or CTL_USAGE after an error: the action does not have this format. */
 static int read_format(const char *word, int action, enum report_format *ret)
 {
     const struct formats *of_action = &formats[action];
@@ -119,7 +119,7 @@ static bool is_number(const char *text)
     return value_number(text, &number, NULL) == 0;
 }
 
-/* Whether each item between commas is one. */
+/* Whether each of the items, separated by commas, is valid. */
 static bool all_are(const char *text, bool (*is_item)(const char *))
 {
     char item[32];

@@ -23,7 +23,7 @@ struct report_request {
     const char *distances, *days, *metric, *simulations, *seed; /* lists have commas between their numbers */
     const char *cell, *min;
     const char *layer, *min_cell;
-    const char *codes[REPORT_CODES_MAX]; /* the areas that have rows; none: all */
+    const char *codes[REPORT_CODES_MAX]; /* the areas to report on; none: all */
     size_t n_codes;
     const char *output; /* file; NULL is stdout */
     bool excel;         /* CSV with a byte order mark */

@@ -25,7 +25,8 @@ static void print_csv(const PGresult *rows)
     buf_free(&csv);
 }
 
-/* An analyst gets no figure of a device that stood in few homes, nor what it could be computed from. */
+/* An analyst gets no figures of a device that was in only a few homes, nor anything from which they could be
+ * computed. */
 static void print_left_out(const PGresult *rows)
 {
     int n = 0;

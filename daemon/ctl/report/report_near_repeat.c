@@ -10,7 +10,7 @@
     "case when " high " is null then " low " || ' " unit " or more' else " low " || ' to ' || " high " || ' " unit     \
     "' end"
 
-/* One row a cell of the report in $1, in the order of the table; ratio and p are null where there are none. */
+/* One row for each cell of the report in $1, in the order of the table; ratio and p are null if there are none. */
 #define CELLS                                                                                                          \
     "with report as (select $1::jsonb as r), cell as ("                                                                \
     "select i, j, (r->'distances'->>i)::numeric as near, (r->'distances'->>(i + 1))::numeric as far,"                  \
@@ -35,7 +35,7 @@ static const char table_sql[] = CELLS "select " BAND("near", "far", "m") " as di
     "days") " as days, observed as pairs,"
             " round(ratio::numeric, 2) as \"times chance\", round(p::numeric, 4) as p from cell order by i, j";
 
-/* What stands out at 5 %, except for the last bands: whether what is near is more than expected by chance. */
+/* What is significant at 5 %, except for the last bands: whether more is near than expected by chance. */
 static const char sentences_sql[] = CELLS
     "select format('%s and %s of %s: %s %s, %s times the number expected by chance, p = %s',"
     " case when near = 0 and far <= 1 then 'at the same place' when near <= 1 then 'within ' || far || ' m'"

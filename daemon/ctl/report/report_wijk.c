@@ -22,7 +22,7 @@ static const char *const queries[] = {
                    " from patrol.wijk_report_rows" ARGUMENTS,
 };
 
-/* The codes as an array literal, or nothing if there are none. */
+/* The codes as an array literal; nothing if there are none. */
 static void list_codes(const struct report_request *request, struct buf *out)
 {
     for (size_t i = 0; i < request->n_codes; i++) {
@@ -47,7 +47,7 @@ static int write_output(const struct report_request *request, const struct buf *
     return CTL_OK;
 }
 
-/* An area that is named must be in the report: else a slip would pass for an area without burglaries. */
+/* An area that is named must be in the report: otherwise a typing error would pass for an area without burglaries. */
 static int check_codes(PGconn *conn, const char *layer, const char *codes)
 {
     const char *const values[] = {layer, codes};

@@ -51,7 +51,7 @@ struct apply_request {
     bool undo, no_replay;
     char *previous;     /* target.previous */
     char *listen;       /* address of the daemon's metrics; NULL: unknown */
-    struct buf left;    /* what a reload does not change, a line each */
+    struct buf left;    /* what a reload does not change, one per line */
     bool left_is_known; /* target could be read */
 };
 
@@ -113,8 +113,8 @@ static void take_after(int fd, const char *model)
         fprintf(stderr, "mobeyectl " VERB ": %s: cannot keep its owner: %s\n", model, strerror(errno));
 }
 
-/* Replaces the file, or the one that the link points to, atomically. It is in place also if only its directory cannot
- * be synced, which is a warning. */
+/* Replaces the file, or the one that the link points to, atomically. If only its directory cannot be synced, the file
+ * is in place and a warning is printed. */
 static int put_in_place(const struct apply_request *request, const struct buf *text, const char *place)
 {
     char *linked = realpath(place, NULL);
@@ -138,7 +138,7 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
     return rc;
 }
 
-/* A file as it was before; exists: false, there was none. */
+/* A file as it was before; exists is false if there was none. */
 struct former_file {
     const char *path;
     bool exists;
@@ -170,7 +170,7 @@ static void tell_restart(const struct apply_request *request)
                 request->unit);
 }
 
-/* Does not leave a file that the daemon refuses, with which it would not start again. */
+/* Does not leave a file in place that the daemon refuses: it could not start with it. */
 static int reload_or_put_back(const struct apply_request *request, const struct former_file *target,
                               const struct former_file *previous)
 {
@@ -216,8 +216,8 @@ static int install_file(const struct apply_request *request, const struct buf *t
     return rc;
 }
 
-/* Loads the file with all that it refers to, as the daemon does, and prints warnings and errors. NULL: the daemon would
- * refuse it. */
+/* Loads the file with everything that it refers to, as the daemon does, and prints warnings and errors. NULL: the
+ * daemon would refuse it. */
 static struct conf *load_as_daemon(const char *file)
 {
     struct buf report = {0};
@@ -228,9 +228,8 @@ static struct conf *load_as_daemon(const char *file)
     return conf;
 }
 
-/* Where the daemon answers; otherwise that of the installed file, or of the new one where that is not valid. NULL:
- * none.
- */
+/* The http.listen at which the daemon answers; otherwise that of the installed file, or of the new one if the former is
+ * not valid. NULL: none. */
 static char *find_listen(const struct conf *running, const struct conf *conf)
 {
     const char *old = running ? running->http_listen : NULL, *new = conf ? conf->http_listen : NULL;
@@ -238,7 +237,7 @@ static char *find_listen(const struct conf *running, const struct conf *conf)
     return mem_strdup(by_new ? new : old);
 }
 
-/* What a reload does not change of the running daemon, such as its http.listen. */
+/* What a reload does not change in the running daemon, such as its http.listen. */
 static void compare(struct apply_request *request, const struct conf *conf)
 {
     struct buf report = {0};

@@ -176,7 +176,7 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
         put_text(out, json, "joins", "incident %s, which accepts alerts of this key", explanation->accepts);
 }
 
-/* Every rule, before and after the one that decides. */
+/* Every rule, those before and after the deciding one. */
 static void put_rules(struct buf *out, bool json, const struct explanation *explanation)
 {
     bool decided = false;
@@ -243,7 +243,7 @@ static void ask_accepting(PGconn *conn, struct explanation *explanation)
                            identity_text(explanation->alert.key, key));
 }
 
-/* request_incident: its number; NULL: the alert is of no incident. */
+/* request_incident: its number; NULL: the alert does not belong to an incident. */
 static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct explanation *explanation,
                                const char *request_incident, bool json)
 {
@@ -315,7 +315,7 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .argument = "ALERT.json", .most = 1,
                                      .help = help};
 
-/* Whether it can name an incident: a number of type bigint, or a reference. */
+/* Whether the text can name an incident: a number of type bigint, or a reference. */
 static bool is_incident(const char *text)
 {
     enum { DIGITS_MAX = 18 };

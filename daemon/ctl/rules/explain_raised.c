@@ -71,7 +71,7 @@ static PGresult *query_raised(PGconn *conn, const char *sql, const char *inciden
     return PQexecParams(conn, sql, 2, NULL, values, NULL, NULL, 0);
 }
 
-/* 0: the file has no such rule, or it only stores. */
+/* 0: the file has no such rule, or the rule only stores. */
 static int priority_of(const struct conf *conf, const char *rule)
 {
     for (size_t i = 0; i < conf->n_rules; i++)

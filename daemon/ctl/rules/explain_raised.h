@@ -1,5 +1,5 @@
 /*
- * What mobeyectl explain says of an incident: what verified it, and what made it more urgent than its first alert.
+ * What mobeyectl explain says about an incident: what verified it, and what made it more urgent than its first alert.
  */
 #ifndef MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
 #define MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
@@ -15,7 +15,7 @@ struct explain_raised {
     char *raised;   /* NULL: its priority is that of its first alert */
 };
 
-/* rule, first_priority: what the file says of its first alert now. A query that fails leaves its text NULL.
+/* rule, first_priority: what the file now says about its first alert. A query that fails leaves its text NULL.
  * explain_raised_free() the result. */
 void explain_raised_read(struct explain_raised *ret, PGconn *conn, const struct conf *conf, const char *incident,
                          struct str rule, int first_priority);

@@ -94,7 +94,7 @@ static void take_in(struct memory_store *store, size_t i, int64_t now_us)
     begin_state(store, i, now_us);
 }
 
-/* The position of the raise: after all that did not occur later. */
+/* The position of the raise: after all that did not occur later than it. */
 static size_t raise_place(const struct memory_store *store, int64_t occurred_us)
 {
     size_t low = 0, high = store->n_raises;

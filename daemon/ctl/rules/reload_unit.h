@@ -13,7 +13,7 @@ enum reload_result {
     RELOAD_REFUSED, /* by the unit's check or by the daemon, or the daemon has not applied the file within 15 s */
 };
 
-/* unit: "none" reloads nothing. listen: http.listen of the running daemon, or NULL. again: the reload before was
+/* unit: "none" reloads nothing. listen: http.listen of the running daemon, or NULL. again: the previous reload was
  * refused, which may show only now. */
 enum reload_result reload_unit(const char *unit, const char *listen, bool again);
 

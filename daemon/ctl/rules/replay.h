@@ -19,7 +19,7 @@ struct replay_incident {
     int64_t first_seen_us;
     int64_t closed_us; /* when a person closed it; ALERT_NO_TIME: none did */
     bool verified_by_person;
-    bool has_alerts; /* it has alerts of the period; incidents without are ignored */
+    bool has_alerts; /* it has alerts of the period; others are ignored */
     size_t replayed; /* index into store.set.incidents: the first one that its alerts create now; NO_INCIDENT: none */
 };
 
@@ -36,7 +36,7 @@ struct replay {
 };
 
 /* Reads the alerts received in the last since_us, in a read-only transaction, and applies the rules of conf with the
- * present registry and areas; incidents that people closed are closed at the same time. Sets TZ to that of conf. Shows
+ * present registry and areas; incidents that people closed are closed at the same times. Sets TZ to that of conf. Shows
  * progress on stderr. -1 with err set; replay_free() it in either case. */
 int replay_run(struct replay *replay, PGconn *conn, const struct conf *conf, int64_t since_us, struct err *err);
 void replay_free(struct replay *replay);
@@ -46,7 +46,7 @@ struct replay_counts {
 };
 struct replay_counts replay_count(const struct replay *replay);
 
-/* The stored incident that is the same; NULL: the replayed one is gained. */
+/* The same incident as stored; NULL: the replayed one is gained. */
 const struct replay_incident *replay_same(const struct replay *replay, size_t incident);
 
 /* Whether the stored incident is lost. */

@@ -311,8 +311,8 @@ static const char *kind_name(const void *ctx, size_t i)
     return i < KIND_COUNT ? alert_kind_word((enum alert_kind)i) : NULL;
 }
 
-/* Any word may be one, as senders write any; but what resembles a known one is that, mistyped. */
-/* Short words of senders' own are easily near another one: co, alarm. */
+/* Senders may use any word; but one that resembles a known word is taken for a typing error. */
+/* A sender's own short words easily resemble a known one: co, alarm. */
 #define MISTYPED_LEAST 6
 
 static const char *take_kind(struct scenario_line *line)

@@ -28,7 +28,7 @@ struct written_time {
 struct written_place {
     bool given;
     double lon, lat;
-    bool impossible; /* beyond 180 or 90 degrees, as devices say that they have no fix; of alerts only */
+    bool impossible; /* beyond 180 or 90 degrees, which is how devices report that they have no fix; alerts only */
 };
 
 struct scenario_alert {

@@ -46,8 +46,8 @@ struct incident_view {
 
 enum { DAEMONS = 2 };
 
-/* Functions return 0, or -1 with err set if the backend fails; an action that a person may not take is such a failure.
- */
+/* Functions return 0, or -1 with err set if the backend fails; an action that the person may not take counts as a
+ * failure. */
 struct backend_ops {
     /* The part that all scenarios of a run share; `where` is a conninfo, ignored in memory. */
     int (*open_server)(void **ret_server, const char *where, struct err *err);

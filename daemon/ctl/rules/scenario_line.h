@@ -1,6 +1,6 @@
 /*
- * A line of a scenario file: its words, taken one by one as what they must be. After the first error of a line the
- * others are not reported; values are then of no meaning.
+ * A line of a scenario file: its words, taken one by one and checked. Only the first error of a line is reported;
+ * values are meaningless after it.
  */
 #ifndef MOBEYE_CTL_RULES_SCENARIO_LINE_H
 #define MOBEYE_CTL_RULES_SCENARIO_LINE_H

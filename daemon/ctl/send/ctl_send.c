@@ -219,7 +219,7 @@ static uint64_t count_lines(int fd)
     return count;
 }
 
-/* "FILE:LINE: accepted; WHAT", with --json too. */
+/* "FILE:LINE: accepted; WHAT", also with --json. */
 static void print_note(const struct send *send, uint64_t number, struct str what)
 {
     clear_progress();
@@ -251,8 +251,8 @@ static void append_odd(struct send *send, uint64_t number, const struct alert *a
     buf_free(&kind);
 }
 
-/* Prints what was odd about an accepted alert: by the daemon's word, or, if the endpoint does not reply with flags, by
- * what this program finds. */
+/* Prints what was odd about an accepted alert: as reported by the daemon or, if the endpoint does not reply with flags,
+ * as found by this program. */
 static void print_odd(void *ctx, uint64_t number, struct str payload, const struct str *flags)
 {
     struct send *send = ctx;
@@ -353,7 +353,7 @@ static int send_or_check(struct send *send, struct err *err)
     return status;
 }
 
-/* What the daemon would drop is sent nevertheless, and flagged there. */
+/* An image that the daemon would drop is sent nevertheless, and flagged there. */
 static int read_image(const char *path, struct buf *ret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -375,7 +375,7 @@ static int read_images(struct send *send)
     return status;
 }
 
-/* false: the caller meant other alerts. */
+/* false: the caller probably meant other alerts. */
 static bool all_images_sent(const struct send *send)
 {
     if (send->counts.alerts >= send->n_images)

@@ -88,7 +88,7 @@ void flag_reasons(struct str words, const struct alert *alert, struct buf *out)
     }
 }
 
-/* Without "unknown", which nobody means. */
+/* Without "unknown", which nobody would mean. */
 static const char *kind_name(const void *ctx, size_t i)
 {
     (void)ctx;

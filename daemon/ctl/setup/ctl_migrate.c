@@ -12,8 +12,8 @@
 
 enum { SERVER_MIN = 150000 };
 
-/* A session that reads a view of schema patrol, or writes to the registry, may hold a lock for a while. Others queue
- * after the lock that a migration waits for, so it waits briefly, and more than once. */
+/* A session that reads a view of schema patrol, or writes to the registry, may hold a lock for a while. Others queue up
+ * after a migration that waits for a lock, so it waits briefly, and more than once. */
 #define LOCK_TIMEOUT "2s"
 enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
 
@@ -22,7 +22,7 @@ enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
 #define DEADLOCK_DETECTED           "40P01"
 #define INVALID_FUNCTION_DEFINITION "42P13"
 #define INVALID_TABLE_DEFINITION    "42P16"
-#define AMBIGUOUS_FUNCTION          "42725" /* other parameters: the new function stands beside the old one */
+#define AMBIGUOUS_FUNCTION          "42725" /* other parameters: the new function exists alongside the old one */
 
 static const char help[] =
     "Usage: mobeyectl migrate [--check] [--db CONNINFO | -c FILE]\n"
@@ -93,8 +93,8 @@ static bool execute(struct migrate *m, const char *what, const char *sql)
     return execute_params(m, what, sql, 0, NULL);
 }
 
-/* Concurrent migrations take turns. Only the owner can take this lock on the table; before there is a table, there is
- * nobody yet who could misuse an advisory lock. Read committed, or the state would be read as of before the wait. */
+/* Concurrent migrations take turns. Only the owner can take this lock on the table; before the table exists, nobody can
+ * misuse an advisory lock. Read committed: otherwise the state would be read as it was before the wait. */
 static bool begin(struct migrate *m)
 {
     static const char lock[] = "do $$\n"
@@ -148,7 +148,7 @@ static bool forget_removed_code(struct migrate *m, const struct schema_state *be
     return true;
 }
 
-/* All files, whichever changed: they depend on each other. */
+/* All files, even if only one changed: they depend on each other. */
 static bool apply_code(struct migrate *m, const struct schema_state *before)
 {
     if (!execute(m, "code", schema_code_prepare) || (m->from_scratch && !execute(m, "code", schema_code_remove)))
@@ -180,7 +180,7 @@ static bool refuse_newer(struct migrate *m, const struct schema_state *state)
     return true;
 }
 
-/* A dump does not have the roles. If it was restored without them, their rights are missing too. */
+/* A dump does not contain the roles. If it was restored without them, their rights are missing too. */
 static bool roles_exist(const struct schema_state *state)
 {
     if (!*state->missing_roles)

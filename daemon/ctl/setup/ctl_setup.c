@@ -127,7 +127,7 @@ static int read_configuration(struct setup *s)
     return status;
 }
 
-/* What an edited configuration file already says is not asked. */
+/* Asks nothing that an edited configuration file already says. */
 static void ask_what_is_not_given(struct setup *s)
 {
     char host[64] = "mobeyed", preset[80];
@@ -146,7 +146,7 @@ static void ask_what_is_not_given(struct setup *s)
     }
 }
 
-/* A conninfo that is refused has no host: its database would be taken for one of this machine. */
+/* A refused conninfo has no host: its database would be taken for one on this machine. */
 static bool check_conninfos(const struct setup *s)
 {
     const struct setup_program *daemon = &s->daemon;

@@ -10,7 +10,7 @@
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
 
-/* What the superuser's connection was told; NULL: nothing, so libpq's default applies. The caller frees it. */
+/* What was set for the superuser's connection; NULL: nothing, so libpq's default applies. The caller frees it. */
 static char *value_of(const char *admin, const char *keyword, const char *variable)
 {
     char *value = conninfo_value(admin, keyword);
@@ -19,7 +19,8 @@ static char *value_of(const char *admin, const char *keyword, const char *variab
     return mem_strdup(getenv(variable));
 }
 
-/* A link stays one: it is for another certificate after a renewal. "system" and what is not there stay as they are. */
+/* A link stays a link: after a renewal it points to another certificate. "system" and files that do not exist are left
+ * unchanged. */
 static void make_absolute(char **path)
 {
     if (!*path || **path == '/' || access(*path, F_OK) != 0)

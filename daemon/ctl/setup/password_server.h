@@ -14,19 +14,19 @@ struct password_server {
     const char *host, *port;
     char *sslmode;       /* NULL: that of libpq */
     char *sslrootcert;   /* NULL: that of libpq */
-    bool sslmode_chosen; /* sslmode is neither of the superuser's conninfo nor of the environment */
+    bool sslmode_chosen; /* sslmode is set neither in the superuser's conninfo nor in the environment */
 };
 
-/* The server of the superuser's connection, over TCP, where passwords apply, and verified as there; a server on another
- * machine for which nothing says how to verify it must have a valid certificate. conn must outlive ret. */
+/* The server of the superuser's connection, over TCP, where passwords apply, and verified in the same way; if nothing
+ * says how to verify a server on another machine, it must have a valid certificate. conn must outlive ret. */
 void password_server_find(struct password_server *ret, const PGconn *conn, const char *admin);
 
 /* Appends the conninfo of a role, with a NUL. */
 void password_server_conninfo(const struct password_server *server, const char *database, const char *role,
                               const char *passfile, struct buf *out);
 
-/* Whether that may have written the conninfo: it says what that does with this passfile, in the same order, and nothing
- * else. */
+/* Whether that function may have written the conninfo: it has the same contents with this passfile, in the same order,
+ * and nothing else. */
 bool password_server_wrote(const char *conninfo, const char *passfile);
 
 /* Appends the beginning of the role's line in the passfile, up to the password, with a NUL. */

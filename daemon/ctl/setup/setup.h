@@ -39,7 +39,7 @@ struct setup {
     bool drill;        /* send a drill alert at the end */
     bool curve;        /* set up CURVE */
     bool board;        /* set up the board on this machine */
-    char *server_key;  /* the daemon's secret key and the client list: those of the file; with curve, otherwise those */
+    char *server_key;  /* the daemon's secret key and the client list: those of the file; else, with curve, those */
     char *clients;     /* to write to it */
     char *drill_key;   /* with curve: file of the drill's secret key */
     PGconn *conn;      /* the superuser's connection, to the database itself as soon as it exists */
@@ -71,8 +71,8 @@ int setup_read(const char *path, struct buf *ret);
 /* Creates or replaces the file atomically, readable by the group of the user; secret: by the user only. */
 int setup_write(const char *path, struct str text, const char *user, bool secret);
 
-/* Whether the file is the user's, and the user's alone, as a secret that setup_write() wrote. Without root, of whom it
- * is is not asked. */
+/* Whether the file belongs to the user and is accessible only to the user, like a secret that setup_write() wrote.
+ * Without root, the owner is not checked. */
 bool setup_is_secret(const char *path, const char *user);
 
 /* A file: its present and its desired text. */
@@ -81,16 +81,16 @@ struct setup_file {
     const char *user;                /* whose group may read it */
     const struct buf *old;           /* NULL: the file does not exist */
     bool shipped;                    /* the old text is that of the package, unchanged */
-    bool own;                        /* or changed by setup alone */
+    bool own;                        /* or was changed only by setup */
     const struct buf *text;          /* the desired text */
-    bool (*check)(const char *path); /* returns whether the file is valid and prints errors; NULL: not checked */
+    bool (*check)(const char *path); /* returns whether the file is valid, and prints errors; NULL: not checked */
 };
 
 /* Writes the file; an old one is kept unless it is as shipped. One that was edited by hand is replaced only with
  * --replace or after confirmation; otherwise the new one is written next to it. */
 int setup_put(struct setup *s, const struct setup_file *file);
 
-/* What the daemon connects with, or will, as connect_complete() says it; NULL: nothing says. The caller frees it. */
+/* The conninfo that the daemon uses or will use, by connect_complete(); NULL: not known. The caller frees it. */
 char *setup_complete_conninfo(const struct setup *s);
 
 /* Connects as the superuser; creates database and schema. */
@@ -108,8 +108,7 @@ int setup_check_login(const struct setup *s, const struct setup_program *program
 /* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);
 
-/* Whether the text of a client list has the key; and prints the line to add to the list where the drill's is missing.
- */
+/* Whether the text of a client list has the key; prints the line to add to the list if the drill's is missing. */
 bool setup_lists(struct str list, const char *public_key);
 void setup_list_drill(struct setup *s, const char *list, const char *public_key);
 
@@ -119,8 +118,8 @@ int setup_configuration(struct setup *s);
 /* The same for the configuration of the board: sets its conninfo. */
 int setup_board_configuration(struct setup *s, const struct setup_program *board);
 
-/* Whether setup may set the conninfo of the program's file: there is no file, or it is the sample as setup changes it
- * with this passfile, or the file is to be replaced. */
+/* Whether setup may set the conninfo of the program's file: the file does not exist, or is the sample as setup changes
+ * it with this passfile, or is to be replaced. */
 bool setup_may_change(const struct setup *s, const struct setup_program *program, const char *passfile);
 
 /* Whether the text is the sample configuration. */

@@ -30,7 +30,7 @@ static struct conf_board *load_board(const char *file)
     return conf;
 }
 
-/* When the service's process was started, by the wall clock in seconds; 0: it does not run. systemd has it by the
+/* When the service's process was started, by the wall clock in seconds; 0: it is not running. systemd reports it by the
  * monotonic clock. */
 static double started_at(void)
 {
@@ -51,7 +51,7 @@ static bool is_enabled_and_active(void)
     return ctl_systemctl(enabled) == 0 && ctl_systemctl(active) == 0;
 }
 
-/* Has systemd run the board, by the present file. The board reads it at its start only. */
+/* Has systemd run the board with the present file, which the board reads only when it starts. */
 static int run_board_unit(struct setup *s, unsigned long changes_before)
 {
     const char *const enable[] = {"systemctl", "enable", "--quiet", BOARD_UNIT, NULL};

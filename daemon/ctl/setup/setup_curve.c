@@ -117,7 +117,7 @@ static int make_list(struct setup *s, const char *public_key)
     return status;
 }
 
-/* The daemon's key may be a credential, which only systemd and the daemon read. */
+/* The daemon's key may be a credential, which only systemd and the daemon can read. */
 static int make_server_key(struct setup *s)
 {
     struct curve server = {.public_key = ""};

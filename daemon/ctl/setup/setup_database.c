@@ -64,7 +64,7 @@ static bool is_down(const struct cluster *cluster)
     return strncmp(cluster->state, "down", 4) == 0;
 }
 
-/* How likely it is the one that was meant. */
+/* How likely this cluster is to be the one that was meant. */
 static int rank_of(const struct cluster *cluster, const char *port)
 {
     if (!is_down(cluster) && port && cluster->port == strtoul(port, NULL, 10))
@@ -72,8 +72,8 @@ static int rank_of(const struct cluster *cluster, const char *port)
     return is_down(cluster) ? 2 : 1;
 }
 
-/* The one that runs on the port, else the first that does not run, else the first; false: there is none, or this is not
- * Debian. */
+/* The cluster running on the port, else the first that is not running, else the first; false: there is none, or this is
+ * not Debian. */
 static bool find_cluster(const char *port, struct cluster *ret)
 {
     char line[1024];
@@ -113,7 +113,7 @@ static int refuse_server(const struct setup *s)
                     failed, cluster.version, cluster.port, geteuid() == 0 ? "" : "run this as root; ", cluster.port);
 }
 
-/* Whether the superuser's connection is that of the daemon's server; prints why it cannot be. */
+/* Whether the superuser is connected to the daemon's server; prints why that cannot be. */
 static bool finds_server(const struct setup *s)
 {
     struct buf own = {0};
@@ -189,8 +189,8 @@ static int make_schema(struct setup *s)
     return CTL_OK;
 }
 
-/* People's logins without a statement_timeout of their own: a session that hangs in a transaction holds up others. A
- * login does not inherit the settings of its groups, so each gets them. */
+/* For people's logins without their own statement_timeout: a session that hangs in a transaction holds up others. A
+ * login does not inherit the settings of its groups, so each login gets them. */
 #define LOGINS_TO_LIMIT                                                                                                \
     "from pg_roles r where r.rolcanlogin and not r.rolsuper"                                                           \
     " and (pg_has_role(r.oid, 'mobeye_patrol', 'member') or pg_has_role(r.oid, 'mobeye_auditor', 'member'))"           \

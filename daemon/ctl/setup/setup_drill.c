@@ -126,8 +126,8 @@ static bool wait_stored(PGconn *conn, const char *id)
     return stored;
 }
 
-/* Whether the drill can be a client: the daemon's key can be read, and the client list has that of the drill. Says so
- * otherwise. */
+/* Whether the drill can be a client: the daemon's key can be read, and the client list has the drill's. Otherwise says
+ * why not. */
 static bool may_be_client(struct setup *s, const struct conf *conf)
 {
     struct buf list = {0};
@@ -151,7 +151,7 @@ static bool may_be_client(struct setup *s, const struct conf *conf)
     return may && !credential;
 }
 
-/* The daemon's public key and that of the drill. */
+/* The public key of the daemon and the keys of the drill. */
 static int load_keys(const struct setup *s, const struct conf *conf, struct curve *server, struct curve *ours)
 {
     struct err err;

@@ -22,8 +22,7 @@ struct config_edit {
     size_t indent, indent_max; /* allowed indentation */
     const char *value;         /* NULL: the line ends after the key */
     bool wanted, found;
-    const char
-        *passfile; /* the value is a conninfo, which setup wrote only with this; NULL: any value may be setup's */
+    const char *passfile; /* the value is a conninfo, setup's only with this; NULL: any value may be setup's */
 };
 
 /* The edit for the line; NULL: none. */
@@ -83,7 +82,7 @@ static struct str take_line(struct str *text)
     return line;
 }
 
-/* Whether the edit leaves the line as it is, or replaces a value that setup may have written. */
+/* Whether the edit leaves the line unchanged, or replaces a value that setup may have written. */
 static bool may_change(const struct config_edit *edit, struct str line, struct str value)
 {
     if (!edit->wanted || !edit->passfile)
@@ -97,7 +96,7 @@ static bool may_change(const struct config_edit *edit, struct str line, struct s
     return may;
 }
 
-/* Whether the line is what an edit makes of the sample's. */
+/* Whether an edit turns the sample's line into this one. */
 static bool is_edited(const struct config_edit *edit, struct str sample, struct str line)
 {
     struct buf start = {0};
@@ -111,7 +110,7 @@ static bool is_edited(const struct config_edit *edit, struct str sample, struct 
            may_change(edit, line, (struct str){value.p + 2, value.len - 3});
 }
 
-/* Whether the text is the sample with nothing but such edits. */
+/* Whether the text is the sample with no other changes than such edits. */
 static bool is_only_edited(struct config_edit *edits, size_t n, struct str text, struct str sample)
 {
     while (text.len > 0 && sample.len > 0) {
@@ -150,7 +149,7 @@ static bool check_board_configuration(const char *path)
     return good;
 }
 
-/* Reads the file of the program, or takes the sample where there is none. Returns what setup_read() does. */
+/* Reads the file of the program, or takes the sample if there is none. Returns what setup_read() does. */
 static int read_or_sample(const struct setup_program *program, struct str sample, struct buf *ret)
 {
     int there = setup_read(program->file, ret);

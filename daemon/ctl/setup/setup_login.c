@@ -64,7 +64,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
     return why;
 }
 
-/* conninfo: NULL, it cannot. */
+/* conninfo is NULL: it cannot connect. */
 static bool can_connect(const struct setup *s, const struct setup_program *program, const char *conninfo)
 {
     char *why = conninfo ? refusal(s, program, conninfo, NULL) : NULL;
@@ -87,7 +87,7 @@ static bool give_password(PGconn *conn, const char *role, const char *password)
     return given;
 }
 
-/* Where a program's password is. */
+/* Where a program's password is kept. */
 struct login_password {
     struct password_server server;
     char *passfile;
@@ -171,8 +171,8 @@ static int set_password(struct setup *s, const struct setup_program *program, co
     return status;
 }
 
-/* Whether programs are connected with the role's present password; prints so, since a new password would lock them out.
- */
+/* Whether programs are connected with the role's present password; prints that, since a new password would lock them
+ * out. */
 static bool is_used(const struct setup *s, const struct setup_program *program, const struct login_password *login)
 {
     char *from =
@@ -230,8 +230,8 @@ static bool may_set_password(const struct setup *s, const struct setup_program *
     return false;
 }
 
-/* Gives the passfile, of which libpq takes no notice otherwise, its owner and mode. Whether the program can connect
- * then, of which a dry run is confident. */
+/* Sets the owner and mode of the passfile, which libpq would otherwise ignore. Returns whether the program can then
+ * connect; a dry run assumes so. */
 static bool correct_owner(struct setup *s, const struct setup_program *program, const struct login_password *login,
                           const struct buf *old)
 {
@@ -313,7 +313,7 @@ static int set_up_password(struct setup *s, const struct setup_program *program,
     return status;
 }
 
-/* Leaves the conninfo of the file, where the password was all that it lacked. */
+/* Leaves the conninfo of the file unchanged if it lacked only the password. */
 static void keep_working(const struct setup *s, struct setup_program *program, bool lacked_password)
 {
     char *why = program->file_conninfo ? refusal(s, program, program->file_conninfo, NULL) : NULL;
@@ -325,7 +325,7 @@ static void keep_working(const struct setup *s, struct setup_program *program, b
     }
 }
 
-/* Whether the unit has the setting, as it is shipped; it may have been edited. */
+/* Whether the unit has the setting, as it has when shipped; it may have been edited. */
 static bool is_set(const char *unit, const char *property)
 {
     char *value = ctl_unit_property(unit, property);
@@ -363,7 +363,7 @@ static bool is_of_engine(const char *keyword, const char *value)
     return strcmp(keyword, "sslkey") == 0 && strchr(value, ':');
 }
 
-/* Whether the program, run by its unit, has the files that the conninfo names; prints why not. */
+/* Whether the program, run by its unit, can access the files that the conninfo names; prints why not. */
 static bool has_files(const struct setup_program *program, const char *conninfo)
 {
     static const char *const keywords[] = {"passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl"};

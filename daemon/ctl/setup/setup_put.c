@@ -87,7 +87,7 @@ static int move_into_place(const char *temp, const char *path)
     return file_rename(AT_FDCWD, temp, path) == 0 ? CTL_OK : fail_file(path, errno);
 }
 
-/* real: the file to replace, where the path is a link the one that it points to. temp: a name next to it. */
+/* real: the file to replace; if the path is a link, its target. temp: a name next to it. */
 static void name_files(const char *path, char real[PATH_MAX], char temp[4096])
 {
     if (!realpath(path, real))

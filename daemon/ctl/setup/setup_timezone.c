@@ -13,7 +13,7 @@
     "c "                                                                                                               \
     "where g.setrole = 0 and d.datname = $1 and c ilike 'timezone=%'"
 
-/* That of the configuration, or the default as long as a dry run has not created it. */
+/* The time zone of the configuration, or the default if a dry run has not created it. */
 static char *wanted_zone(const struct setup *s)
 {
     struct conf *conf = access(s->daemon.file, F_OK) == 0 ? ctl_load(s->daemon.file) : NULL;
