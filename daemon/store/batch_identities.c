@@ -46,7 +46,7 @@ static bool is_cloudevent(const struct encoded_batch *encoded, size_t row)
     return encoded->batch->rows[row].alert.format == ALERT_CLOUDEVENTS;
 }
 
-/* 0 for DC-09, which never conflicts: its identity is over the frame, and the frame has the account. */
+/* 0 for DC-09, which never conflicts: its identity covers the frame, which includes the account. */
 static uint64_t device_of(const struct encoded_batch *encoded, size_t row)
 {
     return is_cloudevent(encoded, row) ? identity_device(encoded->own[row]) : 0;
@@ -61,7 +61,7 @@ static int compare_devices(const void *a, const void *b, void *encoded)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Keeps one row per device of n rows that share an identity: the earliest. Returns how many, in the order of rows. */
+/* Of n rows that share an identity, keeps the earliest row of each device. Returns how many, in the order of rows. */
 static size_t keep_devices(struct encoded_batch *encoded, struct row_identity *id, size_t n)
 {
     size_t kept = 0;
@@ -202,7 +202,7 @@ void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *add
         const struct row_identity *found = bsearch(&key, encoded->id, encoded->ids, sizeof(key), compare_keys);
         while (found && found > encoded->id && compare_identity(found - 1, &key) == 0)
             found--;
-        /* If several rows share it, it belongs to the first of those that were asked about. */
+        /* If several rows share the identity, it belongs to the first of those that were sent. */
         for (; found && found < end && compare_identity(found, &key) == 0; found++)
             if (encoded->status[found->row] == ROW_DUPLICATE && !encoded->found_in[found->row]) {
                 encoded->status[found->row] = ROW_STORE;

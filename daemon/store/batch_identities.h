@@ -16,8 +16,9 @@ void batch_identities_add(struct encoded_batch *encoded, const uint8_t id[IDENTI
 /* Sorts, and keeps one entry per identity and device: that of the earliest row. */
 void batch_identities_sort(struct encoded_batch *encoded);
 
-/* Forgets what was found in earlier periods, and consults their filters. false: nothing can be there; else search, with
- * the parameters and the result of batch_search_sql. What is found takes effect at the next encoded_batch_reset(). */
+/* Forgets what was found in earlier periods, and consults their filters. false: nothing can be there; otherwise search,
+ * with the parameters and the result of batch_search_sql. What is found takes effect at the next
+ * encoded_batch_reset(). */
 enum { BATCH_SEARCH_PARAMS = 2 };
 extern const char batch_search_sql[];
 extern const Oid batch_search_types[BATCH_SEARCH_PARAMS];
@@ -26,8 +27,8 @@ void batch_identities_search_encode(const struct encoded_batch *encoded, struct 
 void batch_identities_found(struct encoded_batch *encoded, const PGresult *places);
 bool batch_identities_any_found(const struct encoded_batch *encoded);
 
-/* Those of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where two devices share one), or the
- * parameters of batch_claim_sql. */
+/* The identities of rows to be stored: data of COPYROW_IDENTITY_SQL (not if two devices share one), or the parameters
+ * of batch_claim_sql. */
 enum { BATCH_CLAIM_PARAMS = 3 };
 extern const char batch_claim_sql[];
 extern const Oid batch_claim_types[BATCH_CLAIM_PARAMS];
@@ -35,11 +36,11 @@ void batch_identities_copy(const struct encoded_batch *encoded, uint32_t period,
 void batch_identities_claim_encode(const struct encoded_batch *encoded, uint32_t period,
                                    struct buf values[BATCH_CLAIM_PARAMS]);
 
-/* Those in the result of batch_claim_sql are new; the rows of the others are duplicates. */
+/* Identities in the result of batch_claim_sql are new; the rows of the others are duplicates. */
 void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *added);
 
-/* The duplicates that may be of another device than the stored alert: parameters of batch_conflict_sql, and its result,
- * which names those that are to be stored, in conflict. false: no duplicate can be. */
+/* The duplicates that may come from another device than the stored alert: parameters of batch_conflict_sql, and its
+ * result, which names those that are to be stored, in conflict. false: no duplicate may. */
 enum { BATCH_CONFLICT_PARAMS = 5 };
 extern const char batch_conflict_sql[];
 extern const Oid batch_conflict_types[BATCH_CONFLICT_PARAMS];

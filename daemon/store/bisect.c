@@ -24,8 +24,8 @@ void bisect_begin_rows(struct bisect *b)
     b->stop = b->step = b->n;
 }
 
-/* The rows that would be stored, and where those are few, a step more: every refused row costs a failed COPY, so the
- * step is kept near the distance between refused rows. */
+/* The rows that would be stored and, if they are few, a step more: every refused row costs a failed COPY, so the step
+ * is kept near the distance between refused rows. */
 bool bisect_next_piece(struct bisect *b)
 {
     if (b->base == b->n) {

@@ -28,7 +28,7 @@ struct bisect {
     size_t step;        /* how many rows beyond good the next piece takes */
     size_t good_prefix; /* the incidents of this many rows can be stored */
     size_t bad_prefix;  /* and those of this many are refused */
-    size_t prefix;      /* INCIDENTS: this many are tried; else n: all are */
+    size_t prefix;      /* INCIDENTS: this many are tried; otherwise n: all are */
 };
 
 /* A new batch of n rows: OFF. */
@@ -48,7 +48,7 @@ void bisect_piece_refused(struct bisect *bisect, size_t row);
 /* The piece, of at least two rows, was refused, and the row to blame is unknown. */
 void bisect_halve_piece(struct bisect *bisect);
 
-/* A row is refused, as its owner found out without a search, and is left out from now on: KNOWN. */
+/* A row is refused, as the owner found out without a search; it is left out from now on: KNOWN. */
 void bisect_row_known(struct bisect *bisect);
 
 enum bisect_verdict {

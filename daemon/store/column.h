@@ -27,7 +27,7 @@ int64_t column_interval_us(const PGresult *result, int row, int column);
 /* false, and the outputs stay as they are: not a point with an SRID. */
 bool column_point(const PGresult *result, int row, int column, double *ret_lon, double *ret_lat);
 
-/* The number of elements of an array without nulls, of element_bytes each; SIZE_MAX: it is not such an array. */
+/* The number of elements of an array without nulls, with element_bytes each; SIZE_MAX: it is not such an array. */
 size_t column_array_length(const PGresult *result, int row, int column, size_t element_bytes);
 
 /* Its element i, from 0. */

@@ -40,7 +40,7 @@ int conninfo_check_ports(const char *ports, struct err *err)
 }
 
 /* Whether libpq ends the password of a URI too early, since it contains @ or /: the rest became host or database.
- * Without : there is no password, and after ? there is a / only of another value. */
+ * Without a colon there is no password, and a / after ? belongs to another value. */
 static bool has_stray_at(const char *conninfo)
 {
     const char *start = strncmp(conninfo, "postgres", 8) == 0 ? strstr(conninfo, "://") : NULL;
@@ -130,7 +130,7 @@ void conninfo_mask(struct buf *out, const char *conninfo)
         if (!o->val)
             continue;
         buf_printf(out, "%s%s=", out->len > start ? " " : "", o->keyword);
-        /* libpq marks what a form should hide with an asterisk. */
+        /* libpq marks values that a form should hide with an asterisk. */
         append_value(out, *o->dispchar == '*' ? "********" : o->val);
     }
     PQconninfoFree(options);
@@ -184,7 +184,7 @@ int conninfo_without(struct buf *out, const char *conninfo, const char *const *k
     return 0;
 }
 
-/* libpq's values for what a conninfo with this service leaves out. */
+/* libpq's values for keywords that a conninfo with this service leaves out. */
 static PQconninfoOption *defaults_with(const char *service)
 {
     const char *present = getenv("PGSERVICE");

@@ -14,7 +14,7 @@ struct database_names {
     struct err err; /* the first failure */
 };
 
-/* The first line: libpq says more in further ones. */
+/* The first line only: libpq adds details in further ones. */
 static int set_failure(struct err *err, const char *what, const char *why)
 {
     return err_set(err, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
@@ -60,7 +60,7 @@ static bool name_exists(void *ctx, enum conf_name what, const char *name, const 
         return true;
     PGresult *answer = PQexecParams(names->conn, questions[what], layer ? 2 : 1, NULL, values, NULL, NULL, 0);
     const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
-    /* The role of the daemon does not see people: no warning then. */
+    /* The role of the daemon cannot see people: then there is no warning. */
     bool unseen = what == CONF_NAME_VIEWED_TEAM && state && strcmp(state, "42501") == 0;
     names->failed = PQresultStatus(answer) != PGRES_TUPLES_OK && !unseen;
     bool is_known = names->failed || unseen || *PQgetvalue(answer, 0, 0) == 't';

@@ -14,10 +14,10 @@ struct database_names;
 struct database_names *database_names_new(const char *conninfo, struct err *err);
 void database_names_free(struct database_names **names);
 
-/* The lookup for the validator; valid as long as the names are. A name counts as known where the query failed. */
+/* The lookup for the validator; valid as long as the names are. A name counts as known if the query fails. */
 struct conf_names database_names_asker(struct database_names *names);
 
-/* -1: a query failed since; err has the first failure. */
+/* -1: a query has failed; err has the first failure. */
 int database_names_failed(const struct database_names *names, struct err *err);
 
 #endif

@@ -13,10 +13,10 @@
 #include "base/mem.h"
 #include "store/param.h"
 
-/* An update per device and minute keeps the table small, where a device may report every second. */
+/* One update per device and minute keeps the table small even if a device reports every second. */
 #define EVERY_US CLOCK_MINUTE
 
-/* In one statement: some ms for PostgreSQL, so that other post-commit work does not wait long. */
+/* Updates per statement: some ms for PostgreSQL, so that other post-commit work does not wait long. */
 #define UPDATES_MAX 500
 
 const char device_status_sql[] =
@@ -28,14 +28,14 @@ const Oid device_status_types[DEVICE_STATUS_PARAMS] = {
     TYPE_REAL_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_INT8_ARRAY,
 };
 
-/* What is to be written of one device. */
+/* What must be written about one device. */
 struct device_update {
     TAILQ_ENTRY(device_update) entry;
     int64_t written_us; /* monotonic; 0: never */
-    bool changed;       /* since it was encoded; as the next two */
+    bool changed;       /* since it was encoded; likewise the next two */
     int64_t since_us;   /* wall: the first receipt */
     uint64_t alerts;
-    bool sent; /* encoded, and neither stored nor refused yet: */
+    bool sent; /* encoded, but neither stored nor refused yet: */
     int64_t sent_since_us;
     uint64_t sent_alerts;
     bool registered;
@@ -111,7 +111,7 @@ static struct device_update *find_update(const struct device_status *d, struct s
     return hash_find(&d->by_device, hash_of(d, device), is_of_device, &device);
 }
 
-/* NULL: there are too many. The text is still to be set. */
+/* NULL: there are too many. The caller sets the text. */
 static struct device_update *add_update(struct device_status *d, struct str device)
 {
     if (d->n == DEVICE_STATUS_MAX)
@@ -126,7 +126,7 @@ static struct device_update *add_update(struct device_status *d, struct str devi
 static void keep_text(struct device_update *update, const struct alert *alert)
 {
     size_t len = alert->device.len + alert->endpoint.len + alert->source.len;
-    if (update->text.cap < len) { /* not a byte more: there are as many of them as devices */
+    if (update->text.cap < len) { /* not a byte more: there is one for each device */
         buf_free(&update->text);
         update->text = (struct buf){.data = mem_realloc(NULL, len, 1), .cap = len};
     }
@@ -138,7 +138,7 @@ static void keep_text(struct device_update *update, const struct alert *alert)
     update->endpoint_len = alert->endpoint.len;
 }
 
-/* They are written. */
+/* The encoded updates have been written. */
 static void forget_values(struct device_update *update)
 {
     update->has_fix = false;
@@ -159,7 +159,7 @@ static void keep_values(struct device_update *update, const struct alert *alert)
         return;
     int64_t fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
     if (update->has_fix && fix_us < update->fix_us)
-        return; /* fixes that were buffered come in any order */
+        return; /* fixes that were buffered arrive in any order */
     update->has_fix = true;
     update->lon = alert->place.lon;
     update->lat = alert->place.lat;
@@ -252,7 +252,7 @@ static void encode_update(const struct device_update *update, struct buf values[
     param_int8(&values[12], (int64_t)update->alerts);
 }
 
-/* The next that is due and was changed, from `update` on. */
+/* The next one, from `update` on, that is due and has changed. */
 static struct device_update *next_due(struct device_update *update, int64_t mono_us)
 {
     while (update && is_due(update, mono_us) && !update->changed)

@@ -1,5 +1,5 @@
 /*
- * The status of devices from their last alerts, on its way to mobeye.device_status: at most one update per device and
+ * Collects the status of devices from their last alerts for mobeye.device_status: at most one update per device and
  * minute.
  *
  * Holds the devices that sent alerts within the last minutes, at most 100,000; beyond that, further devices get no
@@ -28,20 +28,20 @@ void device_status_free(struct device_status **devices); /* safe on NULL */
 /* The alert is stored; fresh: for the first time. Copies what it needs. */
 void device_status_update(struct device_status *devices, const struct alert *alert, bool fresh);
 
-/* Its next update, or the one that waits, is due at once. */
+/* Makes the waiting update of the device, or its next one, due at once. */
 void device_status_write_now(struct device_status *devices, struct str device);
 
 /* Wall time of the first receipt that is not written yet; INT64_MAX: none. */
 int64_t device_status_written_until_us(const struct device_status *devices);
 
-/* True where an update is due. Forgets devices without one. DEVICE_STATUS_ALL for mono_us: every update is due, here
+/* Whether an update is due. Forgets devices without one. DEVICE_STATUS_ALL for mono_us: every update is due, here
  * and in device_status_encode(). */
 bool device_status_due(struct device_status *devices, int64_t mono_us);
 
-/* Appends the updates that are due, at most some hundreds, to the bufs of values, which are empty. */
+/* Appends the updates that are due, at most a few hundred, to the bufs of values, which are empty. */
 void device_status_encode(struct device_status *devices, int64_t mono_us, struct buf values[DEVICE_STATUS_PARAMS]);
 
-/* What was encoded last is written; or it is not, and is due again. More may have been added since. */
+/* What was encoded last has been written; or it has not, and is due again. More may have been added since. */
 void device_status_confirm(struct device_status *devices, int64_t mono_us);
 void device_status_revert(struct device_status *devices);
 

@@ -124,7 +124,7 @@ void encoded_batch_refuse(struct encoded_batch *encoded, size_t row, const struc
     add_refusal(encoded, row, fault->sqlstate, fault->text);
 }
 
-/* At the beginning, of a row that has an identity. */
+/* Written at the beginning of a row that has an identity. */
 static enum row_status status_of(const struct encoded_batch *encoded, size_t row)
 {
     return encoded->found_in[row] ? ROW_DUPLICATE : ROW_STORE;
@@ -175,7 +175,7 @@ static int compare_origins(const void *a, const void *b, void *arg)
     return x < y ? -1 : x > y;
 }
 
-/* One row each of those origins that the cache does not have. Returns how many. */
+/* One row for each origin that the cache does not have. Returns how many. */
 static size_t find_unknown_origins(struct encoded_batch *encoded, const struct origin_cache *known, uint32_t *rows)
 {
     size_t found = 0, kept = 0;
@@ -258,7 +258,7 @@ static size_t row_bytes(const struct encoded_batch *encoded, size_t row)
     return encoded->start[row + 1] - encoded->start[row] + encoded->batch->rows[row].alert.payload.len;
 }
 
-/* The next rows, each with the incident that is known by now, as long as they fit a chunk. One row may be longer. */
+/* The next rows, each with the incident known by now, as many as fit into a chunk. A single row may be longer. */
 static bool next_rows(struct encoded_batch *encoded, struct str *ret)
 {
     struct buf *chunk = &encoded->chunk;

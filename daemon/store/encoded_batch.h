@@ -38,7 +38,7 @@ struct row_refusal {
 struct encoded_batch {
     struct batch *batch; /* the owner's; NULL: none */
     size_t done;         /* rows that are encoded */
-    bool complete;       /* all are, and sorted: nothing below is valid before */
+    bool complete;       /* all are encoded, and sorted: nothing below is valid before that */
     char *instance;
     bool has_rules;
     uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of the rules that were applied; valid if has_rules */
@@ -53,12 +53,12 @@ struct encoded_batch {
     uint8_t (*own)[IDENTITY_BYTES];     /* by row: identity_own(), of CloudEvents */
     uint64_t *origin;                   /* by row: origin_of() */
     bool shared;                        /* two devices in the batch share an identity */
-    struct searched_identity *searched; /* where some may be stored, by batch_identities_search() */
+    struct searched_identity *searched; /* where some may be stored, found by batch_identities_search() */
     size_t n_searched, searched_cap;
-    struct row_refusal *refusals; /* one each for rows that are refused or unreadable */
+    struct row_refusal *refusals; /* one for each row that is refused or unreadable */
     size_t refused, refused_cap;
     struct incident_lookup lookup;  /* what its alerts may join */
-    size_t next, stop;              /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    size_t next, stop;              /* of the COPY in progress: rows next to stop - 1 are still to be sent */
     const struct incident_set *set; /* where their incidents are; NULL: they have none */
     struct buf chunk;
     bool headed, ended;
@@ -83,20 +83,19 @@ void encoded_batch_reset(struct encoded_batch *encoded);
 /* The same, but refused rows stay refused. */
 void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded);
 
-/* By row: not 0 where it is to be stored. Valid until the next call. */
+/* By row: not 0 if it is to be stored. Valid until the next call. */
 uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded);
 
 size_t encoded_batch_count(const struct encoded_batch *encoded, enum row_status status);
 
-/* The origins that the database does not have, as far as is known: the parameters of origin_add_sql. false: it has all.
- */
+/* The origins that the database does not have, as far as known: the parameters of origin_add_sql. false: it has all. */
 bool encoded_batch_encode_origins(struct encoded_batch *encoded, const struct origin_cache *known,
                                   struct buf values[ORIGIN_ADD_PARAMS]);
 
 /* The database has them now. */
 void encoded_batch_note_origins(const struct encoded_batch *encoded, struct origin_cache *known);
 
-/* The first row from `first` on that is stored though in conflict; the number of rows: there is none. */
+/* The first row from `first` on that is stored although in conflict; the number of rows: there is none. */
 size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t first);
 
 /* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the
@@ -105,7 +104,8 @@ size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t f
 void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct incident_set *set);
 bool encoded_batch_next_chunk(struct encoded_batch *encoded, struct str *ret);
 
-/* The row of the batch that the nth (from 1) row of a COPY from `first` on was; the number of rows: it had fewer. */
+/* The row of the batch that was the nth row (from 1) of a COPY from `first` on; the number of rows: the COPY had
+ * fewer. */
 size_t encoded_batch_nth_row(const struct encoded_batch *encoded, size_t first, size_t nth);
 
 /* The row goes to quarantine. */

@@ -2,12 +2,11 @@
  * The identity of an alert: a hash of (source, event_id), the key of mobeye.alert_identity.
  *
  * Its first 24 bits are the same for alerts that one sender numbers one after the other, so that they change the same
- * pages of the index: a key that is random as a whole changes a page of its own, which is read, and after each
- * checkpoint written to the WAL in full, for nearly every alert once the index is large. The other 104 bits are
- * BLAKE2b.
+ * pages of the index: with a completely random key, once the index is large, nearly every alert changes a different
+ * page, which is read and, after each checkpoint, written to the WAL in full. The other 104 bits are BLAKE2b.
  *
- * Nothing ties a source to a sender, so the pair may be that of another device's alert. Beside the identity stands a
- * short hash of the device; an alert of another device gets an identity of its own.
+ * Nothing ties a source to a sender, so the pair may be that of another device's alert. A short hash of the device is
+ * stored with the identity; an alert of another device gets an identity of its own.
  */
 #ifndef MOBEYE_STORE_IDENTITY_H
 #define MOBEYE_STORE_IDENTITY_H
@@ -29,13 +28,13 @@
  * change it: it is stored in the database. */
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES]);
 
-/* The alert's own identity where another device's alert has the same (source, event_id), with the hash `id`: the hash
- * of a byte 0xFF, id, and the device as the message names it. The byte 0xFF rules out that a pair has it. */
+/* The alert's own identity if another device's alert has the same (source, event_id), whose hash is `id`: the hash of a
+ * byte 0xFF, id, and the device as the message names it. Because of the byte 0xFF it cannot be that of a pair. */
 void identity_own(const uint8_t id[IDENTITY_BYTES], struct str device, uint8_t ret[IDENTITY_BYTES]);
 
 /* The short hash of the device, beside `id`: the first 64 bits of its own identity, so that it differs from alert to
- * alert, and nobody can search for a device name with the same. Never 0, which means that the device does not matter.
- */
+ * alert, and nobody can search for a device name with the same hash. Never 0, which means that the device does not
+ * matter. */
 uint64_t identity_device(const uint8_t own[IDENTITY_BYTES]);
 
 /* As PostgreSQL writes a uuid. Returns out. */

@@ -11,7 +11,7 @@
     "copy mobeye.snapshot (image_id, occurred_at, incident_id, device_id, placement_id, score, media_type, width, "    \
     "height, image) from stdin (format binary)"
 
-/* The state of a COPY on its way. Initially {0}. */
+/* The state of a COPY in progress. Initially {0}. */
 struct image_rows {
     const struct encoded_batch *encoded; /* the owner's */
     const struct incident_set *set;      /* where their incidents are */
@@ -23,7 +23,7 @@ struct image_rows {
 
 void image_rows_free(struct image_rows *rows);
 
-/* Whether a row that is to be stored has an image. */
+/* Whether any row to be stored has an image. */
 bool image_rows_any(const struct encoded_batch *encoded);
 
 /* Data of IMAGE_ROWS_SQL: image_rows_next_chunk() gives the next bytes to send, valid until its next call; false at the
@@ -31,7 +31,7 @@ bool image_rows_any(const struct encoded_batch *encoded);
 void image_rows_begin(struct image_rows *rows, const struct encoded_batch *encoded, const struct incident_set *set);
 bool image_rows_next_chunk(struct image_rows *rows, struct str *ret);
 
-/* The row of the batch that the nth (from 1) row of that COPY belongs to; the number of rows where there is none. */
+/* The row of the batch that the nth row (from 1) of that COPY belongs to; the number of rows: there is none. */
 size_t image_rows_nth_row(const struct encoded_batch *encoded, size_t nth);
 
 #endif

@@ -70,8 +70,8 @@ static size_t home_slot(const struct lookup_list *list, const uint8_t id[INCIDEN
     return (size_t)(both * list->factor >> (64 - list->bits));
 }
 
-/* An id that the list has keeps its row; its times are extended. Finding it here is cheaper than sorting all of them:
- * a few devices send most alerts. */
+/* An id that the list already has keeps its row; its times are extended. Finding it here is cheaper than sorting all of
+ * them: a few devices send most alerts. */
 static void list_add(struct lookup_list *list, const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
 {
     size_t at = home_slot(list, id), mask = ((size_t)1 << list->bits) - 1;
@@ -172,7 +172,7 @@ void incident_lookup_free(struct incident_lookup *lookup)
     *lookup = (struct incident_lookup){0};
 }
 
-/* Neighbours in the order of ids are of one device and kind. */
+/* Ids of one device and kind are neighbours in the order of ids. */
 size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t condition[INCIDENT_KEY_BYTES])
 {
     size_t low = 0, high = lookup->conditions.n;

@@ -1,6 +1,6 @@
 /*
  * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/code/correlation.sql), and which
- * alert a condition is of.
+ * alert a condition belongs to.
  */
 #ifndef MOBEYE_STORE_INCIDENT_LOOKUP_H
 #define MOBEYE_STORE_INCIDENT_LOOKUP_H
@@ -34,7 +34,7 @@ struct incident_lookup {
     } conditions, keys, sources;
 };
 
-/* The memory of an earlier use is used again. Unreadable rows are left out. */
+/* Reuses the memory of an earlier use. Unreadable rows are left out. */
 void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *batch);
 void incident_lookup_free(struct incident_lookup *lookup);
 

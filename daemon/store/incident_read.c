@@ -1,4 +1,4 @@
-/* What mobeye.read_incidents() returns, into the incident set. */
+/* Reads what mobeye.read_incidents() returns into the incident set. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -143,7 +143,7 @@ static size_t index_of(const struct incident_set *set, uint64_t id)
     return low < set->n_incidents && set->incidents[low].id == id ? low : NO_INCIDENT;
 }
 
-/* The one with number i. */
+/* The incident with number i. */
 static bool read_condition(struct incident_rows *rows, const struct result_row *r, size_t i)
 {
     size_t incident = index_of(&rows->set, column_int8_array_at(r->result, r->row, READ_CONDITION_INCIDENTS, i));

@@ -190,7 +190,7 @@ static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t
     return *ret_changed + *ret_conditions + rows->n_fresh;
 }
 
-/* Those of the parameters from first to last, each with n elements. */
+/* Begins the parameters from first to last, arrays of n elements each. */
 static void begin_arrays(struct buf *values, size_t first, size_t last, size_t n)
 {
     for (size_t i = first; i <= last; i++)

@@ -23,10 +23,10 @@ struct incident_change {
     bool urgent; /* a panic or holdup joined: an older screen cannot close the incident */
 };
 
-/* The incidents and conditions of a batch, and what is to be stored of them. */
+/* The incidents and conditions of a batch, and what must be stored of them. */
 struct incident_rows {
     struct incident_set set;
-    bool *was_verified; /* of the incidents that the database has, when they were read */
+    bool *was_verified; /* of the incidents in the database, as read */
     size_t n_known, cap_known;
     size_t *fresh; /* indexes of the new ones, in the order of their keys: the database numbers them in this order */
     size_t n_fresh, cap_fresh;
@@ -45,12 +45,12 @@ void incident_rows_clear(struct incident_rows *rows);
  * daemon created it at this moment. */
 bool incident_rows_read(struct incident_rows *rows, const PGresult *result);
 
-/* After the correlation. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is
+/* After the correlation. Appends to the bufs of values, which are empty; false, and nothing is appended, if there is
  * nothing to be stored. `rules` is the hash of the rules, 16 bytes, or NULL. */
 bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
                           const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS]);
 
-/* Takes the ids of the new incidents, and lists the changes. false: there are not as many. */
+/* Takes the ids of the new incidents, and lists the changes. false: their number is wrong. */
 bool incident_rows_stored(struct incident_rows *rows, const PGresult *result);
 
 /* The changes as three array literals in SQL, separated by commas: '{17,18}', '{new,alert}', '{f,t}'. */

@@ -23,7 +23,7 @@
 
 #define NO_SCHEMA (-1)
 
-/* What is due, in bits. */
+/* What is due, as bits. */
 enum { DUE_CONNECT = 1, DUE_POSITION = 2, DUE_CHECK = 4 };
 
 struct journal_session {
@@ -180,7 +180,7 @@ static void read_position(struct journal_session *j)
     session_send(j->session, sql);
 }
 
-/* Ready, where nothing is due that may be done now. */
+/* Ready, unless something is due that can be done now. */
 static void become_ready(struct journal_session *j, const char *reason)
 {
     set_state(j, JOURNAL_SESSION_READY, reason);
@@ -188,7 +188,7 @@ static void become_ready(struct journal_session *j, const char *reason)
         j->calls.on_ready(j->ctx);
 }
 
-/* Goes on after a failure too: a missing partition is created when an alert needs it. */
+/* Continues after a failure too: a missing partition is created when an alert needs it. */
 static void on_premade_end(struct journal_session *j, const struct fault *fault)
 {
     if (fault)
@@ -232,7 +232,7 @@ static void on_position_end(struct journal_session *j, const struct fault *fault
         become_ready(j, "the position is known");
 }
 
-/* By state: who takes a result, and the end of what was sent. */
+/* By state: the handlers of a result and of the end of what was sent. */
 static const struct {
     void (*on_result)(struct journal_session *j, PGresult *result);
     void (*on_end)(struct journal_session *j, const struct fault *fault);
@@ -292,7 +292,7 @@ static bool on_session_chunk(void *ctx, struct str *ret)
     return j->calls.on_chunk(j->ctx, ret);
 }
 
-/* Somebody moved the position of a journal back on purpose (mobeyectl journal replay). */
+/* Somebody has deliberately moved back the position of a journal (mobeyectl journal replay). */
 static void on_session_notify(void *ctx, const char *payload)
 {
     struct journal_session *j = ctx;

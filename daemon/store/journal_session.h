@@ -1,7 +1,6 @@
 /*
- * The writer's session with PostgreSQL: one that is ready to store the journal. The schema is this program's,
- * partitions are premade, and how far the journal is stored is known. Schema and partitions are checked again once a
- * minute.
+ * The writer's session with PostgreSQL, which is ready to store the journal: the schema is this program's, partitions
+ * are premade, and it is known how far the journal is stored. Schema and partitions are checked again once a minute.
  */
 #ifndef MOBEYE_STORE_JOURNAL_SESSION_H
 #define MOBEYE_STORE_JOURNAL_SESSION_H
@@ -13,8 +12,8 @@ struct journal_session;
 
 struct journal_position {
     struct writer_position stored;
-    int64_t verified_until_us; /* wall time: what was stored before is verified; valid where it is known */
-    uint64_t registry_version, areas_version; /* at the time that it was read */
+    int64_t verified_until_us; /* wall time: what was stored before this is verified; valid if it is known */
+    uint64_t registry_version, areas_version; /* when it was read */
 };
 
 /* From every state but STOPPED a lost connection leads to CONNECTING. */
@@ -33,14 +32,14 @@ enum journal_session_state {
 
 /* All are called from the loop. */
 struct journal_session_calls {
-    /* The position, and the versions of registry and areas, are read: what was known before is void. A call of
-     * journal_session_set_journal() from within leads to another reading; else on_ready follows. */
+    /* The position, and the versions of registry and areas, have been read, and replace what was known before. A call
+     * of journal_session_set_journal() from within leads to another reading; otherwise on_ready follows. */
     void (*on_position)(void *ctx);
     /* Ready, and nothing is due: session_send() may be called. */
     void (*on_ready)(void *ctx);
     /* The connection is lost, or the schema is no longer this program's. */
     void (*on_lost)(void *ctx, const char *reason);
-    /* Something is due, which journal_session_run_due() does as soon as no transaction is on its way. */
+    /* Something is due, which journal_session_run_due() does as soon as no transaction is in progress. */
     void (*on_due)(void *ctx);
     /* While ready: as in struct session_calls. */
     void (*on_result)(void *ctx, PGresult *result);
@@ -53,31 +52,31 @@ struct journal_session *journal_session_new(struct loop *loop, const struct writ
 void journal_session_free(struct journal_session **session); /* safe on NULL; closes at once */
 void journal_session_start(struct journal_session *session);
 
-/* As writer_reconfigure() and writer_set_journal(). */
+/* Like writer_reconfigure() and writer_set_journal(). */
 void journal_session_reconfigure(struct journal_session *session, const struct writer_options *options);
 void journal_session_set_journal(struct journal_session *session, const uint8_t *journal_uuid);
 
 /* Begins the next step that is due: connecting again, reading the position, checking. false: none is. */
 bool journal_session_run_due(struct journal_session *session);
 
-/* True where something is due. */
+/* Whether something is due. */
 bool journal_session_due(const struct journal_session *session);
 
 /* Reads the position again, while ready. */
 void journal_session_read_position(struct journal_session *session);
 
-/* True where session_send() may be called. */
+/* Whether session_send() may be called. */
 bool journal_session_ready(const struct journal_session *session);
 
-/* True where a batch that is submitted now will follow on the position: it is known, and not about to be read. */
+/* Whether a batch submitted now will follow on the position: it is known, and not about to be read again. */
 bool journal_session_position_holds(const struct journal_session *session);
 
-/* For what is sent. */
+/* The session to send by. */
 struct session *journal_session_session(struct journal_session *session);
 
 const uint8_t *journal_session_journal(const struct journal_session *session); /* its UUID, 16 bytes */
 
-/* In the database, as last read or committed. */
+/* As last read from the database, or committed. */
 const struct journal_position *journal_session_position(const struct journal_session *session);
 
 /* Appends the statement that moves the position to the end of the batch, for a transaction. It affects no row if
@@ -85,13 +84,13 @@ const struct journal_position *journal_session_position(const struct journal_ses
  * (unless its versions are waived). */
 void journal_session_append_move(struct journal_session *session, const struct batch *batch, struct buf *sql);
 
-/* The move to the end of that batch is committed. */
+/* The move to the end of that batch has been committed. */
 void journal_session_moved(struct journal_session *session, const struct batch *batch);
 
 /* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
 const char *journal_session_text(const struct journal_session *session);
 
-/* Wall time until when partitions are premade for alerts of every class; 0: not known yet. */
+/* Wall time up to which partitions are premade for alerts of every class; 0: not known yet. */
 int64_t journal_session_partitions_until_us(const struct journal_session *session);
 
 #endif

@@ -56,7 +56,7 @@ struct maintenance_run {
     unsigned due;                /* the cycle in which it is done next */
     bool done;                   /* in this cycle, as error */
     char error[640];             /* empty: it succeeded */
-    bool day_late;               /* no daemon did it for a day, as last read */
+    bool day_late;               /* no daemon has done it for a day, as last read */
     struct rate_limiter limiter; /* until it succeeds */
 };
 
@@ -71,7 +71,7 @@ struct maintenance {
     size_t job; /* index into maintenance_jobs and runs */
     struct maintenance_run runs[MAINTENANCE_JOBS];
     unsigned cycle;     /* since it leads */
-    bool run_soon;      /* another cycle is wanted at once */
+    bool run_soon;      /* another cycle must follow at once */
     bool report_failed; /* in this cycle */
     struct event timer;
     struct rate_limiter limiter;
@@ -156,7 +156,7 @@ static void end_cycle(struct maintenance *m)
     loop_arm(&m->timer, m->run_soon ? RUN_SOON_US : CYCLE_US);
 }
 
-/* With every read of the states: the queue, by priority. */
+/* Read along with the states: the queue, by priority. */
 #define QUEUE_SQL                                                                                                      \
     "; select priority, incidents, overdue, extract(epoch from waiting_since) * 1000000 from mobeye.queue_state()"
 
@@ -220,7 +220,7 @@ static void start_jobs(struct maintenance *m)
     start_job(m, 0);
 }
 
-/* The schema may be another program's or not exist yet: the writer logs that, and waits as well. */
+/* The schema may belong to another program or not exist yet: the writer logs that, and waits as well. */
 static void note_failure(struct maintenance *m, const struct fault *fault)
 {
     if (m->state == MAINTENANCE_WORKING) {
@@ -342,7 +342,7 @@ static void on_end(void *ctx, const struct fault *fault)
         on_job_end(m);
     else if (m->state == MAINTENANCE_LEADING || m->state == MAINTENANCE_CHOSEN)
         on_leading_end(m);
-    if (fault && fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
+    if (fault && fault->class == SQLSTATE_RECONNECT) /* it is a standby: another server is looked for */
         session_drop(m->session, fault->text);
     else if (m->state == MAINTENANCE_REPORTING && !fault)
         read_states(m);

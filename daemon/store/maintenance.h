@@ -3,9 +3,9 @@
  * that it is alive; the one whose session leads (mobeye.leader) does the rest: silence, overdue and unattended
  * incidents, retention.
  *
- * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done
- * nevertheless. It is retried when it is next due, an hourly job after five minutes. mobeye.maintenance records how
- * each job last ended; metrics, mobeyectl status and doctor read it there.
+ * On a separate connection: a job that takes long, or fails, does not delay alerts, and the other jobs are still done.
+ * It is retried when it is next due, an hourly job after five minutes. mobeye.maintenance records how each job last
+ * ended; metrics, mobeyectl status and doctor read it there.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_H
 #define MOBEYE_STORE_MAINTENANCE_H
@@ -48,7 +48,7 @@ struct maintenance *maintenance_new(struct loop *loop, struct metrics *metrics, 
                                     const struct maintenance_calls *calls, void *ctx);
 void maintenance_free(struct maintenance **maintenance); /* safe on NULL; the server finishes what it was sent */
 
-/* While suppressed, as at first, failures are not logged: the writer logs what is wrong with the database. */
+/* While suppressed, as initially, failures are not logged: the writer logs what is wrong with the database. */
 void maintenance_suppress_log(struct maintenance *maintenance, bool suppress);
 
 /* An endpoint has gone silent, or received something again: the next cycle begins in a second, or soon after the
@@ -58,7 +58,7 @@ void maintenance_run_soon(struct maintenance *maintenance);
 /* Updates queue_oldest_seconds, which rises between two reads of the queue. */
 void maintenance_gauges(struct maintenance *maintenance);
 
-/* Another configuration; reconnects where conninfo or instance differ. */
+/* Another configuration; reconnects if conninfo or instance differ. */
 void maintenance_reload(struct maintenance *maintenance, const struct conf *conf);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The maintenance jobs: a statement each, one after the other. What is erased by age is a job for each class, in
- * a transaction of its own, so that a failure affects no other; the job "retention" after them checks whether anything
- * is overdue by a day nevertheless.
+ * The maintenance jobs: one statement each, one after the other. Erasure by age is one job per class, in a separate
+ * transaction, so that a failure affects no other class; the job "retention" after them checks whether anything is
+ * nevertheless overdue by a day.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_JOBS_H
 #define MOBEYE_STORE_MAINTENANCE_JOBS_H
@@ -14,8 +14,8 @@
 
 /* What the rows of its result are. */
 enum maintenance_rows {
-    MAINTENANCE_ROWS_NONE,    /* of no interest */
-    MAINTENANCE_ROWS_SILENT,  /* devices that were found silent */
+    MAINTENANCE_ROWS_NONE,    /* ignored */
+    MAINTENANCE_ROWS_SILENT,  /* devices found silent */
     MAINTENANCE_ROWS_ERASED,  /* what was erased, or why not: columns what, class, partition, n, error */
     MAINTENANCE_ROWS_OVERDUE, /* what should have been erased a day ago: columns job, hours, n; none is success */
 };

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* A file of sql/migrations: tables and what else has state. Runs once. */
+/* A file of sql/migrations: tables and other things with state. Runs once. */
 struct migration {
     int version;      /* 1, 2, ... without gaps; the last is WRITER_SCHEMA_VERSION */
     const char *name; /* of its file, without .sql */

@@ -24,7 +24,7 @@ const char origin_add_sql[] = "insert into mobeye.alert_origin (origin, instance
 const Oid origin_add_types[ORIGIN_ADD_PARAMS] = {TYPE_INT8_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT,
                                                  TYPE_UUID};
 
-/* Where it is, or belongs. */
+/* The position where it is, or belongs. */
 static size_t find_place(const struct origin_cache *cache, uint64_t id)
 {
     size_t low = 0, high = cache->n;

@@ -16,7 +16,7 @@ enum { ORIGIN_RULES_BYTES = 16 };
  * each seeded with the hash of those before it. Never change it: it is stored in the database. */
 uint64_t origin_of(const struct alert *alert, struct str instance, const uint8_t *rules);
 
-/* Adds a row for each origin; one that exists is left alone. Parameters: arrays of origin, endpoint and rule, then the
+/* Adds a row for each origin; existing rows are left alone. Parameters: arrays of origin, endpoint and rule, then the
  * instance and the hash of the rules. */
 enum { ORIGIN_ADD_PARAMS = 5 };
 extern const char origin_add_sql[];
@@ -29,7 +29,7 @@ struct origin_cache {
 };
 
 bool origin_cache_has(const struct origin_cache *cache, uint64_t id);
-void origin_cache_add(struct origin_cache *cache, uint64_t id); /* nothing happens if it has it */
+void origin_cache_add(struct origin_cache *cache, uint64_t id); /* does nothing if it has it already */
 void origin_cache_clear(struct origin_cache *cache);            /* also frees its memory */
 
 #endif

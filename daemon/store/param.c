@@ -9,7 +9,7 @@
 void params_set(struct statement_params *ret, const struct buf *values, size_t n)
 {
     if (n > STATEMENT_PARAMS_MAX)
-        abort(); /* a statement in the code */
+        abort(); /* the statement is a constant in the code */
     for (size_t i = 0; i < n; i++) {
         ret->data[i] = values[i].len > 0 ? values[i].data : NULL;
         ret->lengths[i] = (int)values[i].len;

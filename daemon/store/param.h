@@ -12,7 +12,7 @@
 
 enum { STATEMENT_PARAMS_MAX = 80 };
 
-/* As libpq wants the parameters of a statement. */
+/* The parameters of a statement as libpq expects them. */
 struct statement_params {
     const char *data[STATEMENT_PARAMS_MAX];
     int lengths[STATEMENT_PARAMS_MAX], formats[STATEMENT_PARAMS_MAX];
@@ -38,6 +38,6 @@ void param_time(struct buf *array, int64_t wall_us); /* ALERT_NO_TIME: null */
 void param_interval(struct buf *array, int64_t us);  /* 0: null */
 /* A place as EWKB, for st_geomfromewkb(). */
 void param_point(struct buf *array, double lon, double lat);
-void param_box(struct buf *array, const struct extent *extent); /* of no place: null */
+void param_box(struct buf *array, const struct extent *extent); /* around no place: null */
 
 #endif

@@ -47,7 +47,7 @@ struct pgconn {
     bool log_suppressed;
     char *application_name;
     struct pgtargets targets;
-    struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
+    struct rate_limiter limiter; /* for messages that do not concern one server: the conninfo, a loss */
     enum pgconn_stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
@@ -57,8 +57,8 @@ struct pgconn {
     struct event timer, read, write; /* read and write belong to the socket of pq */
     bool querying;                   /* results are to come */
     bool copying;                    /* within COPY IN: the server waits for data */
-    bool broken;                     /* sending failed: what came in is read, then the connection is lost */
-    char why[512];                   /* the last fatal thing that the server said */
+    bool broken;                     /* sending failed: what has arrived is read, then the connection is lost */
+    char why[512];                   /* the last fatal message of the server */
 };
 
 int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
@@ -155,8 +155,8 @@ static void flush_output(struct pgconn *c)
         event_add(&c->write, NULL);
 }
 
-/* The next chunk is asked for when libpq has handed the last one to the kernel: its buffer would grow without bound.
- * One a turn of the loop: a batch has some MiB, and senders wait for their replies. */
+/* The next chunk is requested when libpq has handed the last one to the kernel: otherwise its buffer would grow without
+ * bound. One per turn of the loop: a batch has some MiB, and senders wait for their replies. */
 static void send_chunks(struct pgconn *c)
 {
     for (bool fed = false; c->copying; fed = true) {
@@ -181,7 +181,7 @@ static void send_chunks(struct pgconn *c)
     flush_output(c);
 }
 
-/* An owner's call may have dropped the connection at any time. */
+/* A call by the owner may drop the connection at any time. */
 static void dispatch_notices(struct pgconn *c)
 {
     PGnotify *notify;
@@ -209,8 +209,8 @@ static void dispatch_results(struct pgconn *c)
     }
 }
 
-/* Hands out what has come. libpq sees a notification that came after a result only when the result was read, and the
- * socket no longer signals it. */
+/* Hands out what has arrived. libpq sees a notification that arrived after a result only when the result has been read,
+ * and by then the socket no longer signals it. */
 static void dispatch(struct pgconn *c)
 {
     dispatch_notices(c);
@@ -218,8 +218,8 @@ static void dispatch(struct pgconn *c)
     dispatch_notices(c);
 }
 
-/* What has come is handed out, and a lost connection is reported. libpq reads ahead while it sends, so this follows
- * on sending too. */
+/* Hands out what has arrived, and reports a lost connection. libpq reads ahead while it sends, so this follows sending
+ * too. */
 static void dispatch_and_check(struct pgconn *c, bool alive)
 {
     dispatch(c);
@@ -266,7 +266,7 @@ static void on_opened(struct pgconn *c)
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
-    if (c->limiter.suppressed == 0) /* else the loss before it was not logged either */
+    if (c->limiter.suppressed == 0) /* otherwise the preceding loss was not logged either */
         log_info(c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
         c->targets.target[i].limiter = (struct rate_limiter){0};

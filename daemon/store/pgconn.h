@@ -1,7 +1,7 @@
 /*
  * One connection to PostgreSQL on the loop, which reconnects indefinitely. Nothing here blocks.
  *
- * An attempt is one server of the conninfo with a time limit of its own, so that one that does not answer costs its
+ * An attempt is one server of the conninfo with its own time limit, so that a server that does not answer costs one
  * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s.
  */
 #ifndef MOBEYE_STORE_PGCONN_H
@@ -15,16 +15,17 @@
 
 struct pgconn;
 
-/* All are called from the loop and may call every function below but pgconn_free(). on_chunk may be NULL
- * where no COPY FROM STDIN is sent. */
+/* All are called from the loop and may call every function below but pgconn_free(). on_chunk may be NULL if no COPY
+ * FROM STDIN is sent. */
 struct pgconn_calls {
     /* Connected: pgconn_query() may be called. */
     void (*on_up)(void *ctx);
     /* The connection was up and is lost; the next attempt is planned. */
     void (*on_down)(void *ctx, const char *why);
-    /* Not connected; a sentence for people about why, and when the next attempt is. */
+    /* Not connected; a sentence for people that says why, and when the next attempt is. */
     void (*on_waiting)(void *ctx, const char *text);
-    /* A result of the query, in turn (cleared by the caller). NULL: that was all, the next query may be sent. */
+    /* The results of the query, one after the other (cleared by the caller). NULL: that was all, the next query may be
+     * sent. */
     void (*on_result)(void *ctx, PGresult *result);
     /* After a result of status PGRES_COPY_IN: the next bytes for the server, which stay as they are until the next
      * call. false: that was all. */
@@ -41,17 +42,17 @@ struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *me
 /* While suppressed, failures to connect are not logged: another connection logs the same about the same servers. */
 void pgconn_suppress_log(struct pgconn *conn, bool suppress);
 
-/* Closes at once, whatever is on its way. Safe on NULL. */
+/* Closes at once, whatever is in progress. Safe on NULL. */
 void pgconn_free(struct pgconn **conn);
 
 /* Begins to connect. */
 void pgconn_start(struct pgconn *conn);
 
-/* The servers, and the name to show them (copied). After pgconn_start(): closes the connection where there is one (down
- * is not called) and connects at once. */
+/* The servers, and the name to show them (copied). After pgconn_start(): closes the connection, if there is one (down
+ * is not called), and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 
-/* This server cannot be used: closes the connection, calls down, and goes on with the next server. */
+/* This server cannot be used: closes the connection, calls down, and continues with the next server. */
 void pgconn_drop(struct pgconn *conn, const char *why);
 
 /* The connection has proved usable: the backoff starts again at its minimum. */
@@ -62,11 +63,11 @@ void pgconn_reset_backoff(struct pgconn *conn);
 void pgconn_query(struct pgconn *conn, const char *sql);
 void pgconn_query_params(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
 
-/* As pgconn_query_params(), but every row is a result of its own (PGRES_SINGLE_TUPLE), before one without rows: no
- * more is in memory than what the socket brought. */
+/* Like pgconn_query_params(), but every row is a separate result (PGRES_SINGLE_TUPLE), followed by one without rows: no
+ * more is in memory than what the socket delivered. */
 void pgconn_query_rows(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
 
-/* True while results of a query are to come. */
+/* True while results of a query are still to come. */
 bool pgconn_querying(const struct pgconn *conn);
 
 /* For PQescapeLiteral() and the like; NULL while not connected. */

@@ -29,7 +29,7 @@ static size_t count_elements(const char *list)
     return n;
 }
 
-/* Element i of a comma-separated list; NULL where the list or the element is empty. */
+/* Element i of a comma-separated list; NULL if the list or the element is empty. */
 static char *list_element(const char *list, size_t i)
 {
     if (!list)

@@ -31,7 +31,7 @@ struct pgtargets {
 int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err);
 void pgtargets_free(struct pgtargets *targets);
 
-/* The name that has to be resolved before libpq is given the target; NULL: none. */
+/* The name that must be resolved before libpq is given the target; NULL: none. */
 const char *pgtarget_name(const struct pgtarget *target);
 
 /* For people: host, address or socket folder, and port. */

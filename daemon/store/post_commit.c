@@ -20,7 +20,7 @@
 
 /* Delay before a failed task is retried. */
 #define RETRY_US (5 * CLOCK_SECOND)
-/* Sessions that hold up the writer are looked for this often, and people's changes numbered after that. */
+/* How often sessions that hold up the writer are looked for; people's changes are numbered after that. */
 #define BLOCKERS_EVERY_US CLOCK_SECOND
 /* A task waits this long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
 #define LOCK_TIMEOUT "1s"
@@ -36,7 +36,7 @@ enum task {
     TASK_RECHECK,  /* verification of what was stored before a crash, or a lost reply: when the writer has connected */
     TASK_NUMBER, /* people's changes get their numbers, once a second: their own transactions do not hold the counter */
     TASK_ANNOUNCE, /* NOTIFY */
-    TASK_VERIFY,   /* incidents that something was raised in; those that this verifies are announced, too */
+    TASK_VERIFY,   /* incidents with new raises; those that are thereby verified are announced too */
     TASK_DEVICES,  /* device status */
     TASK_NONE,
 };
@@ -68,15 +68,15 @@ struct post_commit {
     bool allowed, flush; /* the writer is connected; nothing may wait longer */
     bool rules_due, recheck_due, number_due;
     int64_t recheck_us;      /* wall time: what was stored from about then on is to be verified; INT64_MAX: nothing */
-    int64_t recheck_sent_us; /* of the recheck on its way: meanwhile another may become due */
+    int64_t recheck_sent_us; /* of the recheck in progress: meanwhile another may become due */
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
-    bool busy;        /* batches come without end: the server's time is theirs first */
-    int64_t begun_us; /* monotonic: the task on its way */
+    bool busy;        /* batches come without a break: they have priority on the server */
+    int64_t begun_us; /* monotonic: when the task in progress began */
     int64_t after_us; /* monotonic: nothing begins before then, unless flushed now */
     struct {
-        int64_t after_us;  /* monotonic: it is not due before then */
+        int64_t after_us;  /* monotonic: the task is not due before then */
         unsigned failures; /* in a row */
     } tasks[TASK_NONE];
     struct event timer; /* something may be due */
@@ -227,7 +227,7 @@ static void begin_next(struct post_commit *p)
     params_free(values, tasks[p->task].n);
 }
 
-/* What waits has its turn after this time, or sooner. */
+/* Arms the timer: what waits is done after this time at the latest. */
 static void run_within(struct post_commit *p, int64_t us)
 {
     if (p->state == POST_COMMIT_IDLE)
@@ -284,7 +284,7 @@ static void on_task_done(struct post_commit *p)
         device_status_confirm(p->devices, loop_mono_us(p->loop));
 }
 
-/* What was on its way is not done: it is due again. */
+/* What was in progress is not done: it is due again. */
 static void undo_task(struct post_commit *p)
 {
     if (p->task == TASK_VERIFY)
@@ -300,7 +300,7 @@ static void undo_task(struct post_commit *p)
     }
 }
 
-/* The others go on. */
+/* The other tasks continue. */
 static void on_task_failed(struct post_commit *p, const struct fault *fault)
 {
     bool locked = strcmp(fault->sqlstate, LOCK_NOT_AVAILABLE) == 0;
@@ -431,7 +431,7 @@ void post_commit_reconfigure(struct post_commit *p, const struct writer_options 
     run_within(p, 0);
 }
 
-/* Not where the position is read while the writer is connected: nothing was lost then. */
+/* Not if the position is read while the writer is connected: then nothing was lost. */
 void post_commit_verified_until(struct post_commit *p, int64_t until_us)
 {
     if (p->recheck_due && until_us < p->recheck_us)

@@ -1,7 +1,7 @@
 /*
- * Work after commits, on a connection of its own, so that storing does not wait for it: stores the text of the rules,
+ * Work after commits, on a separate connection, so that storing does not wait for it: stores the text of the rules,
  * verifies incidents, ends people's sessions that hold up the writer, numbers people's changes, announces what
- * happened, writes device status. Each is a transaction of its own, which may be lost or repeated without harm.
+ * happened, writes device status. Each is a separate transaction, which may be lost or repeated without harm.
  *
  * It works while the writer is connected, and pauses while it is not.
  */
@@ -34,7 +34,7 @@ void post_commit_verified_until(struct post_commit *post_commit, int64_t until_u
 /* Whether the writer is connected to a database with this program's schema. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);
 
-/* The encoded batch is committed with these incidents. busy: the next one is on its way already. */
+/* The encoded batch is committed with these incidents. busy: the next one is already in progress. */
 void post_commit_batch(struct post_commit *post_commit, struct encoded_batch *encoded,
                        const struct incident_rows *incidents, bool busy);
 
@@ -44,7 +44,7 @@ int64_t post_commit_status_written_until_us(const struct post_commit *post_commi
 int64_t post_commit_unverified_us(const struct post_commit *post_commit);
 void post_commit_flush_now(struct post_commit *post_commit);
 
-/* True where nothing waits, or nothing can be done now. Device status may wait, unless flushed now. */
+/* True if nothing waits, or nothing can be done now. Device status may wait, unless flushed now. */
 bool post_commit_drained(const struct post_commit *post_commit);
 
 /* Incidents verified since the start. */

@@ -11,7 +11,7 @@
 /* Bounds of memory: some MiB of raises. Hints are best effort; those above are dropped. */
 #define RAISES_MAX   50000
 #define HINTS_MAX    2000
-#define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the one before it */
+#define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the previous one */
 #define HINTS_ONCE   500
 
 const char post_commit_verify_sql[] = "select mobeye.verify_incidents($1, $2, $3, $4, $5)";
@@ -63,7 +63,7 @@ static void keep_raise(struct post_commit_queue *queue, const struct queued_rais
     queue->raises[queue->n_raises++] = *raise;
 }
 
-/* `last` is where the incident's last raise of this batch is, from 1; 0: it has none yet. */
+/* `last`: the position, from 1, of the incident's last raise in this batch; 0: it has none yet. */
 static void add_raise(struct post_commit_queue *queue, const struct alert *alert, uint64_t incident, uint32_t *last)
 {
     if (*last > 0 && is_of_incident_and_device(&queue->raises[*last - 1], incident, alert->device)) {
@@ -117,7 +117,7 @@ static int compare_raises(const void *a, const void *b)
     return memcmp(x->device, y->device, sizeof(x->device));
 }
 
-/* Makes one of several batches' raises of a device in an incident. */
+/* Merges the raises of a device in an incident from several batches into one. */
 static void merge_raises(struct post_commit_queue *queue)
 {
     size_t kept = 0;

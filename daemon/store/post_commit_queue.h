@@ -27,7 +27,7 @@ struct post_commit_queue {
     struct queued_raise *raises;
     size_t n_raises, cap_raises;
     int64_t since_us;                                  /* monotonic: since when raises have waited without a break */
-    uint64_t n_dropped;                                /* raises that did not fit, and are not logged yet */
+    uint64_t n_dropped;                                /* raises that did not fit, and have not been logged yet */
     struct queued_raise sent[POST_COMMIT_RAISES_ONCE]; /* encoded last: neither done nor failed yet */
     size_t n_sent;
     struct incident_change *hints;
@@ -41,11 +41,11 @@ void post_commit_queue_free(struct post_commit_queue *queue);
 /* Verification settings of the current rules; those of earlier rules remain valid for their incidents. */
 void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, double radius_m);
 
-/* A batch is committed. stored: encoded_batch_rows_to_store() of it. now_us: monotonic. */
+/* A batch is committed. stored: its encoded_batch_rows_to_store(). now_us: monotonic. */
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
                              const struct incident_rows *rows, int64_t now_us);
 
-/* For how long raises have waited, those on their way too; 0: none waits. */
+/* How long raises have been waiting, including those in progress; 0: none is waiting. */
 int64_t post_commit_queue_waited_us(const struct post_commit_queue *queue, int64_t now_us);
 
 /* To be announced. */

@@ -64,7 +64,7 @@ static void send_copy(struct quarantine_retry *r)
     PQputCopyEnd(r->conn, sent ? NULL : "interrupted");
 }
 
-/* All results of what was sent, and its end. */
+/* Handles all results of what was sent, and its end. */
 static void hand_over_results(struct quarantine_retry *r)
 {
     struct fault fault;
@@ -105,7 +105,7 @@ static void run_transaction(struct quarantine_retry *r, struct encoded_batch *en
         err_set(r->err, "%s", PQerrorMessage(r->conn));
         transaction_on_lost(&r->transaction);
     }
-    /* The next alert comes on this connection: what is left of this one must not be committed with it. */
+    /* The next alert uses the same connection: nothing left of this one may be committed with it. */
     if (PQtransactionStatus(r->conn) != PQTRANS_IDLE)
         PQclear(PQexec(r->conn, "rollback"));
 }
@@ -117,7 +117,7 @@ static void execute(PGconn *conn, const char *sql, size_t n, const Oid *types, c
     PQclear(PQexecParams(conn, sql, (int)n, types, params.data, params.lengths, params.formats, 1));
 }
 
-/* Verification and hints, as after a batch: they may fail, and nothing is lost by that. */
+/* Verification and hints, as after a batch: nothing is lost if they fail. */
 static void run_post_commit(struct quarantine_retry *r, struct encoded_batch *encoded)
 {
     struct post_commit_queue queue = {0};

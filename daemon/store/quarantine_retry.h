@@ -1,5 +1,5 @@
 /*
- * An alert in quarantine, tried again: by the transaction that the daemon stores batches with.
+ * Retries an alert in quarantine, with the transaction by which the daemon stores batches.
  */
 #ifndef MOBEYE_STORE_QUARANTINE_RETRY_H
 #define MOBEYE_STORE_QUARANTINE_RETRY_H
@@ -28,9 +28,9 @@ struct quarantine_retry_calls {
 
 /*
  * In one transaction, blocking: stores the alert, its identity and its incident as the daemon would, and takes the row
- * out of quarantine; then verification and hints. -1 with err set where it could not be tried: the row does not exist,
- * its record cannot be read, the connection failed. Nothing has changed then, unless the connection failed within the
- * COMMIT: the row is out of quarantine where that succeeded.
+ * out of quarantine; then verification and hints. -1 with err set if it could not be tried: the row does not exist, its
+ * record cannot be read, the connection failed. Then nothing has changed, unless the connection failed within the
+ * COMMIT: if that succeeded, the row is out of quarantine.
  */
 int quarantine_retry(PGconn *conn, int64_t quarantine_id, const struct quarantine_retry_calls *calls, void *ctx,
                      struct err *err);

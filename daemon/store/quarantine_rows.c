@@ -4,7 +4,7 @@
 
 #include "store/param.h"
 
-/* Bounds what one statement takes in memory, here and in the server. */
+/* Limits the memory that one statement takes, here and in the server. */
 #define STATEMENT_BYTES ((size_t)4 * 1024 * 1024)
 
 /* Without a target ON CONFLICT covers both unique indexes: the identity, and (journal, journal_seq) of records without
@@ -63,7 +63,7 @@ static void add_refusal(const struct encoded_batch *encoded, const struct row_re
     param_text(&values[12], row->record);
 }
 
-/* How many refusals from `first` on go into one statement: one at least. */
+/* How many refusals from `first` on go into one statement: at least one. */
 static size_t how_many(const struct encoded_batch *encoded, size_t first)
 {
     size_t end = first, bytes = 0;

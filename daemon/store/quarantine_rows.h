@@ -12,7 +12,7 @@ extern const char quarantine_sql[];
 extern const Oid quarantine_types[QUARANTINE_PARAMS];
 
 /*
- * Encodes refusals from `first` on, at most some MiB of them; returns the number of the first that is left.
+ * Encodes refusals from `first` on, at most some MiB of them; returns the number of the first one left.
  * `record_only` leaves out the columns that describe the alert, for a database that refuses those too; the record has
  * everything. Appends to the bufs of values, which are empty.
  */

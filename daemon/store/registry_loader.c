@@ -26,7 +26,7 @@ struct registry_loader {
     struct session *session;
     enum registry_loader_state state;
     bool asked; /* something changed, or may have */
-    bool fresh; /* nothing was read on this connection yet: everything is */
+    bool fresh; /* nothing has been read on this connection yet: everything will be */
     struct registry_reader *reader;
     struct area_rows *areas;
     bool areas_known; /* they were handed over on this connection; they have the next version */
@@ -35,7 +35,7 @@ struct registry_loader {
     int64_t since_us, took_us;
     unsigned retries;
     bool log_suppressed;
-    struct event timer; /* armed only to end WAITING, or for IDLE to read what was asked */
+    struct event timer; /* armed only to end WAITING, or to make IDLE read what was requested */
     struct rate_limiter limiter;
 };
 
@@ -59,7 +59,7 @@ static void set_state(struct registry_loader *l, enum registry_loader_state stat
     l->state = state;
 }
 
-/* What came in part counts as nothing. */
+/* Discards what arrived only in part. */
 static void forget(struct registry_loader *l)
 {
     registry_reader_free(&l->reader);
@@ -173,7 +173,7 @@ static void on_failed(struct registry_loader *l, const struct fault *fault)
     loop_arm(&l->timer, WAIT_LEAST_US + pgconn_backoff_us(WAIT_LEAST_US, WAIT_MOST_US, l->retries++));
 }
 
-/* By state: who takes a result, and the end of what was sent. */
+/* By state: the handlers of a result and of the end of what was sent. */
 static const struct {
     void (*on_result)(struct registry_loader *l, PGresult *result);
     void (*on_end)(struct registry_loader *l);
@@ -208,7 +208,7 @@ static void on_end(void *ctx, const struct fault *fault)
         handlers[l->state].on_end(l);
 }
 
-/* The payload is only a hint: what changed is asked for. */
+/* The payload is only a hint: the changes are queried. */
 static void on_notify(void *ctx, const char *payload)
 {
     (void)payload;

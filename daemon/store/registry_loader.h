@@ -1,8 +1,8 @@
 /*
- * Reads the registry and the areas from PostgreSQL, on a connection of its own, and keeps them current: everything
- * after connecting, then the changes whenever the database notifies of them (NOTIFY).
+ * Reads the registry and the areas from PostgreSQL, on a separate connection, and keeps them current: everything after
+ * connecting, then the changes whenever the database announces some (NOTIFY).
  *
- * It reconnects by itself indefinitely. Meanwhile what was read last stays in use.
+ * It reconnects by itself indefinitely. Meanwhile the data read last stays in use.
  */
 #ifndef MOBEYE_STORE_REGISTRY_LOADER_H
 #define MOBEYE_STORE_REGISTRY_LOADER_H
@@ -44,13 +44,13 @@ void registry_loader_free(struct registry_loader **loader); /* safe on NULL */
 /* Begins to connect. */
 void registry_loader_start(struct registry_loader *loader);
 
-/* New conninfo or instance: reconnects where they differ. */
+/* New conninfo or instance: reconnects if they differ. */
 void registry_loader_reconfigure(struct registry_loader *loader, const char *conninfo, const char *instance);
 
 /* While suppressed, failures are not logged: the writer logs what is wrong with the database. */
 void registry_loader_suppress_log(struct registry_loader *loader, bool suppress);
 
-/* Reads what is newer in the database; on_current() follows, at once where it is connected. */
+/* Reads what is newer in the database; on_current() follows, soon if it is connected. */
 void registry_loader_refresh(struct registry_loader *loader);
 
 /* Memory of the areas that are not handed over yet. */

@@ -121,7 +121,7 @@ static void take_fix(struct registry_reader *r, const PGresult *result, int row)
     };
 }
 
-/* At once: what the device's other rows say is not about its fix, or is what remains. */
+/* Done at once: the device's other rows do not concern its fix, or say what remains of it. */
 static void take_forget(struct registry_reader *r, const PGresult *result, int row)
 {
     registry_forget_fix(r->registry, column_text(result, row, REGISTRY_DEVICE),
@@ -129,7 +129,7 @@ static void take_forget(struct registry_reader *r, const PGresult *result, int r
                         column_time(result, row, REGISTRY_UNTIL, INT64_MAX));
 }
 
-/* The rows of a device have all come. */
+/* All rows of a device have arrived. */
 static void put_device(struct registry_reader *r)
 {
     if (r->entry.id.len == 0)
@@ -186,7 +186,7 @@ void area_rows_take(struct area_rows *rows, const PGresult *result)
     for (int row = 0; row < PQntuples(result); row++) {
         rows->version = column_int8(result, row, AREA_VERSION);
         if (PQgetisnull(result, row, AREA_LAYER))
-            continue; /* there are none: the version has a row nevertheless */
+            continue; /* there are no areas: the row has only the version */
         struct area_row area = {
             .vintage = (int32_t)column_int4(result, row, AREA_VINTAGE, (uint32_t)INT32_MIN),
             .from_us = column_time(result, row, AREA_SINCE, INT64_MIN),

@@ -18,14 +18,13 @@ struct registry_reader;
 
 /* The registry must outlive it. */
 struct registry_reader *registry_reader_new(struct registry *registry);
-void registry_reader_free(
-    struct registry_reader **reader); /* safe on NULL; what it had read of a device is forgotten */
+void registry_reader_free(struct registry_reader **reader); /* safe on NULL; a partly read device is forgotten */
 
-/* Takes all rows of the result. Devices change one by one; the registry's version is that before until
- * registry_reader_end(), and it is `loading` where everything is read again. */
+/* Takes all rows of the result. Devices change one by one; the registry keeps its previous version until
+ * registry_reader_end(), and is `loading` if everything is read again. */
 void registry_reader_take(struct registry_reader *reader, const PGresult *result);
 
-/* All rows have come: the registry has the database's version. */
+/* All rows have arrived: the registry has the database's version. */
 void registry_reader_end(struct registry_reader *reader);
 
 /* Appends all rows of the result, and sets the version. */

@@ -43,7 +43,7 @@ struct session {
     bool failed; /* fault has the first failure of what was sent last */
     struct fault fault;
     struct event watch;  /* looks for a reply */
-    int64_t answered_us; /* monotonic: when the server last gave one, or was asked */
+    int64_t answered_us; /* monotonic: when the server last replied, or was sent something */
     struct rate_limiter hung_limiter;
 };
 
@@ -60,7 +60,7 @@ static void note_answer(struct session *s)
         loop_arm(&s->watch, s->kind->hung_us);
 }
 
-/* Nothing is cancelled: the server may be within a COMMIT, or wait for its standby. */
+/* Nothing is cancelled: the server may be within a COMMIT, or waiting for its standby. */
 static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -104,7 +104,7 @@ static void on_waiting(void *ctx, const char *text)
         s->calls.on_waiting(s->ctx, text);
 }
 
-/* A server that only follows another refuses LISTEN. */
+/* A standby refuses LISTEN. */
 static void on_settings_end(struct session *s)
 {
     if (s->failed) {
@@ -152,7 +152,7 @@ static bool on_chunk(void *ctx, struct str *ret)
 static void on_notify(void *ctx, const char *payload)
 {
     struct session *s = ctx;
-    if (s->calls.on_notify) /* a pooler may pass on a connection that another client made listen */
+    if (s->calls.on_notify) /* a pooler may pass on a connection on which another client has executed LISTEN */
         s->calls.on_notify(s->ctx, payload);
 }
 

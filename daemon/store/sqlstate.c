@@ -22,7 +22,7 @@ enum sqlstate_class sqlstate_class(const char *sqlstate, const char *constraint)
     return SQLSTATE_STOP;
 }
 
-/* "COPY alert, line 17, column payload": the words may be in another language, the name and the number are not. */
+/* "COPY alert, line 17, column payload": the words may be translated, the name and the number are not. */
 static size_t copy_line(const char *context)
 {
     const char *at = context ? strstr(context, "COPY alert,") : NULL;

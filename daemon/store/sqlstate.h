@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum sqlstate_class {
-    SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: passes by itself, retry */
+    SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: temporary, retry */
     SQLSTATE_RECONNECT, /* 25006, or no reply from the server: another server may accept it */
     SQLSTATE_PARTITION, /* 23514 without a constraint: no partition holds the row */
     SQLSTATE_REFUSED,   /* 22, other 23: a row that will never be accepted */

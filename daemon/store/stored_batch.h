@@ -15,7 +15,7 @@ struct writer_stored stored_batch_count(const struct encoded_batch *encoded, uin
 void stored_batch_log_refusals(const struct encoded_batch *encoded, uint64_t quarantined, struct rate_limiter *limiter,
                                int64_t mono_us);
 
-/* One limited warning for each row that is stored though an alert of another device has its identity. */
+/* One limited warning for each row that is stored although an alert of another device has its identity. */
 void stored_batch_log_conflicts(const struct encoded_batch *encoded, struct rate_limiter *limiter, int64_t mono_us);
 
 #endif

@@ -45,13 +45,13 @@ static bool nothing_to_quarantine(const struct transaction *t)
     return t->encoded->refused == 0;
 }
 
-/* The commit follows on the COPY of alerts without a round trip. */
+/* The commit follows the COPY of alerts without a round trip. */
 static bool commits_with_alerts(const struct transaction *t)
 {
     return nothing_to_quarantine(t) && !image_rows_any(t->encoded);
 }
 
-/* Rather than a COPY of the identities, as if all were new. */
+/* Whether identities are claimed at once, rather than copied as if all were new. */
 static bool claims_at_once(const struct transaction *t)
 {
     return t->expect_duplicates || t->encoded->shared || batch_identities_any_found(t->encoded);
@@ -62,7 +62,7 @@ void transaction_open(struct transaction *t, const char *reason)
 {
     struct encoded_batch *encoded = t->encoded;
     struct buf sql = {0};
-    if (t->bisect.phase == BISECT_ROWS) /* interrupted: what is known so far is not all */
+    if (t->bisect.phase == BISECT_ROWS) /* interrupted: not all refused rows are known */
         bisect_reset(&t->bisect, encoded->batch->n);
     if (t->bisect.phase == BISECT_OFF)
         encoded_batch_reset(encoded);
@@ -156,7 +156,7 @@ static void on_opening_result(struct transaction *t, PGresult *result)
         abandon(t, TRANSACTION_POSITION_MOVED, "the guard affected no row");
 }
 
-/* A COPY that was sent already gets no rows. */
+/* A COPY that was already sent gets no rows. */
 static void on_abandoning_result(struct transaction *t, PGresult *result)
 {
     if (PQresultStatus(result) != PGRES_COPY_IN)
@@ -233,7 +233,7 @@ static void on_reading_result(struct transaction *t, PGresult *result)
         abandon(t, TRANSACTION_OPENING, "another daemon created an incident at this moment");
 }
 
-/* By row: not 0 where its incident is to be stored. */
+/* By row: not 0 if its incident is to be stored. */
 static const uint8_t *rows_to_correlate(struct transaction *t)
 {
     uint8_t *rows = encoded_batch_rows_to_store(t->encoded);
@@ -283,7 +283,7 @@ static void on_storing_result(struct transaction *t, PGresult *result)
         t->calls.drop(t->ctx, "the server returned other incidents than were stored");
 }
 
-/* COPY is the last statement, or the first before those of the commit. */
+/* COPY is the last statement, or precedes those of the commit. */
 static void on_awaiting_result(struct transaction *t, PGresult *result)
 {
     if (is_tag(result, "COPY") && commits_with_alerts(t))
@@ -331,7 +331,7 @@ static void on_committed(struct transaction *t)
     transaction_report(t, TRANSACTION_COMMITTED);
 }
 
-/* By state: who takes a result, and the end of what was sent; NULL: nothing is on its way. */
+/* By state: the handlers of a result and of the end of what was sent; NULL: nothing is in progress. */
 static const struct {
     void (*on_result)(struct transaction *t, PGresult *result);
     void (*on_end)(struct transaction *t);

@@ -1,7 +1,7 @@
 /*
  * The transaction that stores one batch, each alert exactly once: as often as it takes, until it is committed or its
- * owner has to act. A state machine that sends statements and is handed their results; it knows no connection, so that
- * the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) drive the same one.
+ * owner has to act. A state machine that sends statements and is handed their results; it does not know the connection,
+ * so that the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) can drive the same one.
  *
  * If the period of identities has been closed meanwhile, the database refuses them, and the transaction begins again.
  *
@@ -41,7 +41,7 @@ enum transaction_state {
     TRANSACTION_UNDOING,            /* back to before that COPY. -> CLAIMING */
     TRANSACTION_CLAIMING,  /* insert ... on conflict do nothing: the rest are duplicates. -> COMPARING; no duplicate can
                               be of another device -> READING; all are duplicates -> QUARANTINING, COMMITTING */
-    TRANSACTION_COMPARING, /* duplicates of another device than the stored alert's get an identity of their own.
+    TRANSACTION_COMPARING, /* duplicates from another device than the stored alert's get an identity of their own.
                               -> READING; none is to be stored -> QUARANTINING, COMMITTING */
     TRANSACTION_READING,   /* incidents that the alerts may join are locked and read. -> STORING, PROBING; correlating
                               changed none -> SENDING; another daemon created one at this moment -> ABANDONING */
@@ -60,17 +60,17 @@ enum transaction_state {
     TRANSACTION_QUARANTINING, /* refused and unreadable rows go to quarantine. -> COMMITTING */
     TRANSACTION_COMMITTING,   /* changes of incidents get their numbers; commit, never cancelled. -> COMMITTED */
 
-    TRANSACTION_ABANDONING,        /* the results of the other statements on their way are of no use. -> ROLLING_BACK */
+    TRANSACTION_ABANDONING,        /* the results of the other statements sent are useless. -> ROLLING_BACK */
     TRANSACTION_ROLLING_BACK,      /* -> OPENING again, READING_PERIODS, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED,
                                       REFUSED */
     TRANSACTION_MAKING_PARTITIONS, /* those that the batch needs. -> OPENING, RETRY_LATER */
 
     /* Outcomes, each reported once. -> NONE */
     TRANSACTION_COMMITTED,
-    TRANSACTION_RETRY_LATER,    /* nothing is stored: something that may pass, or that a person must repair */
+    TRANSACTION_RETRY_LATER,    /* nothing is stored: the cause may pass, or a person must repair it */
     TRANSACTION_POSITION_MOVED, /* nothing is stored: the guard affected no row */
     TRANSACTION_REFUSED,        /* nothing is stored: a row is refused, and quarantine is not wanted */
-    TRANSACTION_LOST,           /* with the connection: it may be stored, or not */
+    TRANSACTION_LOST,           /* with the connection: the batch may or may not be stored */
 };
 
 struct transaction_calls {
@@ -83,7 +83,7 @@ struct transaction_calls {
     void (*drop)(void *ctx, const char *reason);
     /* Decides which incidents the rows join or create. More than once for a batch that has to begin again. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
-    /* It is over; may begin the next one. */
+    /* The transaction is over; may begin the next one. */
     void (*on_over)(void *ctx, enum transaction_state outcome);
 };
 
@@ -117,15 +117,15 @@ struct transaction {
     struct buf identities;  /* what the COPY of identities sends */
     size_t identities_sent; /* bytes of them */
     size_t quarantine_sent; /* refusals */
-    uint64_t quarantined;   /* of those, the ones that were not there before */
+    uint64_t quarantined;   /* those of them that were not there before */
 };
 
 /* The transaction is zeroed memory at first. */
 void transaction_init(struct transaction *transaction, const struct transaction_calls *calls, void *ctx);
 void transaction_free(struct transaction *transaction);
 
-/* Begins to store the batch, which must live until it is over. guard: SQL, copied. journal: as in the struct, not
- * copied. */
+/* Begins to store the batch, which must live until the transaction is over. guard: SQL, copied. journal: as in the
+ * struct, not copied. */
 void transaction_begin(struct transaction *transaction, struct encoded_batch *encoded, const char *guard,
                        const uint8_t *journal);
 
@@ -136,7 +136,7 @@ bool transaction_on_chunk(struct transaction *transaction, struct str *ret);
 void transaction_on_end(struct transaction *transaction, const struct fault *fault);
 void transaction_on_lost(struct transaction *transaction);
 
-/* True where a COMMIT is on its way: if the connection is lost now, only the position in the database tells whether it
+/* True while a COMMIT is in progress: if the connection is lost now, only the position in the database shows whether it
  * happened. */
 bool transaction_may_be_committed(const struct transaction *transaction);
 

@@ -1,4 +1,4 @@
-/* Failures of a transaction, and how the batch is stored nevertheless. */
+/* Failures of a transaction, and how the batch is nevertheless stored. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "store/copyrow.h"
 #include "store/transaction_parts.h"
 
-/* Where another daemon creates the same incidents at the same time, the transaction begins again: once is usually
- * enough, since the other one is over then. Where it is not, somebody has deleted an incident by hand. */
+/* If another daemon creates the same incidents at the same time, the transaction begins again: once is usually enough,
+ * since the other one is over by then. If not, somebody has deleted an incident by hand. */
 #define RESTARTS_MAX 5
 
 #define UNIQUE_VIOLATION "23505"
@@ -287,7 +287,7 @@ static bool is_preparing(const struct transaction *t)
 void transaction_on_fault(struct transaction *t, const struct fault *fault)
 {
     t->fault = *fault;
-    /* After the COMMIT the server may still fail at reading notifications: the position tells what is stored. */
+    /* After the COMMIT the server may still fail to read notifications: the position shows what is stored. */
     bool committed = t->state == TRANSACTION_COMMITTED;
     if (committed || fault->class == SQLSTATE_RECONNECT || t->state == TRANSACTION_ROLLING_BACK)
         t->calls.drop(t->ctx, fault->text);

@@ -1,6 +1,6 @@
 /*
- * The inside of the transaction, shared by transaction_preparation.c (what is to be known before), transaction.c (the
- * way to the commit), transaction_faults.c (what refuses a batch) and transaction_state.c.
+ * The internals of the transaction, shared by transaction_preparation.c (what must be known beforehand), transaction.c
+ * (the way to the commit), transaction_faults.c (why a batch is refused) and transaction_state.c.
  */
 #ifndef MOBEYE_STORE_TRANSACTION_PARTS_H
 #define MOBEYE_STORE_TRANSACTION_PARTS_H

@@ -23,16 +23,16 @@
 #define STOP_LEAST_US  CLOCK_SECOND
 #define PAUSE_MOST_US  (30 * CLOCK_SECOND)
 
-/* Rows encoded per iteration of the loop, in less than half a millisecond: meanwhile rows of the batch before are to be
- * sent, and senders wait for their replies. */
+/* Rows encoded per iteration of the loop, in less than half a millisecond: meanwhile rows of the previous batch have to
+ * be sent, and senders wait for their replies. */
 #define ENCODE_ROWS 256
 
 enum writer_state {
     WRITER_STOPPED, /* not started, or being freed. -> OFFLINE */
-    WRITER_OFFLINE, /* no session that is of use (store/journal_session.h). -> IDLE */
-    WRITER_IDLE,    /* between transactions; the session may be at its checks. -> STORING; lost -> OFFLINE */
+    WRITER_OFFLINE, /* no usable session (store/journal_session.h). -> IDLE */
+    WRITER_IDLE,    /* between transactions; the session may be doing its checks. -> STORING; lost -> OFFLINE */
     WRITER_STORING, /* a transaction (store/transaction.h). -> IDLE, PAUSED; lost -> OFFLINE */
-    WRITER_PAUSED,  /* it failed, and is tried again after a jittered while. -> IDLE; lost -> OFFLINE */
+    WRITER_PAUSED,  /* it failed, and is retried after a jittered pause. -> IDLE; lost -> OFFLINE */
 };
 
 #define TO(state) STATE_BIT(WRITER_##state)
@@ -124,13 +124,13 @@ static void begin_transaction(struct writer *w)
     buf_free(&move);
 }
 
-/* The last one, which alone may be incomplete; NULL: there is none. */
+/* The last one, the only one that may be incomplete; NULL: there is none. */
 static struct encoded_batch *last_batch(struct writer *w)
 {
     return w->n > 0 ? &w->batches[(w->first + w->n - 1) % 2] : NULL;
 }
 
-/* What the session has due comes before the next batch, and may be done while that is paused. */
+/* Whatever the session has due comes before the next batch, and may be done while that is paused. */
 static void run_next(struct writer *w)
 {
     if (w->state == WRITER_STORING || journal_session_run_due(w->session))

@@ -2,9 +2,9 @@
  * The writer: stores batches of alerts in PostgreSQL, each alert exactly once, without blocking.
  *
  * It schedules: a session ready for storing (store/journal_session.h), one transaction per batch
- * (store/transaction.h), and after each commit the work that delays no batch (store/post_commit.h, on a connection of
- * its own). It reconnects by itself indefinitely, with full-jitter backoff, and never gives up a batch: alerts that the
- * database refuses go to mobeye.quarantine one by one, with their bytes.
+ * (store/transaction.h), and after each commit the work that need not delay a batch (store/post_commit.h, on a separate
+ * connection). It reconnects by itself indefinitely, with full-jitter backoff, and never gives up a batch: alerts that
+ * the database refuses go to mobeye.quarantine one by one, with their bytes.
  */
 #ifndef MOBEYE_STORE_WRITER_H
 #define MOBEYE_STORE_WRITER_H
@@ -36,8 +36,8 @@ struct writer_options {
 struct writer_counts {
     uint64_t incidents; /* created */
     uint64_t verified;  /* by a second input or device */
-    uint64_t restarts;  /* transactions begun again since another daemon created the same incident */
-    uint64_t stale;     /* batches read again since the registry or the areas had changed */
+    uint64_t restarts;  /* transactions restarted because another daemon created the same incident */
+    uint64_t stale;     /* batches read again because the registry or the areas had changed */
 };
 
 /* What the database knows of this journal. */
@@ -52,16 +52,15 @@ struct writer_position {
 struct writer_stored {
     uint64_t last_seq;
     uint64_t committed, duplicate, quarantined;
-    uint64_t conflicts; /* stored as their own, since another device's alert has their identity */
+    uint64_t conflicts; /* stored with their own identity, since another device's alert has theirs */
 };
 
 /* All are called from the loop. They may call writer_submit(), writer_set_journal() and writer_reconfigure(), not
  * writer_free(). */
 struct writer_calls {
     /* After connecting, and whenever the position in the database differs from the expected one. The owner compares it
-     * with its journal, calls writer_set_journal() where the journal took a new UUID
-     * (the position is then read again), and otherwise returns the number after which the next batch starts. Batches
-     * submitted before are forgotten. */
+     * with its journal, calls writer_set_journal() if the journal took a new UUID (the position is then read again),
+     * and otherwise returns the number after which the next batch starts. Batches submitted earlier are forgotten. */
     uint64_t (*on_position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*on_ready)(void *ctx);
@@ -89,11 +88,11 @@ void writer_free(struct writer **writer);
 /* Begins to connect. */
 void writer_start(struct writer *writer);
 
-/* True where writer_submit() accepts a batch: connected, checked, and at most one batch in progress, which is encoded
- * (the next is encoded while PostgreSQL works on that one). */
+/* Whether writer_submit() accepts a batch: connected, checked, and at most one batch in progress, which is encoded (the
+ * next is encoded while PostgreSQL works on that one). */
 bool writer_wants(const struct writer *writer);
 
-/* Holds the batch until on_done() is called with it, and encodes it bit by bit.
+/* Holds the batch until on_done() is called with it, and encodes it step by step.
  * first_seq must be one more than the last_seq submitted before, or than what on_position() returned; else it aborts:
  * the position would pass over accepted alerts. */
 void writer_submit(struct writer *writer, struct batch *batch);
@@ -101,11 +100,11 @@ void writer_submit(struct writer *writer, struct batch *batch);
 /* The journal took a new UUID (16 bytes, copied). */
 void writer_set_journal(struct writer *writer, const uint8_t *journal_uuid);
 
-/* New options, copied, except for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
+/* New options, copied, except for journal_uuid, which stays: reconnects if conninfo or instance differ, after the
  * transaction in progress. Batches already submitted keep the rules that were applied to them. */
 void writer_reconfigure(struct writer *writer, const struct writer_options *options);
 
-/* True where no batch is in progress. */
+/* Whether no batch is in progress. */
 bool writer_idle(const struct writer *writer);
 
 /* The device was found silent: the status from its next alert is written at once. */
@@ -114,14 +113,14 @@ void writer_mark_silent(struct writer *writer, struct str device);
 /* Wall time of the first stored receipt that is not yet part of a device's status in the database; INT64_MAX: none. */
 int64_t writer_status_written_until_us(const struct writer *writer);
 
-/* For how long a raise has waited for its verification; 0: none waits; INT64_MAX: what was stored before a crash or an
- * outage waits too. */
+/* How long a raise has been waiting for its verification; 0: none is waiting; INT64_MAX: what was stored before a crash
+ * or an outage is waiting too. */
 int64_t writer_unverified_us(const struct writer *writer);
 
 /* For an orderly stop: device status is written now, not within a minute. */
 void writer_flush_now(struct writer *writer);
 
-/* True where no batch is in progress and no post-commit work waits. Device status may wait, unless flushed now. */
+/* True if no batch is in progress and no post-commit work waits. Device status may wait, unless flushed now. */
 bool writer_drained(const struct writer *writer);
 
 struct writer_counts writer_counts(const struct writer *writer);
@@ -129,7 +128,7 @@ struct writer_counts writer_counts(const struct writer *writer);
 /* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
 const char *writer_state(const struct writer *writer);
 
-/* Wall time until when partitions are premade for alerts of every class; 0: not known yet. */
+/* Wall time up to which partitions are premade for alerts of every class; 0: not known yet. */
 int64_t writer_partitions_until_us(const struct writer *writer);
 
 #endif
