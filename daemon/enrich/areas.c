@@ -280,7 +280,7 @@ struct area_search {
     GEOSGeometry *place;
     int64_t at_us;
     uint32_t *best;
-    int64_t from_us, until_us; /* the times around at_us at which no area near begins or ends */
+    int64_t from_us, until_us; /* the period around at_us in which no area nearby begins or ends */
 };
 
 static void narrow(struct area_search *search, int64_t boundary_us)

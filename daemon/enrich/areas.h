@@ -28,8 +28,8 @@ const char *area_set_left_out(const struct area_set *set, size_t i);
 /* Approximate memory of a set built from the rows, in bytes. */
 size_t area_set_bytes(const struct area_rows *rows);
 
-/* The places that areas_find() has looked up for the batch, which need no second search, and the combinations of areas
- * found there: each is stored once. */
+/* The places that areas_find() has looked up for the batch, which need not be searched again, and the combinations of
+ * areas found there: each is stored once. */
 struct area_memo;
 
 struct area_memo *area_memo_new(void);

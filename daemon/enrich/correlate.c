@@ -49,9 +49,9 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* It stands at another home, which the people at the first one, and their team, may know nothing about; or either the
- * incident or the alert is from before it stood anywhere, as in the van. (A placement may be entered afterwards;
- * without one because it has been taken away, it has not moved.) */
+/* The device is at another home, which the people at the first one, and their team, may not know about; or either the
+ * incident or the alert is from before it was placed anywhere, as in the van. (A placement may be entered afterwards; a
+ * device without one because it was retrieved has not moved.) */
 static bool is_placed_elsewhere(const struct incident *incident, const struct alert *alert)
 {
     if (!str_eq(incident->device, alert->device))
@@ -63,7 +63,7 @@ static bool is_placed_elsewhere(const struct incident *incident, const struct al
     return incident->first_seen_us < alert->placed_us || incident->first_seen_us >= alert->placed_until_us;
 }
 
-/* Only the device with which the incident began can move away from it. */
+/* Only the device that began the incident can move away from it. */
 static bool moved_away(const struct incident *incident, const struct alert *alert)
 {
     double limit_m = incident->terms.moved_over_m;
@@ -103,14 +103,14 @@ static int64_t time_between(const struct incident *incident, int64_t occurred_us
     return max_i64(0, max_i64(incident->first_seen_us - occurred_us, occurred_us - incident->last_seen_us));
 }
 
-/* A general alert is about a device and kind as a whole: it has no input and no track. */
+/* A general alert concerns a device and kind as a whole: it has no input and no track. */
 static bool is_general(const struct alert *alert)
 {
     return alert->input == ALERT_NO_INT && alert->camera.track.len == 0;
 }
 
-/* Chooses the incident if it is nearer than the one chosen so far. It no longer accepts, and the system did not close
- * it. */
+/* Chooses the incident if it is nearer than the one chosen so far. It no longer accepts alerts, and the system did not
+ * close it. */
 static void consider_past_incident(const struct correlation *correlation, const struct alert *alert, size_t i,
                                    struct choice *choice)
 {
@@ -257,14 +257,15 @@ static void update_secrecy(struct incident *incident, const struct alert *alert)
     }
 }
 
-/* None of its conditions is active: a mute until it is restored does not apply to what is received from then on. */
+/* None of its conditions is active: a mute that lasts until it is restored does not apply to what is received from then
+ * on. */
 static void end_mute(struct incident *incident, int64_t from_us)
 {
     if (incident->unmuted_us == ALERT_NO_TIME)
         incident->unmuted_us = from_us;
 }
 
-/* A restore that follows a raise in the same microsecond counts as later than the one before that raise. */
+/* A restore that follows a raise in the same microsecond counts as later than the restore before that raise. */
 static void become_inactive(struct incident *incident, const struct alert *restore)
 {
     incident->restored_us = restore->occurred_us;
@@ -342,7 +343,7 @@ static size_t begin_condition(struct correlation *correlation, const struct aler
     return t;
 }
 
-/* Records that the device of the alert was in an incident of another device, which no condition shows any longer. */
+/* Records that the device of the alert was in an incident of another device: no condition shows it any longer. */
 static void record_departure(struct correlation *correlation, size_t incident, const struct alert *alert,
                              int64_t since_us)
 {
@@ -451,7 +452,7 @@ static void join_incident(struct correlation *correlation, const struct alert *a
         apply_raise(correlation, alert, condition, first);
 }
 
-/* A restore, a cancel, and an image that follows its alert refer to an incident that exists. */
+/* A restore, a cancel, and an image that follows its alert refer to an existing incident. */
 static bool may_create(const struct alert *alert)
 {
     bool late_image = alert->phase == PHASE_UPDATE && alert->image.kind != IMAGE_NONE;

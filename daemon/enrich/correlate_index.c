@@ -12,7 +12,8 @@ static uint64_t word_at(const uint8_t *bytes)
     return w;
 }
 
-/* The slot where the search in a table begins: which ids share one depends on the odd factor, which no sender knows. */
+/* The slot where the search in a table begins: which ids share a slot depends on the odd factor, which no sender
+ * knows. */
 static size_t first_slot(const struct correlate_index *index, uint64_t hash)
 {
     return (size_t)((hash * index->factor) >> index->shift);

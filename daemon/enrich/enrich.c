@@ -98,7 +98,7 @@ static void apply_rule(struct enrich *e, struct alert *alert)
         incident_key_of_rule(e->keys, alert, rule);
 }
 
-/* A device that moves leaves an area only by more than the accuracy of its fix, or noise would take it in and out.
+/* A device that moves leaves an area only by more than the accuracy of its fix, or noise would move it in and out.
  * All alerts at a secret placement get the placement's areas: those of many inexact fixes, which others may see, would
  * narrow down its location. */
 static void find_areas(struct enrich *e, struct alert *alert, const struct placement *placement)

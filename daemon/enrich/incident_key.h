@@ -7,19 +7,18 @@
 #include "conf/conf.h"
 #include "model/alert.h"
 
-/* Hashes that were computed before: devices report again and again, and a hash takes longer than finding it. 512 KiB;
- * it changes no result. Below, NULL stands for none. */
+/* Hashes computed earlier: devices report again and again, and computing a hash takes longer than finding it here. 512
+ * KiB; does not affect results. Below, NULL stands for none. */
 struct key_memo;
 
 struct key_memo *key_memo_new(void);
 void key_memo_free(struct key_memo **memo); /* safe on NULL */
 
 /* alert->condition: 8 bytes of BLAKE2b over device, kind (an unknown one by its word) and drill, 8 over input and
- * track.
- */
+ * track. */
 void incident_key_condition(struct key_memo *memo, struct alert *alert);
 
-/* The condition of an alert of the same device and kind without input and track. alert->condition must be set. */
+/* The condition of an alert of the same device and kind without input or track. alert->condition must be set. */
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16]);
 
 /* alert->key: BLAKE2b over category, drill, and the name and value of each item of group_by, in the order device, kind,

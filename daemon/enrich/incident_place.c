@@ -16,9 +16,7 @@ static bool better_place(const struct alert *alert, const struct incident *incid
                           (isnan(incident->place.accuracy_m) && !isnan(alert->place.accuracy_m)));
 }
 
-/* A place without a placement that is this near to one is at that home: its address and instructions are those to go
- * by.
- */
+/* A place without a placement that is this near to one is at that home: its address and instructions apply. */
 #define SAME_HOME_M 100
 
 static bool is_at(const struct place *place, double lon, double lat)

@@ -14,7 +14,7 @@ static bool within(const double bounds[4], double lon, double lat)
     return lon >= bounds[0] && lat >= bounds[1] && lon <= bounds[2] && lat <= bounds[3];
 }
 
-/* At most one: null island is outside most bounds, and so is a swapped pair. */
+/* At most one flag: null island is outside most bounds, and so is a swapped pair. */
 static uint32_t position_flag(const struct alert *alert, const struct conf *conf)
 {
     if (fabs(alert->lon) < NULL_ISLAND_DEGREES && fabs(alert->lat) < NULL_ISLAND_DEGREES)
@@ -77,8 +77,8 @@ static bool place_by_last_fix(struct alert *alert, const struct conf *conf, cons
     return true;
 }
 
-/* A time in whole seconds, as panels send it, is any moment of that second, even after a device was placed during it.
- */
+/* A time in whole seconds, as panels send it, may be any moment of that second, even after a device was placed during
+ * it. */
 static const struct placement *placement_of(const struct device *device, int64_t occurred_us)
 {
     const struct placement *placement = NULL;

@@ -18,7 +18,7 @@
 #define LOCATION_WALKING_M_PER_S 1.4
 /* The accuracy of a placement, which is an address. */
 #define LOCATION_PLACEMENT_ACCURACY_M 10.0f
-/* The accuracy of a last fix that has none of its own. */
+/* The accuracy of a last fix without a reported one. */
 #define LOCATION_FIX_ACCURACY_M 50.0f
 
 /* The flags of an implausible location in the message; 0: it is plausible, or there is none. */

@@ -16,8 +16,7 @@
 #include "store/writer.h"
 
 #define BATCH_BYTES (5 * 1024 * 1024) /* more costs memory and gains little: tests/bench/README.md */
-/* This many alerts are worth a batch of their own while the writer is busy with another one: they are prepared
- * meanwhile.
+/* This many alerts are worth a separate batch while the writer is busy with another one: they are prepared meanwhile.
  */
 #define WORTH_OVERLAPPING 5000
 #define BATCHES           3 /* one in its transaction, one encoded, one being prepared */
@@ -48,7 +47,7 @@ struct applier {
     uint64_t gap_seq; /* the first record after a gap that was logged, until something is stored; 0: none */
     bool renewed;     /* the journal has a UUID that the database has never seen */
     struct oldest_waiting oldest;
-    struct batch *batches[BATCHES], *spare[BATCHES]; /* all of them; those that nobody uses */
+    struct batch *batches[BATCHES], *spare[BATCHES]; /* all batches; those not in use */
     size_t n_spare;
     bool database_up;
     struct rate_limiter unreadable;
@@ -108,7 +107,7 @@ static void spare_batch(struct applier *a, struct batch *batch)
 }
 
 /* Prepares the next rows of the batch, also while the writer wants none, so that it is ready when the writer does; then
- * submits it. A writer that does not want it calls back: on_ready(), on_done(), or after a lost connection
+ * submits it. A writer that does not want it yet calls back: on_ready(), on_done(), or after a lost connection
  * on_position(), which drops the batch and reads again. */
 static void prepare_step(struct applier *a)
 {

@@ -38,7 +38,7 @@ bool applier_database_up(const struct applier *applier);
 /* A device was found silent: its next alert updates its status in the database immediately. */
 void applier_mark_silent(struct applier *applier, struct str device);
 
-/* Nothing more is accepted: from now on applier_done() also waits until the status of devices is written. */
+/* Nothing more will be accepted: from now on applier_done() also waits until the status of devices is written. */
 void applier_stop(struct applier *applier);
 
 /* Wall time before which everything received is stored and counted in the status of its device. */

@@ -6,7 +6,7 @@
 #include "store/conninfo.h"
 #include "store/pgtarget.h"
 
-/* Where the errors in a file of DC-09 keys are reported. */
+/* The destination of errors in a file of DC-09 keys. */
 struct keys_check {
     struct diagnostics *diagnostics;
     struct source_pos pos;

@@ -3,9 +3,9 @@
  * listed, none may use more than half of it, so that the others can still send when one floods during an outage.
  *
  * A client is charged for the bytes of its messages in the segments until they are in the database; when the segment is
- * removed does not matter, since stored segments give way. Everything else that is not stored reduces the space to
- * halve: alerts from endpoints without CURVE, and all that was there at the start or is applied again after a rewind.
- * So after a restart a client that had used its half gets at most half of what is left.
+ * removed does not matter, since stored segments give way. Everything else that is not stored reduces the space to be
+ * halved: alerts from endpoints without CURVE, and everything that was there at the start or is applied again after a
+ * rewind. So after a restart a client that had used its half gets at most half of what is left.
  *
  * Memory: about 1.2 kB for each client that has sent something since the start.
  */
@@ -32,7 +32,7 @@ struct client_share *client_share_of(struct client_shares *shares, const char *k
 void client_shares_update(struct client_shares *shares, bool several, uint64_t max_bytes, uint64_t waiting_bytes,
                           uint64_t stored_seq);
 
-/* Whether that many more bytes are within the limit; false is logged, rate-limited. share NULL: not a listed client,
+/* Whether this many more bytes are within the limit; false is logged, rate-limited. share NULL: not a listed client,
  * unlimited. */
 bool client_share_allows(const struct client_shares *shares, struct client_share *share, uint64_t bytes,
                          int64_t mono_us);

@@ -31,7 +31,7 @@ struct pipeline {
     struct receiver *receiver; /* messages -> journal -> replies */
     struct applier *applier;   /* journal -> database */
     struct maintenance *maintenance;
-    struct maintenance_endpoint *endpoints; /* passed with the last report to maintenance */
+    struct maintenance_endpoint *endpoints; /* passed to maintenance with the last report */
     int64_t accepting_since_us;             /* wall time */
     struct event tick;
     int64_t purged_us;  /* monotonic, as the next */

@@ -1,8 +1,8 @@
 /*
  * Whether Frigate is offline, from what MQTT and HTTP say. Pure: times are passed in.
  *
- * Frigate is offline while it says so by MQTT (its last will) and when HTTP has failed for 2 minutes; it is
- * online again when neither holds and HTTP works. A lost broker says nothing.
+ * Frigate is offline while it says so by MQTT (its last will) and when HTTP has failed for 2 minutes; it is online
+ * again when neither is the case and HTTP works. Losing the broker means nothing.
  */
 #ifndef MOBEYE_FRIGATE_AVAILABILITY_H
 #define MOBEYE_FRIGATE_AVAILABILITY_H
@@ -23,7 +23,7 @@ struct availability {
 
 enum availability_change { AVAILABILITY_SAME, AVAILABILITY_OFFLINE, AVAILABILITY_ONLINE };
 
-/* What is to be reported to mobeyed now. The caller sets `offline` once that is on its way. */
+/* What must be reported to mobeyed now. The caller sets `offline` once the report has been queued. */
 enum availability_change availability_check(const struct availability *availability, int64_t mono_us);
 
 void availability_http(struct availability *availability, bool answers, int64_t mono_us);

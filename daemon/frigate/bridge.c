@@ -38,7 +38,7 @@ struct bridge {
     bool failed;
     char http_why[512];    /* why the last HTTP request failed */
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
-    bool comms_rejected;   /* and it rejected the last report of it */
+    bool comms_rejected;   /* and it has rejected the last report of that */
     int64_t released_us;   /* monotonic: when rejected events were last sent again, or the start */
     struct rate_limiter write_failures, malformed, rejects, given_up, mismatches;
 };
@@ -197,7 +197,7 @@ static void on_comms_accepted(void *ctx, bool offline)
     bridge->comms_rejected = false;
 }
 
-/* What was rejected may be of a camera or label that the configuration no longer wants. */
+/* Rejected events may have a camera or label that the configuration no longer wants. */
 static void give_up_unwanted(struct bridge *bridge)
 {
     struct track *track;

@@ -19,13 +19,13 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
 /* Writes the state. Safe on NULL. */
 void bridge_free(struct bridge **bridge);
 
-/* Whether it stopped the loop by itself, because it cannot go on; that has been logged. */
+/* Whether it has stopped the loop because it cannot continue; the reason has been logged. */
 bool bridge_failed(const struct bridge *bridge);
 
 /* Sets the gauges. */
 void bridge_gauges(const struct bridge *bridge);
 
-/* What it is doing, for the service manager: "42 alerts wait; Frigate online". */
+/* Its status for the service manager: "42 alerts wait; Frigate online". */
 void bridge_status(const struct bridge *bridge, struct buf *out);
 
 #endif

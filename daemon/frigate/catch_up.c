@@ -30,7 +30,7 @@ enum catch_up_state {
     CATCH_IN_PROGRESS, /* what is in progress. -> SINGLES; failed -> IDLE */
     CATCH_SINGLES,     /* open events that were not listed, one by one. -> LISTING; failed -> IDLE */
     CATCH_LISTING,     /* a page of a slice. -> LISTING, ANSWERS; failed, or no room -> IDLE */
-    CATCH_ANSWERS,     /* until all that was listed is answered. -> LISTING, IDLE */
+    CATCH_ANSWERS,     /* until everything listed has been answered. -> LISTING, IDLE */
 };
 
 static const struct machine_state states[] = {
@@ -53,16 +53,16 @@ struct catch_up {
     struct frigate_config config; /* the last one */
     struct frigate_config read;   /* the one being read */
     char config_why[256];         /* why it could not be read; empty: it could */
-    bool announced;               /* that Frigate responds has been logged */
+    bool announced;               /* it has been logged that Frigate responds */
     double offset_s;              /* Frigate's clock minus ours */
-    int64_t frame_us;             /* monotonic: when a message of MQTT said so, which is exact; 0: never */
+    int64_t frame_us;             /* monotonic: when an MQTT message showed that offset, which is exact; 0: never */
     char single[FRIGATE_ID_SIZE]; /* asked for */
     unsigned singles;             /* asked for in this cycle */
     double from_s, until_s;       /* the slice; until_s is INFINITY in the last */
     double before_s;              /* the next page ends here */
     unsigned page;                /* events in a page */
     double least_s;               /* the earliest start in the page */
-    bool room;                    /* all of the page could be taken */
+    bool room;                    /* the whole page could be taken */
     uint64_t barrier;             /* the last alert of the slice */
     struct rate_limiter failures, config_failures;
 };
@@ -125,7 +125,7 @@ static void end_failed_cycle(struct catch_up *c, const char *path, long status, 
     log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s", text);
     c->again = false;
     if (c->announced)
-        c->config_us = 0; /* it may come back as another one */
+        c->config_us = 0; /* it may come back as a different server */
     c->announced = false;
     end_cycle(c, RETRY_US, why);
     c->calls.on_http(c->calls.ctx, false, text);
@@ -188,7 +188,7 @@ static void start_slice(struct catch_up *c, double from_s)
     set_state(c, CATCH_LISTING, "next slice");
     c->from_s = from_s;
     c->until_s = from_s + CATCH_UP_SLICE_S;
-    /* The last one is open, for events that a clock has put into the future. */
+    /* The last slice has no end, for events that a wrong clock has put into the future. */
     if (c->until_s > frigate_now_s(c) - CATCH_UP_SLICE_S)
         c->until_s = INFINITY;
     c->before_s = c->until_s;
@@ -235,7 +235,7 @@ static void on_version(void *ctx, const struct rest_response *response)
     buf_free(&names);
 }
 
-/* All lists of a slice could be read; that one could does not mean that the next can. */
+/* Only when all lists of a slice have been read: one success does not mean that the next list can be read. */
 static void announce(struct catch_up *c)
 {
     log_recover(&c->failures, "frigate", "answers again");
@@ -298,7 +298,7 @@ static void start_listing(struct catch_up *c)
 
 static void on_single(void *ctx, const struct rest_response *response);
 
-/* The next open event, or rejected one, about which nothing was received in this cycle. */
+/* The next open or rejected event about which nothing was received in this cycle. */
 static const struct track *next_single(const struct catch_up *c)
 {
     const struct track *track;
@@ -360,7 +360,7 @@ static void ask_in_progress(struct catch_up *c, const char *why)
     get(c, path, on_in_progress);
 }
 
-/* Without it boxes are left out; the lists decide whether Frigate responds. */
+/* Without the configuration, boxes are omitted; the lists decide whether Frigate responds. */
 static void on_config(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;

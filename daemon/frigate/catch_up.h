@@ -1,7 +1,7 @@
 /*
- * Lists over HTTP what Frigate knows, in cycles: at start, when asked to, and every minute. A cycle asks for the events
- * in progress, for open ones that are not among them, and for what began since an hour before the cursor; the cursor
- * moves on when mobeyed has replied to all of that.
+ * Lists what Frigate knows over HTTP, in cycles: at start, when asked to, and every minute. A cycle asks for the events
+ * in progress, for open ones that are not among them, and for those that began later than an hour before the cursor;
+ * the cursor moves on when mobeyed has replied to all of them.
  */
 #ifndef MOBEYE_FRIGATE_CATCH_UP_H
 #define MOBEYE_FRIGATE_CATCH_UP_H
@@ -12,12 +12,12 @@
 #include "frigate/outbox.h"
 #include "frigate/rest_client.h"
 
-#define CATCH_UP_SLICE_S 3600.0 /* how far back of the cursor, and how much at once */
+#define CATCH_UP_SLICE_S 3600.0 /* how far before the cursor, and how much at a time */
 
 struct catch_up;
 
 struct catch_up_calls {
-    /* Whether Frigate responded: after each listing. */
+    /* After each listing: whether Frigate responded. */
     void (*on_http)(void *ctx, bool answers, const char *why);
     void (*on_cursor)(void *ctx); /* the cursor has moved */
     /* Frigate's configuration was read: at start, every hour, and when Frigate has been away. Valid until the next. */
@@ -39,7 +39,7 @@ struct catch_up_parts {
 struct catch_up *catch_up_new(const struct catch_up_parts *parts, const struct catch_up_calls *calls);
 void catch_up_free(struct catch_up **catch_up); /* safe on NULL; before the rest client */
 
-/* A cycle, now or after the one under way: something may have been lost. */
+/* Runs a cycle, now or after the one in progress: something may have been lost. */
 void catch_up_start(struct catch_up *catch_up);
 
 /* The same when Frigate was restarted, perhaps with another configuration. */
@@ -48,8 +48,8 @@ void catch_up_restarted(struct catch_up *catch_up);
 /* mobeyed has replied to something. */
 void catch_up_answered(struct catch_up *catch_up);
 
-/* MQTT has delivered an event of this frame time: it tells Frigate's clock. After ten minutes without one the Date of
- * a response does. */
+/* MQTT has delivered an event with this frame time, which shows Frigate's clock. After ten minutes without one, the
+ * Date of a response is used. */
 void catch_up_frame_time(struct catch_up *catch_up, double frame_s);
 
 #endif

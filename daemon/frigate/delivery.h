@@ -1,7 +1,7 @@
 /*
- * Whether mobeyed replies, and what the log says about that. Times are passed in.
+ * Whether mobeyed replies, and what is logged about that. Times are passed in.
  *
- * It does not reply while there is no connection to it, nor while what was sent has had no reply for
+ * It is not replying while there is no connection to it, or while alerts that were sent have had no reply for
  * DELIVERY_SILENT_US. RETRY is a reply.
  */
 #ifndef MOBEYE_FRIGATE_DELIVERY_H
@@ -29,7 +29,7 @@ enum delivery_news {
     DELIVERY_SILENT,  /* it has not replied for DELIVERY_SILENT_US, or since the last warning, DELIVERY_EVERY_US ago */
 };
 
-/* What is to be logged now. quiet_since_us: as of sender_quiet_since_us(). */
+/* What must be logged now. quiet_since_us: from sender_quiet_since_us(). */
 enum delivery_news delivery_check(struct delivery_state *delivery, bool connected, int64_t quiet_since_us,
                                   int64_t mono_us);
 

@@ -19,7 +19,8 @@ static struct frigate_resolution resolution_of(const struct event_mapper *mapper
     return (struct frigate_resolution){0};
 }
 
-/* Completes what Frigate says now by what it said before: the camera and the start stay, zones and score only grow. */
+/* Completes what Frigate says now with what it said before: the camera and the start stay, zones and score only
+ * grow. */
 static struct frigate_event merge(const struct frigate_event *last, const struct frigate_event *event)
 {
     struct frigate_event merged = *event;

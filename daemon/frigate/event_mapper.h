@@ -9,9 +9,9 @@
 #include "frigate/frigate_config.h"
 #include "frigate/tracks.h"
 
-/* Where alerts go. */
+/* The destination of alerts. */
 struct event_sink {
-    /* Takes the text over and returns true, or leaves it and returns false: there is no room now. */
+    /* Takes over the text and returns true, or leaves it and returns false: there is no room at present. */
     bool (*send)(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text);
     /* An image is wanted for the alert, FRIGATE_IMAGE or FRIGATE_IMAGE_END. */
     void (*want_image)(void *ctx, struct track *track, enum frigate_alert alert);
@@ -22,7 +22,7 @@ struct event_mapper {
     const struct conf_frigate *conf;
     struct tracks *tracks;
     struct event_sink sink;
-    const struct frigate_config *frigate; /* for the resolution of cameras; NULL: not known */
+    const struct frigate_config *frigate; /* for the resolutions of cameras; NULL: not known */
 };
 
 /* The time of this turn. */
@@ -30,11 +30,11 @@ struct event_time {
     int64_t wall_us, mono_us;
 };
 
-/* false: part of the event could not be sent, because the outbox is full; report it again. Nothing is sent of a held
+/* false: part of the event could not be sent, because the outbox is full; report it again. Nothing is sent for a held
  * track. */
 bool event_mapper_map(struct event_mapper *mapper, const struct frigate_event *event, struct event_time now);
 
-/* Ends an event that Frigate no longer knows, at the time of its last report. false: as above. */
+/* Ends an event that Frigate no longer knows, as of its last report. false: as above. */
 bool event_mapper_map_vanished(struct event_mapper *mapper, struct track *track, struct event_time now);
 
 /* The alert that carries an image of the track. */

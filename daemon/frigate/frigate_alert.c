@@ -81,7 +81,7 @@ static void write_camera(const struct conf_frigate *conf, const struct frigate_e
     buf_append_str(out, STR("}"));
 }
 
-/* Up to the members of data, which is left open. */
+/* Writes everything up to the members of data, which is left open. */
 static void begin_alert(const struct conf_frigate *conf, const char *id, int64_t at_us, struct buf *out)
 {
     char source[64], time[CLOCK_RFC3339_SIZE];

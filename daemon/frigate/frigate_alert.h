@@ -28,20 +28,20 @@ struct frigate_alert_text {
     struct buf payload; /* free it */
 };
 
-/* now_us: the wall time, for what Frigate gave no time of; an update without a frame time gets it as FRAME_TIME. */
+/* now_us: the wall time, used if Frigate gave no time; an update without a frame time gets it as FRAME_TIME. */
 void frigate_alert_write(const struct conf_frigate *conf, enum frigate_alert alert, const struct frigate_event *event,
                          struct frigate_resolution resolution, int64_t now_us, struct frigate_alert_text *ret);
 
 /* The alert that Frigate is offline (a raise of kind comms) or online again (its restore), of device NAME. */
 void frigate_comms_write(const struct conf_frigate *conf, bool offline, int64_t at_us, struct frigate_alert_text *ret);
 
-/* The device of a camera: as configured, or NAME/CAMERA with _ for characters that a device ID cannot have. */
+/* The device of a camera: as configured, or NAME/CAMERA with _ in place of characters that a device ID cannot have. */
 struct frigate_device {
     char text[ALERT_DEVICE_MAX + 1];
 };
 struct frigate_device frigate_device(const struct conf_frigate *conf, const char *camera);
 
-/* Whether alerts are sent about events of this camera with this label. */
+/* Whether alerts are sent for events of this camera with this label. */
 bool frigate_wanted(const struct conf_frigate *conf, const struct frigate_event *event);
 
 #endif

@@ -74,7 +74,7 @@ struct comparison {
     void *ctx;
 };
 
-/* `start`, the known name that is meant, and those that there are. */
+/* `start`, the known name that was probably meant, and the existing names. */
 static void say_unknown(const struct comparison *c, const char *key, const char *start, const char *name,
                         nearest_word_fn names)
 {

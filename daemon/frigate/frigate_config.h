@@ -1,6 +1,6 @@
 /*
- * What the bridge needs of Frigate's own configuration (/api/config), as a plain struct of bounded size, and how it
- * differs from that of the bridge. Pure.
+ * The part of Frigate's own configuration (/api/config) that the bridge needs, as a plain struct of bounded size, and
+ * how it differs from the bridge's configuration. Pure.
  */
 #ifndef MOBEYE_FRIGATE_FRIGATE_CONFIG_H
 #define MOBEYE_FRIGATE_FRIGATE_CONFIG_H
@@ -17,7 +17,7 @@
 
 struct frigate_camera {
     char name[FRIGATE_NAME_SIZE];
-    double width, height; /* of the pictures in which it detects, in pixels; 0: not given */
+    double width, height; /* of the pictures used for detection, in pixels; 0: not given */
     enum frigate_tri snapshots;
 };
 
@@ -26,7 +26,7 @@ struct frigate_config {
     size_t n_cameras;
     char labels[FRIGATE_LABELS_MAX][FRIGATE_NAME_SIZE]; /* that at least one camera tracks or listens for */
     size_t n_labels;
-    bool more; /* cameras or labels were left out: none can be said to be missing */
+    bool more; /* cameras or labels were left out: nothing can be reported as missing */
     enum frigate_tri mqtt;
     char topic_prefix[129]; /* empty: not given */
 };
@@ -38,7 +38,7 @@ void frigate_config_add_label(struct frigate_config *config, const char *label);
 /* Appends "a, b, c", at most ten names. */
 void frigate_config_cameras(const struct frigate_config *config, struct buf *out);
 
-/* How many names of the bridge's configuration Frigate's lacks. */
+/* How many names in the bridge's configuration are missing from Frigate's. */
 struct frigate_mismatch {
     unsigned cameras, labels;
     unsigned without_snapshots; /* cameras whose images are wanted */

@@ -12,7 +12,7 @@
 #define LEVELS_MAX 32
 #define NAME_SIZE  65
 
-/* A time before 2000 or after 2200 is not one. */
+/* A time before 2000 or after 2200 is not taken for a time. */
 #define TIME_MIN_S 946684800.0
 #define TIME_MAX_S 7258118400.0
 
@@ -71,7 +71,7 @@ static void copy_text(char *to, size_t size, const struct json_value *value)
     to[len] = '\0';
 }
 
-/* An ID goes into URLs and alert IDs; text that cannot is not taken for one. */
+/* An ID becomes part of URLs and alert IDs; text that cannot is not accepted as an ID. */
 static void set_id(struct frigate_event *event, const struct json_value *value)
 {
     if (value->type != JSON_STRING || value->string.len == 0 || value->string.len >= FRIGATE_ID_SIZE)
@@ -209,7 +209,7 @@ static void begin_event(struct frigate_reader *reader)
     };
 }
 
-/* Fills in what an event that lacks it can be given. */
+/* Fills in missing members that can be derived. */
 static void finish_event(struct frigate_event *event)
 {
     double from_id = strtod(event->id, NULL);

@@ -1,9 +1,9 @@
 /*
  * What Frigate says about one event (a tracked object), by MQTT or by REST, as a plain struct of bounded size.
  *
- * Frigate's JSON differs between versions and between both ways, and members may be missing, null or of another type:
- * such a member counts as not given. Text that is not JSON in the strict sense (NaN, lone surrogates, bytes that are
- * not UTF-8) is repaired before it is read, since one bad member must not hide a whole list of events.
+ * Frigate's JSON differs between versions and between the two interfaces, and members may be missing, null or of
+ * another type: such a member counts as not given. Text that is not JSON in the strict sense (NaN, lone surrogates,
+ * bytes that are not UTF-8) is repaired before it is read, since one bad member must not hide a whole list of events.
  */
 #ifndef MOBEYE_FRIGATE_FRIGATE_EVENT_H
 #define MOBEYE_FRIGATE_FRIGATE_EVENT_H
@@ -46,8 +46,7 @@ struct frigate_reader;
 struct frigate_reader *frigate_reader_new(void);
 void frigate_reader_free(struct frigate_reader **reader); /* safe on NULL */
 
-/* Reads a message of the topic PREFIX/events: what it says under "after". false: it is not
- * JSON, or names no event. */
+/* Reads a message of the topic PREFIX/events: the part under "after". false: it is not JSON, or names no event. */
 bool frigate_read_message(struct frigate_reader *reader, struct str text, struct frigate_event *ret);
 
 /* Reads a response of /api/events (an array) or /api/events/ID (an object) and calls back for each event that has an

@@ -69,7 +69,7 @@ static size_t repair_word(char *p, size_t left)
         size_t len = strlen(words[i]);
         if (left < len || memcmp(p, words[i], len) != 0)
             continue;
-        /* NaN is one byte shorter than null; a string where a number belongs counts as not given too. */
+        /* NaN is one byte shorter than null; a string in place of a number also counts as not given. */
         memset(p, ' ', len);
         memcpy(p, len > 3 ? "null" : "\"?\"", len > 3 ? 4 : 3);
         return len;

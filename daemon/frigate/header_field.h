@@ -8,7 +8,8 @@
 
 #include "base/buf.h"
 
-/* The value of a header line if it is the field with this name, without white space around it; empty: it is another. */
+/* The value of a header line if it is the field with this name, without surrounding white space; empty: it is another
+ * field. */
 struct str header_value(struct str line, const char *name);
 
 /* The wall time of a Date field; 0: it is not one. */

@@ -25,10 +25,10 @@
 #define RETRY_MIN_US CLOCK_SECOND
 #define RETRY_MAX_US (30 * CLOCK_SECOND)
 #define SETTLED_US   CLOCK_MINUTE       /* a connection that lasts this long is not contested */
-#define SILENT_US    (2 * CLOCK_MINUTE) /* Frigate's availability is retained: a subscriber gets it at once */
+#define SILENT_US    (2 * CLOCK_MINUTE) /* Frigate's availability is retained: a subscriber receives it at once */
 #define PACKETS_MAX  100
-/* libmosquitto allocates what the broker announces, up to 256 MiB: a broker that sends this much without completing a
- * message is left. */
+/* libmosquitto allocates what the broker announces, up to 256 MiB: the connection is ended when the broker has sent
+ * this much without completing a message. */
 #define UNREAD_MAX_BYTES (4u << 20)
 
 enum mqtt_state {
@@ -55,15 +55,15 @@ struct mqtt_client {
     struct mosquitto *mosq;
     struct worker *worker;
     enum mqtt_state state;
-    int connect_rc, connect_error; /* of the worker: of libmosquitto, and errno */
+    int connect_rc, connect_error; /* result of the worker: from libmosquitto, and errno */
     int64_t since_us;              /* monotonic: of the state */
     int64_t retry_us;              /* until the next attempt */
     uint64_t read_bytes;           /* received by the connection when the last message was complete */
     struct event readable, writable, timer;
     int fd; /* that is watched; -1: none */
     char events_topic[160], available_topic[160];
-    char lost_why[320];  /* why the connection is to be left after this callback; empty: it stays */
-    char tls[128];       /* what OpenSSL reported last of this connection */
+    char lost_why[320];  /* why the connection must be ended after this callback; empty: it stays */
+    char tls[128];       /* what OpenSSL last reported for this connection */
     unsigned short_ones; /* as in struct mqtt_loss */
     bool received;       /* a message, since the subscription */
     struct rate_limiter failures;
@@ -86,12 +86,12 @@ static void unwatch(struct mqtt_client *client)
     client->fd = -1;
 }
 
-/* Leaves the connection, and tries again later. why may be lost_why. */
+/* Ends the connection, and tries again later. why may be lost_why. */
 static void lose(struct mqtt_client *client, const char *why)
 {
     unwatch(client);
     mosquitto_disconnect(client->mosq);
-    if (client->state < MQTT_SUBSCRIBING) /* the broker was away, or refuses the client */
+    if (client->state < MQTT_SUBSCRIBING) /* the broker was unreachable, or refuses the client */
         client->short_ones = 0;
     client->metrics->mqtt_contested = client->short_ones >= MQTT_SHORT_ONES;
     log_limited(&client->failures, loop_mono_us(client->loop), LOG_LEVEL_WARNING, "mqtt", "%s:%u: %s",
@@ -102,7 +102,7 @@ static void lose(struct mqtt_client *client, const char *why)
     client->retry_us = client->retry_us * 2 < RETRY_MAX_US ? client->retry_us * 2 : RETRY_MAX_US;
 }
 
-/* The same for what libmosquitto returned, or the socket reports. */
+/* The same for an error that libmosquitto returned or the socket reports. */
 static void lose_by(struct mqtt_client *client, int rc, int error)
 {
     bool subscribed = client->state == MQTT_FOLLOWING;
@@ -166,7 +166,7 @@ static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const i
     client->calls.on_connected(client->calls.ctx);
 }
 
-/* Also on the worker's thread, while nothing else uses the client. */
+/* Also runs on the worker's thread, while nothing else uses the client. */
 static void on_log(struct mosquitto *mosq, void *ctx, int level, const char *text)
 {
     (void)mosq;
@@ -205,7 +205,8 @@ static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto
 
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
-/* What every use of the connection ends with: leaves it if it is lost, else watches what libmosquitto waits for. */
+/* To be called after every use of the connection: ends it if it is lost, else watches for what libmosquitto waits
+ * for. */
 static void after_use(struct mqtt_client *client, int rc)
 {
     if (!has_connection(client))
@@ -220,7 +221,8 @@ static void after_use(struct mqtt_client *client, int rc)
         event_add(&client->writable, NULL);
 }
 
-/* What the socket reports, once. libmosquitto closes it before it returns an error, and may leave errno as it was. */
+/* The error of the socket, reported once. libmosquitto closes it before it returns an error, and may leave errno
+ * unchanged. */
 static int socket_error(const struct mqtt_client *client)
 {
     int error = 0;
@@ -263,7 +265,7 @@ static void watch(struct mqtt_client *client)
     event_add(&client->writable, NULL);
 }
 
-/* On the worker's thread, while nothing else uses mosq: only the look-up of the name blocks. */
+/* Runs on the worker's thread, while nothing else uses mosq: only looking up the name blocks. */
 static void connect_on_thread(void *job)
 {
     struct mqtt_client *client = job;
@@ -294,7 +296,7 @@ static void start_connecting(struct mqtt_client *client)
         lose(client, err.text);
 }
 
-/* What a connection shows in time: that it stays, and that nothing comes over it. */
+/* Checks that depend on time: whether the connection has lasted, and whether nothing arrives on it. */
 static void check_following(struct mqtt_client *client)
 {
     int64_t age_us = loop_mono_us(client->loop) - client->since_us;

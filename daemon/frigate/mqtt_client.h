@@ -1,6 +1,6 @@
 /*
- * Follows Frigate's topics on an MQTT broker: libmosquitto on the event loop. What it delivers is a hint, and nothing
- * is lost permanently when it fails: it connects again by itself, and logs that.
+ * Follows Frigate's topics on an MQTT broker: libmosquitto on the event loop. What it delivers is only a hint, and
+ * nothing is lost permanently if it fails: it reconnects by itself, and logs that.
  */
 #ifndef MOBEYE_FRIGATE_MQTT_CLIENT_H
 #define MOBEYE_FRIGATE_MQTT_CLIENT_H

@@ -13,10 +13,10 @@ struct mqtt_loss {
     int error;           /* errno of the socket; 0: it has none */
     const char *tls;     /* what OpenSSL reported last; "": nothing */
     bool subscribed;     /* the broker had accepted the client and its subscription */
-    unsigned short_ones; /* connections, one after the other, that the broker accepted and closed within a minute */
+    unsigned short_ones; /* successive connections that the broker accepted and closed within a minute */
 };
 
-/* From this many on, another client has probably the same client ID. */
+/* From this many on, another client probably has the same client ID. */
 #define MQTT_SHORT_ONES 3
 
 struct mqtt_reason {
@@ -27,7 +27,7 @@ struct mqtt_reason mqtt_reason(const struct conf_frigate *conf, const struct mqt
 /* The same for the return code of CONNACK, which is not 0. */
 struct mqtt_reason mqtt_refusal(int rc);
 
-/* Of a bridge: "mobeye-frigate-noord". */
+/* The client ID of a bridge: "mobeye-frigate-noord". */
 struct mqtt_client_id {
     char text[64];
 };

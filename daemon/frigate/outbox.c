@@ -15,7 +15,7 @@
 struct outbox_alert {
     TAILQ_ENTRY(outbox_alert) entry;
     uint64_t number;
-    struct track *track; /* NULL: of Frigate itself, which is `offline` or online again */
+    struct track *track; /* NULL: the alert is about Frigate itself, which is `offline` or online again */
     bool offline;
     enum frigate_alert alert;
     struct track_report report;
@@ -73,7 +73,7 @@ static void reject(struct outbox *outbox, struct alert_queue *queue, struct outb
         outbox->calls.on_comms_rejected(outbox->calls.ctx, why);
 }
 
-/* What waits of a rejected track: it is written again when the track is tried again. */
+/* Drops the waiting alerts of a rejected track: they are written again when the track is retried. */
 static void reject_waiting(struct outbox *outbox, const struct track *track, struct str why)
 {
     struct outbox_alert *item = TAILQ_FIRST(&outbox->waiting), *next;
@@ -130,7 +130,7 @@ static bool may_be_sent(const struct outbox_alert *item)
     return track->in_flight == 0 && (item->alert == FRIGATE_NEW || track->done & TRACK_NEW);
 }
 
-/* Hands to the sender what may be sent; returns whether there was something. */
+/* Hands over to the sender what may be sent; returns whether there was anything. */
 static bool hand_over(struct outbox *outbox)
 {
     struct outbox_alert *item = TAILQ_FIRST(&outbox->waiting), *next;
@@ -171,8 +171,8 @@ static void watch_sockets(struct outbox *outbox)
     outbox->watching = true;
 }
 
-/* Sends and receives what can be, and arms what calls it again. The descriptors are edge-triggered: new ones are looked
- * at once more. */
+/* Sends and receives what can be sent and received, and arms the events that call it again. The descriptors are
+ * edge-triggered: new ones are checked once more. */
 static void send_and_receive(struct outbox *outbox)
 {
     struct err err;

@@ -1,8 +1,8 @@
 /*
- * The alerts without a reply from mobeyed yet, on their way to it.
+ * The alerts that are being sent to mobeyed and have no reply yet.
  *
- * Alerts of one event are sent one after the other, each when the one before has its reply, so that neither RETRY nor a
- * lost connection can put a restore before its raise. Images wait for the raise only, and nothing waits for an image.
+ * Alerts of one event are sent one after the other, each when the previous one has its reply, so that neither RETRY nor
+ * a lost connection can put a restore before its raise. Images wait only for the raise, and nothing waits for an image.
  */
 #ifndef MOBEYE_FRIGATE_OUTBOX_H
 #define MOBEYE_FRIGATE_OUTBOX_H
@@ -37,7 +37,7 @@ struct outbox *outbox_new(struct loop *loop, const struct conf_frigate *conf, st
                           const struct outbox_calls *calls, struct err *err);
 void outbox_free(struct outbox **outbox); /* safe on NULL; tracks are no longer used */
 
-/* Adds the alert of a track, which reports track->sent, and takes its payload over; false: there is no room. */
+/* Adds the alert of a track, which reports track->sent, and takes over its payload; false: there is no room. */
 bool outbox_add(struct outbox *outbox, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text);
 
 /* The same for an alert with an image, which is taken over too. */
@@ -55,7 +55,7 @@ uint64_t outbox_last_number(const struct outbox *outbox);
 bool outbox_is_answered(const struct outbox *outbox, uint64_t number);
 bool outbox_has_room(const struct outbox *outbox);
 
-/* Once a second: logs whether mobeyed replies, and goes on to the next address while it does not. */
+/* To be called once a second: logs whether mobeyed replies, and moves on to the next address while it does not. */
 void outbox_tick(struct outbox *outbox);
 
 /* Sets the gauges. */

@@ -45,7 +45,7 @@ struct rest_call {
     struct buf body;
     size_t max_bytes, header_bytes;
     bool too_large, retried;
-    unsigned login; /* the number of the token that it was sent with */
+    unsigned login; /* the number of the token it was sent with */
     int64_t date_us;
     char why[CURL_ERROR_SIZE];
     rest_done_fn done;
@@ -70,8 +70,8 @@ struct rest_client {
     struct event timer, wake;
     struct call_list calls;
     struct socket_list sockets;
-    char token[TOKEN_SIZE];  /* of the last login; empty: none, or refused */
-    unsigned logins;         /* so far: the number of the token */
+    char token[TOKEN_SIZE];  /* from the last login; empty: none, or refused */
+    unsigned logins;         /* logins so far: the number of the token */
     char cookie[TOKEN_SIZE]; /* NAME=VALUE of the last Set-Cookie of a login */
     struct rest_call *login;
     int64_t login_us; /* monotonic: of the last login; 0: none */
@@ -229,7 +229,7 @@ static void set_options(struct rest_call *call)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)REST_TIMEOUT_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else its end would wait for the thread that looks the name up */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else its end would wait for the look-up thread */
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "mobeye-frigate/" MOBEYE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -277,7 +277,7 @@ static struct rest_call *call_new(struct rest_client *client, const char *path, 
 
 /* ---- login ---- */
 
-/* Ends what waits for a token: with one it is asked, without it fails. */
+/* Ends the waiting for a token: with one the calls are sent, without one they fail. */
 static void release_waiting(struct rest_client *client)
 {
     struct rest_call *call;
@@ -290,7 +290,7 @@ static void release_waiting(struct rest_client *client)
     }
 }
 
-/* Frigate returns the token as a cookie; a proxy before it may return it in the body. */
+/* Frigate returns the token as a cookie; a proxy in front of it may return it in the body. */
 static bool read_token(struct rest_client *client, struct str body)
 {
     const char *value = strchr(client->cookie, '=');
@@ -302,7 +302,7 @@ static bool read_token(struct rest_client *client, struct str body)
     bool found = frigate_read_text(reader, body, "access_token", client->token, sizeof(client->token)) ||
                  frigate_read_text(reader, body, "token", client->token, sizeof(client->token));
     frigate_reader_free(&reader);
-    /* It becomes a part of a header line. */
+    /* It becomes part of a header line. */
     for (const char *p = client->token; *p; p++)
         found = found && *p > ' ' && *p <= '~';
     if (!found)
@@ -326,7 +326,7 @@ static void on_login(void *ctx, const struct rest_response *response)
     release_waiting(client);
 }
 
-/* Logs in, unless that is under way or has just failed. */
+/* Logs in, unless a login is in progress or has just failed. */
 static void ensure_login(struct rest_client *client)
 {
     const struct conf_frigate_login *login = &client->conf->api.login;
@@ -340,7 +340,7 @@ static void ensure_login(struct rest_client *client)
     }
     client->login_us = now_us;
     client->cookie[0] = '\0';
-    /* Growing would leave copies of the password. A byte takes at most six in JSON. */
+    /* A growing buffer would leave copies of the password. A byte takes at most six in JSON. */
     buf_reserve(&body, 6 * (strlen(login->user) + strlen(login->password)) + 64);
     buf_append_str(&body, STR("{"));
     json_write_text(&body, "user", str_from(login->user));
@@ -384,13 +384,13 @@ static void finish_call(struct rest_call *call, CURLcode code)
     struct rest_client *client = call->client;
     struct rest_response response = {.date_us = call->date_us};
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
-    response.too_large = call->too_large && response.status == 200; /* else the page of an error */
+    response.too_large = call->too_large && response.status == 200; /* otherwise it is an error page */
     bool renew = response.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
     if (renew) {
         stop_call(call);
         set_state(call, CALL_WAITING, "status 401");
         call->retried = true;
-        if (call->login == client->logins) { /* else it was sent with a token before the present one */
+        if (call->login == client->logins) { /* otherwise it was sent with an earlier token */
             client->token[0] = '\0';
             snprintf(client->login_why, sizeof(client->login_why), "Frigate refuses the token of its own login");
         }
@@ -426,7 +426,7 @@ static void finish_calls(struct rest_client *client)
     }
 }
 
-/* Calls back what failed before it was asked. */
+/* Calls back the calls that failed before they were sent. */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;

@@ -2,8 +2,8 @@
  * Asks Frigate's HTTP interface, without blocking: libcurl on the event loop. Every request is bounded in bytes and
  * time.
  *
- * Where the configuration has a user, logs in when needed: POST /api/login, whose cookie is the token for the requests
- * after it; again when a request gets 401.
+ * If the configuration has a user, logs in when needed: POST /api/login, whose cookie is the token for the requests
+ * that follow; again when a request gets 401.
  */
 #ifndef MOBEYE_FRIGATE_REST_CLIENT_H
 #define MOBEYE_FRIGATE_REST_CLIENT_H
@@ -23,10 +23,10 @@ struct rest_call;
 
 struct rest_response {
     long status;     /* 0: no response */
-    struct str body; /* of a status 200; valid during the call */
-    bool too_large;  /* more than max_bytes came */
+    struct str body; /* with status 200; valid during the call */
+    bool too_large;  /* more than max_bytes were received */
     int64_t date_us; /* the server's clock, by its Date header; 0: not given */
-    const char *why; /* what is wrong; NULL: status 200, and all of the body came */
+    const char *why; /* what is wrong; NULL: status 200 and the whole body was received */
 };
 
 typedef void (*rest_done_fn)(void *ctx, const struct rest_response *response);

@@ -101,7 +101,7 @@ static void give_up_large(struct snapshot_request *request)
     give_up(request);
 }
 
-/* Asks again later, or gives up. While Frigate does not respond at all, its time does not count. */
+/* Asks again later, or gives up. Time during which Frigate does not respond at all does not count. */
 static void ask_again(struct snapshot_request *request, const struct rest_response *response)
 {
     struct snapshot_fetch *fetch = request->fetch;

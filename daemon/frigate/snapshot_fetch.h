@@ -1,6 +1,5 @@
 /*
- * Fetches the images that are wanted from Frigate, two at a time, asking again while there is none yet, and hands them
- * on.
+ * Fetches the wanted images from Frigate, two at a time, asking again while there is none yet, and passes them on.
  */
 #ifndef MOBEYE_FRIGATE_SNAPSHOT_FETCH_H
 #define MOBEYE_FRIGATE_SNAPSHOT_FETCH_H
@@ -15,7 +14,7 @@ struct snapshot_fetch;
 
 struct snapshot_calls {
     bool (*has_room)(void *ctx); /* for another image */
-    /* Takes the image over. false: there is no room after all; it is fetched again. */
+    /* Takes over the image. false: there is no room after all; it is fetched again. */
     bool (*on_image)(void *ctx, struct track *track, enum frigate_alert alert, struct buf *image);
     void (*on_none)(void *ctx, struct track *track, enum frigate_alert alert); /* given up */
     void *ctx;
@@ -26,7 +25,7 @@ struct snapshot_fetch *snapshot_fetch_new(struct loop *loop, const struct conf_f
                                           struct frigate_metrics *metrics, const struct snapshot_calls *calls);
 void snapshot_fetch_free(struct snapshot_fetch **fetch); /* before the client; safe on NULL */
 
-/* Wants an image of the track, which counts as used until on_image() or on_none(). */
+/* Requests an image of the track, which counts as used until on_image() or on_none(). */
 void snapshot_fetch_add(struct snapshot_fetch *fetch, struct track *track, enum frigate_alert alert);
 
 /* There is room again. */

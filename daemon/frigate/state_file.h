@@ -21,8 +21,8 @@ void state_file_close(struct state_file *file);
 /* Appends the contents, STATE_FILE_MAX bytes at most; nothing if there is no file yet. -1 with err set. */
 int state_file_read(const struct state_file *file, struct buf *ret, struct err *err);
 
-/* Replaces the contents; on the disk when it returns 0. -1 with err set: the old contents are still there, or, if only
- * the directory could not be synced, the new ones. */
+/* Replaces the contents; they are on the disk when it returns 0. -1 with err set: the old contents are still there, or,
+ * if only the directory could not be synced, the new ones. */
 int state_file_write(const struct state_file *file, struct str text, struct err *err);
 
 #endif

@@ -102,7 +102,7 @@ void tracks_give_up(struct tracks *tracks, struct track *track)
     track->given_up = true;
 }
 
-/* As many of those that were rejected as are over the limit, the oldest first. */
+/* Gives up as many rejected tracks as are over the limit, the oldest first. */
 static unsigned give_up_oldest(struct tracks *tracks)
 {
     unsigned given_up = 0;

@@ -1,5 +1,5 @@
 /*
- * The events that are in progress or were so recently: what has been sent of each, and what of that has been accepted.
+ * The events that are, or recently were, in progress: what has been sent for each, and what of that has been accepted.
  *
  * Sending an alert twice is harmless (identity), so correctness does not depend on this. It decides whether a change is
  * worth an update, and avoids repeated work.
@@ -35,21 +35,21 @@ enum track_bit {
     TRACK_END = 1u << 1,
     TRACK_IMAGE = 1u << 2, /* sent, or given up */
     TRACK_IMAGE_END = 1u << 3,
-    TRACK_LIVE = 1u << 4,     /* was seen before its end: has an image of its own at the end */
-    TRACK_REJECTED = 1u << 5, /* only in done: mobeyed has rejected an alert of it and accepted none since */
+    TRACK_LIVE = 1u << 4,     /* was seen before its end: gets another image at the end */
+    TRACK_REJECTED = 1u << 5, /* only in done: mobeyed has rejected an alert of the event and accepted none since */
     TRACK_BITS = (1u << 6) - 1
 };
 
 struct track {
-    TAILQ_ENTRY(track) entry; /* in order of being seen first */
+    TAILQ_ENTRY(track) entry; /* in the order in which they were first seen */
     uint64_t hash;
-    struct frigate_event last; /* what Frigate said last */
+    struct frigate_event last; /* what Frigate last said */
     struct track_report sent, accepted;
     unsigned queued;    /* bits: have been handed to the outbox, or need not be */
     unsigned done;      /* bits: have been accepted, or need not be sent */
     bool given_up;      /* rejected too often or for too long: nothing more is sent; not saved */
     bool held;          /* rejected: nothing of it is sent before tracks_release() */
-    unsigned in_flight; /* alerts other than images that are sent and have no reply */
+    unsigned in_flight; /* alerts, except images, that are sent and have no reply */
     unsigned users;     /* messages and image requests that refer to it */
     int64_t seen_us;    /* monotonic: when Frigate last said something about it */
     int64_t asked_us;   /* monotonic: when it was last asked for by its ID; 0: never */
@@ -62,7 +62,7 @@ struct tracks {
     struct hash by_id;
     uint64_t seed; /* of the hashes: who creates events cannot choose ids that collide */
     size_t n;
-    double cursor_s; /* every event that began before, as far as Frigate knows it, is accepted; NAN: not known yet */
+    double cursor_s; /* every event that began before this and that Frigate knows is accepted; NAN: not known yet */
     bool images;     /* whether images are sent at all */
     bool dirty;      /* differs from what was last written */
 };
@@ -72,26 +72,26 @@ void tracks_clear(struct tracks *tracks);
 
 struct track *tracks_find(const struct tracks *tracks, const char *id);
 
-/* Adds the track of an event, which is not there yet. If the table is full, forgets the oldest that is done. NULL: none
- * is. */
+/* Adds the track of an event that does not have one yet. If the table is full, forgets the oldest that is done. NULL:
+ * none is done. */
 struct track *tracks_add(struct tracks *tracks, const struct frigate_event *event, int64_t mono_us);
 void tracks_remove(struct tracks *tracks, struct track *track); /* has no users */
 
-/* Whether all of it has been accepted and nothing more is to come. */
+/* Whether all of it has been accepted and nothing more will come. */
 bool track_is_done(const struct tracks *tracks, const struct track *track);
 
 /* mobeyed has accepted an alert of the track with this bit, or none, or has rejected it. A rejected track is held. If
- * more than TRACKS_REJECTED_MAX are, the oldest counts as done: returns how many have been given up so. */
+ * more than TRACKS_REJECTED_MAX are rejected, the oldest counts as done: returns how many were thus given up. */
 void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit);
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit);
 
-/* Nothing more of the track is sent. */
+/* Nothing more is sent for the track. */
 void tracks_give_up(struct tracks *tracks, struct track *track);
 
 /* Counts rejected tracks that began before the given time as done. Returns how many. */
 unsigned tracks_expire(struct tracks *tracks, double before_s);
 
-/* Releases what was rejected, which may be sent again. Returns how many tracks were held. */
+/* Releases rejected tracks, which may then be sent again. Returns how many were held. */
 size_t tracks_release(struct tracks *tracks);
 size_t tracks_rejected(const struct tracks *tracks); /* how many are rejected, held or not */
 

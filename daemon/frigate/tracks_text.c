@@ -10,7 +10,7 @@
 #define FIRST_LINE     "mobeye-frigate state 1"
 #define LINE_MAX_BYTES 2048
 
-/* Appends a field; what would end it becomes a space. */
+/* Appends a field; a character that would end it becomes a space. */
 static void append_field(struct buf *out, const char *text)
 {
     buf_append_str(out, STR("\t"));
@@ -24,7 +24,7 @@ static void append_field(struct buf *out, const char *text)
 static void write_track(const struct track *track, struct buf *out)
 {
     const struct track_report last = track_report_of(&track->last);
-    /* For a track that was rejected from the start: what to send if Frigate has forgotten it. */
+    /* For a track that was rejected from the start: what to send if Frigate has forgotten the event. */
     const struct track_report *known = track->done & TRACK_NEW ? &track->accepted : &last;
     buf_printf(out, "track\t%s\t%.6f\t%u\t%u\t%.17g\t%d", track->last.id, track->last.start_s, track->done,
                known->n_zones, known->top_score, (int)known->stationary);
@@ -41,7 +41,7 @@ void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra,
         buf_printf(out, "cursor\t%.6f\n", tracks->cursor_s);
     if (extra->offline)
         buf_printf(out, "offline\t%s\n", extra->offline_by_mqtt ? "mqtt" : "rest");
-    /* What has had no reply at all is found again. */
+    /* Tracks without any reply need not be written: they are found again. */
     TAILQ_FOREACH(track, &tracks->list, entry)
     if (track->done & (TRACK_NEW | TRACK_REJECTED))
         write_track(track, out);

@@ -18,16 +18,16 @@
 
 /* Monitor events received in one turn of the loop. */
 #define EVENTS_PER_TURN 1024
-/* A peer that closes the connection so soon did not wait for a reply of the ZAP handler, which gives none. */
+/* A peer that closes the connection this soon did not wait for a reply of the ZAP handler, which sends none. */
 #define MISMATCH_US CLOCK_SECOND
-/* libzmq says at once that it is going to connect again, or never. */
+/* libzmq reports at once that it will connect again, or never does. */
 #define GIVEN_UP_US (2 * CLOCK_SECOND)
 
 struct connection {
     uint64_t cookie;   /* 0: this descriptor is not a connection */
     int64_t delivered; /* bytes since the connection was opened */
     int64_t base;      /* TCP: bytes received and not delivered at the last connections_rebase() */
-    uint64_t waiting;  /* ipc: sum of the bytes that connections_suspect() found waiting since the last delivery */
+    uint64_t waiting;  /* ipc: sum of the bytes that connections_suspect() has found waiting since the last delivery */
     bool tcp;
     bool cut; /* shut down, and not yet reported as disconnected */
     char address[PEER_ADDRESS_SIZE];
@@ -44,7 +44,7 @@ struct connections {
     enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
     struct event give_up;                              /* armed from the end of a connection until libzmq tries again */
     bool established;                                  /* of a socket that connects */
-    bool ended, denied; /* give_up is armed; the peer of that connection did not accept this side */
+    bool ended, denied; /* give_up is armed; the peer of that connection did not admit this side */
     struct connections_calls calls;
     void *ctx;
 };
@@ -72,7 +72,7 @@ static void remove_connection(struct connections *connections, int fd)
     connections->count--;
 }
 
-/* Without the port, which is another at each attempt of a peer. */
+/* Without the port, which differs at each attempt of a peer. */
 static void note_address(struct connection *connection, int fd)
 {
     peer_address_of_socket(fd, connection->address);
@@ -81,8 +81,8 @@ static void note_address(struct connection *connection, int fd)
         *port = '\0';
 }
 
-/* Whether it is a connection of that endpoint, as libzmq calls it: libzmq may have closed the descriptor since, and
- * something else in this process have got its number. */
+/* Whether it is a connection of that endpoint, as named by libzmq: libzmq may have closed the descriptor since, and
+ * something else in this process may have its number now. */
 static bool is_of_endpoint(int fd, bool accepted, const char *endpoint)
 {
     struct sockaddr_storage at = {0};
@@ -112,8 +112,8 @@ static void add_connection(struct connections *connections, int fd, bool accepte
     connections->count++;
 }
 
-/* A failed handshake does not say whose it was: the connection is the one that the only I/O thread
- * reports as disconnected next. Its address is unknown if it was closed before that could be read. */
+/* The report of a failed handshake does not name the connection: it is the one that the only I/O thread reports as
+ * disconnected next. Its address is unknown if it was closed before that could be read. */
 static void handle_disconnected(struct connections *connections, int fd)
 {
     bool known = (size_t)fd < connections->n_fds && connections->by_fd[fd].cookie != 0;
@@ -126,7 +126,7 @@ static void handle_disconnected(struct connections *connections, int fd)
     remove_connection(connections, fd);
 }
 
-/* After a protocol error, in the handshake or later, libzmq ends its attempts and says no more. */
+/* After a protocol error, in the handshake or later, libzmq gives up and reports nothing more. */
 static void set_ended(struct connections *connections, bool ended)
 {
     connections->ended = ended;
@@ -194,7 +194,7 @@ static void on_give_up(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct connections *connections = arg;
-    connections_refresh(connections); /* what waits may say that libzmq does try again */
+    connections_refresh(connections); /* a waiting event may say that libzmq will try again */
     if (connections->ended)
         set_ended(connections, !connections->calls.on_given_up(connections->ctx, connections->denied));
 }

@@ -29,7 +29,7 @@ struct connection_load {
     uint64_t held_bytes;
 };
 
-/* What the owner is told, from the loop. */
+/* Reports to the owner, from the loop. */
 struct connections_calls {
     /* A peer with another security mechanism, or other keys, than the socket could not connect: libzmq asks no ZAP
      * handler about it. certain: that was seen here; otherwise the peer closed the connection during the handshake
@@ -49,13 +49,13 @@ void connections_free(struct connections **connections);
 
 size_t connections_count(const struct connections *connections);
 
-/* Reads what the monitor has reported up to now, which the loop may not have come to. */
+/* Reads what the monitor has reported up to now and the loop may not have processed yet. */
 void connections_refresh(struct connections *connections);
 
-/* For a socket that connects: whether its handshake has succeeded, and the connection has not ended since. */
+/* For a socket that connects: whether its handshake has succeeded and the connection has not ended since. */
 bool connections_established(const struct connections *connections);
 
-/* For a socket that connects, after zmq_disconnect(), of which the monitor says nothing: there is no connection. */
+/* For a socket that connects, after zmq_disconnect(), which the monitor does not report: there is no connection. */
 void connections_forget(struct connections *connections);
 
 /* A message of `bytes` bytes on the wire was received from the connection (ZMQ_SRCFD). fd -1: unknown, ignored. */

@@ -10,7 +10,7 @@ enum phase_rule {
     RESTORES,
     CANCELS,
     QUALIFIED, /* by the Contact-ID qualifier */
-    STATES     /* the qualifier names one of two states (401: 1 open, 3 closed), so each is a raise */
+    STATES     /* the qualifier names one of two states (401: 1 open, 3 closed), each of which is a raise */
 };
 
 static const struct {
@@ -69,7 +69,7 @@ static const struct {
     {"WH", KIND_WATER, RESTORES, 0},
     {"113", KIND_WATER, QUALIFIED, 0},
 
-    /* The alarm set itself */
+    /* The alarm system itself */
     {"AT", KIND_POWER, RAISES, 0},
     {"AR", KIND_POWER, RESTORES, 0},
     {"301", KIND_POWER, QUALIFIED, 0},

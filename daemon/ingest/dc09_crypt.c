@@ -26,7 +26,7 @@ struct dc09_keys {
     size_t n, cap;
 };
 
-/* A file that is read, and who is told its errors. */
+/* The file that is being read, and the callback for its errors. */
 struct key_file {
     const char *path;
     dc09_keys_error_fn on_error;
@@ -59,7 +59,7 @@ static bool crypt_cbc(const struct dc09_key *key, bool encrypt, unsigned char *b
     return ok;
 }
 
-/* The byte given by 2 hexadecimal characters, which the caller has checked. */
+/* The byte given by 2 hexadecimal characters that the caller has checked. */
 static uint8_t hex_byte(const char *p)
 {
     unsigned value = 0;

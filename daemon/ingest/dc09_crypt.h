@@ -42,7 +42,7 @@ struct dc09_keys;
  * which names the source and the line, never the key. */
 struct dc09_keys *dc09_keys_load(const char *source, struct err *err);
 
-/* Reads them too, and calls on_error for every error in the source, with err as that of dc09_keys_load(). */
+/* The same, but calls on_error for every error in the source, with err as by dc09_keys_load(). */
 typedef void (*dc09_keys_error_fn)(void *ctx, const struct err *err);
 void dc09_keys_check(const char *source, dc09_keys_error_fn on_error, void *ctx);
 

@@ -203,7 +203,7 @@ static bool parse_decimal(struct str text, double *ret)
     return points <= 1 && text.len > points;
 }
 
-/* Offset of the letter of the hemisphere; text.len: there is none. */
+/* Offset of the hemisphere letter; text.len: there is none. */
 static size_t find_hemisphere(struct str text, const char *hemispheres)
 {
     size_t at = 0;

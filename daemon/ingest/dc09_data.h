@@ -5,8 +5,8 @@
  *             letters and a zone, each under the modifiers before it; a text block belongs to the events before it
  * Contact-ID: #1234|1130 01 001              qualifier and event, partition, zone
  *
- * The number after a code is the input, whatever the code, as the Mobeye portal uses it. (Panels send the user's number
- * with OP, CL and 401.) 0 means the set as a whole.
+ * The number after a code is the input, whatever the code, as used by the Mobeye portal. (Panels send the user's number
+ * with OP, CL and 401.) 0 means the system as a whole.
  */
 #ifndef MOBEYE_INGEST_DC09_DATA_H
 #define MOBEYE_INGEST_DC09_DATA_H
@@ -21,11 +21,11 @@ struct dc09_event {
     struct str code;  /* "BA", "130"; empty: unknown form */
     char qualifier;   /* 'N', 'O' or the Contact-ID digit; 0: unknown form */
     struct str zone;  /* as received: "001" */
-    int32_t input;    /* the zone's number; ALERT_NO_INT: none, 0, or not a number */
-    bool bad_zone;    /* there is a zone, and it is not a number up to ALERT_INPUT_MAX */
+    int32_t input;    /* the zone number; ALERT_NO_INT: none, 0, or not a number */
+    bool bad_zone;    /* there is a zone, but it is not a number up to ALERT_INPUT_MAX */
     struct str area;  /* ri, or the Contact-ID partition */
     struct str user;  /* id */
-    struct str clock; /* ti, HH:MM[:SS]: the panel's own, without date or zone, so no time of occurrence */
+    struct str clock; /* ti, HH:MM[:SS]: the panel's own time, without date or zone, so not a time of occurrence */
     struct str text;  /* of a block A, or what follows the zone */
     struct dc09_meaning meaning;
 };

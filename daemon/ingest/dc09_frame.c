@@ -95,7 +95,7 @@ static int hex4(const char *p)
 }
 
 /* The length of CRC and 0LLL before the first quote; 0: the line does not begin with them. A text CRC has a hexadecimal
- * digit where a binary one has the quote, so no line can be both. */
+ * digit where a binary one has the quote, so a line cannot be both. */
 static size_t head_size(struct str line)
 {
     if (line.len > HEAD_BINARY && line.p[HEAD_BINARY] == '"' && line.p[2] == '0' && hex4(line.p + 2) >= 0)

@@ -68,8 +68,8 @@ uint16_t dc09_crc(struct str bytes);
 
 /* Reads the first frame of a stream. `*ret_used` bytes are consumed (for DC09_INCOMPLETE: noise before an LF; the rest
  * is shorter than DC09_FRAME_MAX); slices of ret point into `bytes`, so drop those after using ret. Call again with the
- * rest until DC09_INCOMPLETE; any other result consumes at least one byte. An LF within a frame begins a new one, a CR
- * ends it, whatever LLL says: a wrong length delays no later frame. */
+ * rest until DC09_INCOMPLETE; any other result consumes at least one byte. An LF within a frame begins a new one and a
+ * CR ends it, whatever LLL says: a wrong length does not delay later frames. */
 enum dc09_result dc09_scan(struct str bytes, struct dc09_frame *ret, size_t *ret_used);
 
 /* A message that is one frame, as on a ZeroMQ socket; LF and CR may be missing. Never DC09_INCOMPLETE. */

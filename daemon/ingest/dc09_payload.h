@@ -14,21 +14,21 @@
 
 #include "ingest/dc09_data.h"
 
-/* What every payload begins with. What follows it are whole members, each after its comma. */
+/* The beginning of every payload. It is followed by complete members, each after its comma. */
 #define DC09_PAYLOAD_HEAD STR("{\"protocol\":\"sia-dc09\"")
 
-/* What several events of a frame have in common is cut to these lengths in each payload; the frame has all of it. */
+/* Texts that several events of a frame share are cut to these lengths in each payload; the frame has them in full. */
 enum { DC09_TEXT_MAX = 256, DC09_MODIFIER_MAX = 16 };
 
-/* Appends a JSON string with its quotes. At most 3 bytes for one, and 2 quotes. */
+/* Appends a JSON string with its quotes. At most 3 bytes for each byte, and 2 quotes. */
 void dc09_json_string(struct buf *out, struct str text);
 
-/* Appends the beginning of the object, all that its events share, without the closing brace. Of DC09_FRAME_MAX bytes of
+/* Appends the beginning of the object, which all events share, without the closing brace. Of DC09_FRAME_MAX bytes of
  * frame the payload takes at most half of ALERT_PAYLOAD_MAX. */
 void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const struct dc09_content *content);
 
-/* Appends the event and the closing brace: text, area, user and clock cut. event NULL: the frame has none (NULL), and
- * "event" is left out. */
+/* Appends the event, with text, area, user and clock cut, and the closing brace. event NULL: the frame has none (NULL),
+ * and "event" is left out. */
 void dc09_payload_event(struct buf *out, const struct dc09_event *event, size_t number, size_t of);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "ingest/decode_dc09.h"
 
-/* More than the number of panels that resend at the same time: each must still be known when it does. */
+/* More than the number of panels that resend at the same time: each frame must still be known when it is resent. */
 #define DC09_RECENT_MAX 65536
 
 struct dc09_recent;

@@ -32,7 +32,7 @@ void dc09_session_free(struct dc09_session **session); /* safe on NULL */
 struct dc09_session_frame {
     struct dc09_frame frame;
     enum dc09_result result;
-    struct dc09_message message; /* of DC09_COMPLETE; its reason of DC09_NOT_UNDERSTOOD */
+    struct dc09_message message; /* valid for DC09_COMPLETE; its reason for DC09_NOT_UNDERSTOOD */
     enum dc09_verdict verdict;
 };
 
@@ -42,8 +42,8 @@ void dc09_session_read(struct dc09_session *session, const struct endpoint_messa
                        const struct conf_endpoint *conf, const struct dc09_keys *keys, int64_t wall_us,
                        struct dc09_session_frame *ret);
 
-/* Whether the client (NULL: no restriction) may report for every device in the frame: a frame is accepted whole or not
- * at all. false: ret_reject is filled. */
+/* Whether the client (NULL: no restriction) may report for every device in the frame: a frame is accepted as a whole or
+ * not at all. false: ret_reject is filled. */
 bool dc09_session_allows(const struct dc09_session_frame *frame, const struct conf_client *client,
                          struct reject *ret_reject);
 

@@ -14,7 +14,7 @@
 #define NO_ACCOUNT "0" /* not a valid account: those have at least 3 characters */
 
 struct dc09_decoder {
-    EVP_MD *sha256; /* fetched once: fetching takes as long as hashing */
+    EVP_MD *sha256; /* fetched only once: fetching takes as long as hashing */
     EVP_MD_CTX *hash;
     struct buf plain; /* decrypted content */
     struct buf json;  /* the payloads, one after the other */
@@ -134,7 +134,8 @@ static struct str set_device(struct dc09_decoder *decoder, size_t i, int32_t inp
     return (struct str){out, (size_t)len};
 }
 
-/* The sender's word for the kind, in printable ASCII: the code or, if the event could not be read, its beginning. */
+/* The sender's word for the kind, in printable ASCII: the code or, if the event could not be read, the beginning of
+ * it. */
 static struct str set_word(struct dc09_decoder *decoder, size_t i, struct str text)
 {
     size_t len = text.len < ALERT_KIND_MAX ? text.len : ALERT_KIND_MAX;

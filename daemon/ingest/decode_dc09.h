@@ -12,7 +12,7 @@
 
 enum { DC09_EVENTS_MAX = 64, DC09_DIGEST_SIZE = 16 };
 
-/* An undated frame that equals one received less than this before is the same message. */
+/* An undated frame that equals one received less than this time earlier is the same message. */
 #define DC09_UNDATED_WINDOW_US (15 * CLOCK_MINUTE)
 
 /* A decoded frame. Slices point into the frame's bytes or into the decoder, and are valid until its next frame. */
@@ -23,10 +23,10 @@ struct dc09_message {
     size_t n;                   /* 1 to DC09_EVENTS_MAX */
     size_t shared_offset, shared_bytes; /* of each payload: members that are the same in all; with spaces in their
                                            place it is still JSON */
-    bool undated;                       /* no timestamp, or none that is a time, as of equipment without a clock:
-                                           dc09_set_identity() it before storing */
+    bool undated;                       /* no timestamp, or one that is not a time, as from equipment without a clock:
+                                         * dc09_set_identity() it before storing */
     uint8_t digest[DC09_DIGEST_SIZE];
-    const char *reason; /* of DC09_NOT_UNDERSTOOD; static text, never the sender's */
+    const char *reason; /* for DC09_NOT_UNDERSTOOD; static text, never the sender's */
 };
 
 /* Memory for decoding, reused from frame to frame. Bounded: DC09_EVENTS_MAX payloads. */

@@ -28,24 +28,24 @@ struct endpoint;
 struct endpoint_state;
 struct security_refused;
 
-/* Where a reply goes to. */
+/* The destination of a reply. */
 struct endpoint_peer {
-    uint8_t id[ENDPOINT_PEER_MAX]; /* a routing id; of tcp the number of the connection */
+    uint8_t id[ENDPOINT_PEER_MAX]; /* a routing id; for tcp the number of the connection */
     uint8_t id_len;
     bool delimiter; /* the peer sent an empty one (REQ): it is mirrored */
 };
 
 /* One message, or what is wrong with its frames. */
 struct endpoint_message {
-    struct endpoint_peer peer;      /* of router and tcp; unset elsewhere */
+    struct endpoint_peer peer;      /* for router and tcp; otherwise unset */
     struct str payload;             /* valid until the callback returns, as is the image */
-    struct str image;               /* the frame after it, of CloudEvents; may have no bytes */
+    struct str image;               /* the frame after it, for CloudEvents; may be empty */
     bool has_image;                 /* there is such a frame */
-    const struct dc09_frame *frame; /* of tcp: what was taken off the stream; NULL elsewhere */
-    enum dc09_result result;        /* and what it is */
-    const char *user;               /* what ZAP said of the peer; NULL: it is not checked (ingest/security.h) */
-    const char *address;            /* where it came from, see peer_address_of_property(); NULL: not known */
-    const char *malformed;          /* NULL, or why the frames make no message; static text */
+    const struct dc09_frame *frame; /* for tcp: what was taken from the stream; otherwise NULL */
+    enum dc09_result result;        /* and its form */
+    const char *user;               /* what ZAP says about the peer; NULL: it is not checked (ingest/security.h) */
+    const char *address;            /* the peer's address, see peer_address_of_property(); NULL: not known */
+    const char *malformed;          /* NULL, or why the frames do not form a message; static text */
     bool too_large;                 /* over ALERT_PAYLOAD_MAX */
 };
 
@@ -63,7 +63,7 @@ struct endpoint_calls {
 struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
                               const struct endpoint_calls *calls, void *ctx, struct err *err);
 
-/* Likewise, but closed: endpoint_rebind() opens it. */
+/* The same, but closed: endpoint_rebind() opens it. */
 struct endpoint *endpoint_new_closed(struct loop *loop, void *context, const struct conf_endpoint *conf,
                                      const struct endpoint_calls *calls, void *ctx);
 void endpoint_free(struct endpoint **endpoint);
@@ -74,7 +74,7 @@ void endpoint_free(struct endpoint **endpoint);
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
 /* Sends the three frames of a router's reply, and flags as a fourth (NULL: none), or on tcp the bytes of detail. Never
- * blocks: false where the peer is gone or does not read. Call endpoint_replied() after the last of several replies. */
+ * blocks: false if the peer is gone or does not read. Call endpoint_replied() after the last of several replies. */
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail, const struct str *flags);
 
@@ -92,7 +92,7 @@ int endpoint_rebind(struct endpoint *endpoint, struct err *err);
 /* false after endpoint_new_closed() or a failed endpoint_rebind(). */
 bool endpoint_is_open(const struct endpoint *endpoint);
 
-/* Its connections of ZeroMQ, until the next endpoint_rebind(). NULL: it is closed, or a raw TCP endpoint. */
+/* Its ZeroMQ connections, until the next endpoint_rebind(). NULL: it is closed, or a raw TCP endpoint. */
 struct connections *endpoint_connections(const struct endpoint *endpoint);
 
 const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);

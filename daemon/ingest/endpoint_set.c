@@ -171,7 +171,7 @@ static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_n
     }
 }
 
-/* Before anything is closed: detects a key that is out of reach. */
+/* Before anything is closed: detects a key that is not accessible. */
 static int check_secrets(const struct conf *conf, struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++)

@@ -36,9 +36,9 @@ void endpoint_state_received(struct endpoint_state *state, int64_t mono_us, int6
 /* Wall time of the last such message of the endpoint; ALERT_NO_TIME: none since the start. */
 int64_t endpoint_state_received_us(const struct endpoint_state *list, const char *endpoint);
 
-/* Of each endpoint: logs the end of what has not happened for a minute. Logs once, and sets the metric, when it
- * received nothing for expect_every, and when the silence ends, also because conf no longer expects anything of it or
- * lacks it. True if that changed for any since the last call. */
+/* For each endpoint: logs the end of conditions that have not occurred for a minute. Logs once, and sets the metric,
+ * when it has received nothing for expect_every, and when the silence ends, also because conf no longer expects
+ * anything of it or lacks it. True if any endpoint has become silent, or is no longer, since the last call. */
 bool endpoint_state_check_silence(struct endpoint_state *list, const struct conf *conf, int64_t mono_us);
 
 /* Reads the key files of all endpoints of conf, in their order; NULL entries for endpoints without one. NULL with err

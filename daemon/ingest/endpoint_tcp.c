@@ -82,7 +82,7 @@ static bool is_open(const void *transport)
     return ((const struct endpoint_tcp *)transport)->tcp;
 }
 
-/* TCP endpoints bound their own queues, so the memory watch asks only for one that is closed. */
+/* TCP endpoints limit their own queues, so the memory watch rebinds only one that is closed. */
 static int rebind(void *transport, struct err *err)
 {
     static const struct tcp_calls calls = {.on_ready = on_ready, .on_frame = on_frame, .on_cut = on_cut};

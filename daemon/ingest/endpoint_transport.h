@@ -1,12 +1,12 @@
 /*
- * What an endpoint uses: a ZeroMQ socket (endpoint_zmq.c) or raw TCP (endpoint_tcp.c). For these and endpoint.c.
+ * The transport of an endpoint: a ZeroMQ socket (endpoint_zmq.c) or raw TCP (endpoint_tcp.c). For these and endpoint.c.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
 #define MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
 
 #include "ingest/endpoint.h"
 
-/* Functions do what those of endpoint.h with the same name do; their first argument is what create() returned. */
+/* Functions do the same as those of that name in endpoint.h; their first argument is what create() returned. */
 struct endpoint_transport {
     void *(*create)(struct endpoint *endpoint); /* closed: rebind() opens it */
     void (*close)(void *transport);

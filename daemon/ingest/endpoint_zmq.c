@@ -29,7 +29,7 @@
 #define HEARTBEAT_LOST_MS 30000
 #define BACKLOG           1024
 #define BIND_RETRY_MS     10
-/* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
+/* Bytes that CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
 #define CURVE_FRAME_BYTES 33
 /* ZMQ_ZAP_ENFORCE_DOMAIN: a draft option in zmq.h, honoured by the library. */
 #define ZAP_ENFORCE_DOMAIN 93
@@ -43,7 +43,7 @@ struct endpoint_zmq {
     struct rate_limiter limiter;
     bool armed;
     bool failed;          /* the last try to open it */
-    bool peers_checked;   /* by CURVE or allow_from: their messages have a User-Id */
+    bool peers_checked;   /* peers are checked, by CURVE or allow_from: their messages have a User-Id */
     bool ready;           /* the owner knows that messages may be waiting */
     bool draining;        /* guards against on_message() calling endpoint_drain() */
     size_t message_bytes; /* of the message at hand, on the wire */
@@ -214,7 +214,7 @@ static void log_free_port(const struct endpoint_zmq *z)
     log_info(subject, "listening on port %s", strrchr(bound, ':') + 1);
 }
 
-/* Where no CURVE is expected, a connection that is closed at once may be anything. */
+/* If CURVE is not expected, a connection that is closed at once may be anything. */
 static void on_mismatch(void *ctx, const char *address, bool certain)
 {
     const struct endpoint *endpoint = ((struct endpoint_zmq *)ctx)->endpoint;
@@ -303,8 +303,8 @@ static size_t wire_bytes(const struct endpoint_zmq *z, size_t len)
     return len + (len > UINT8_MAX ? 9 : 2);
 }
 
-/* -1: nothing to receive. A signal interrupts libzmq even where it does not wait: what remained of the message would
- * then be taken for the next one. */
+/* -1: nothing to receive. A signal interrupts libzmq even if it does not wait: the rest of the message would then be
+ * taken for the next one. */
 static int receive_part(struct endpoint_zmq *z, zmq_msg_t *frame)
 {
     return (int)TEMP_FAILURE_RETRY(zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT));
@@ -337,7 +337,7 @@ static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoin
     return has_more(frame) ? receive_frame(z, frame) : 0;
 }
 
-/* What follows the payload: nothing, or the image of a CloudEvents alert. -1: nothing to receive. */
+/* Receives what follows the payload: nothing, or the image of a CloudEvents alert. -1: nothing to receive. */
 static int receive_image(struct endpoint_zmq *z, zmq_msg_t *frame, zmq_msg_t *image, struct endpoint_message *message)
 {
     if (!has_more(frame))
@@ -359,7 +359,7 @@ static int receive_image(struct endpoint_zmq *z, zmq_msg_t *frame, zmq_msg_t *im
 
 /*
  * Receives one message. router: routing id, an empty delimiter or none, payload; sub: topic, payload; pull: payload;
- * then, of CloudEvents, an image or none. -1: nothing to receive.
+ * then, for CloudEvents, an image or none. -1: nothing to receive.
  */
 static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, zmq_msg_t *image, struct endpoint_message *message)
 {
@@ -434,7 +434,7 @@ static bool drain(void *transport, unsigned budget)
     return z->ready;
 }
 
-/* Interrupted as receive_part() is: half a reply would become part of the next one. */
+/* Interrupted like receive_part(): half a reply would become part of the next one. */
 static bool send_part(void *socket, struct str part, int flags)
 {
     return TEMP_FAILURE_RETRY(zmq_send(socket, part.p, part.len, flags)) >= 0;

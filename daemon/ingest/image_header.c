@@ -4,8 +4,7 @@
 
 #include "base/array.h"
 
-/* Segments and fill bytes of a JPEG that are passed over on the way to its frame header: far more than cameras write.
- */
+/* Segments and fill bytes of a JPEG that are skipped on the way to its frame header: far more than cameras write. */
 #define JPEG_STEPS_MAX 256
 
 static bool has(struct str bytes, size_t at, const char *expected, size_t len)
@@ -47,13 +46,13 @@ static bool is_frame_header(uint32_t marker)
     return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
-/* Markers that no length follows: TEM, and RST0 to EOI. */
+/* Markers without a length: TEM, and RST0 to EOI. */
 static bool stands_alone(uint32_t marker)
 {
     return marker == 0x01 || (marker >= 0xd0 && marker <= 0xd9);
 }
 
-/* Marker by marker to the frame header, which stands before the first scan. */
+/* Goes marker by marker to the frame header, which precedes the first scan. */
 static void read_jpeg_size(struct str b, struct image *image)
 {
     size_t at = 2;

@@ -1,6 +1,6 @@
 /*
  * The member names of one message, to find an object that has a name twice. The time is linear in the bytes of the
- * names, and stays so for names that are chosen to collide: the hash has a random seed.
+ * names, even for names chosen to collide: the hash has a random seed.
  */
 #ifndef MOBEYE_INGEST_JSON_NAMES_H
 #define MOBEYE_INGEST_JSON_NAMES_H
@@ -15,7 +15,7 @@ struct json_names;
 struct json_names *json_names_new(void);
 void json_names_free(struct json_names **names); /* safe on NULL */
 
-/* Forgets the names of the message before. */
+/* Forgets the names of the previous message. */
 void json_names_clear(struct json_names *names);
 
 /* false: `object` has this name already. Objects are numbered by the caller, 0 and up. The bytes must stay until

@@ -1,8 +1,8 @@
 /*
  * Strict JSON as a sequence of events: what PostgreSQL's jsonb takes without loss, and the contract allows.
  *
- * Refused beyond what is not JSON (RFC 8259): text with a fault of json_text.h, an outermost value that is not an
- * object, too many levels, numbers beyond json_text.h's bounds and, where names must be unique, an object that has a
+ * Also refused, besides what is not JSON (RFC 8259): text with a fault of json_text.h, an outermost value that is not
+ * an object, too many levels, numbers beyond json_text.h's bounds and, if names must be unique, an object that has a
  * member name twice.
  *
  * json_read.cpp is the only file that knows the parser (simdjson), and the only one in C++.
@@ -38,7 +38,7 @@ struct json_calls {
 
 struct json_limits {
     size_t bytes;    /* of a text: with unique_names at most ALERT_PAYLOAD_MAX */
-    size_t at_once;  /* bytes of text that memory is allocated for beforehand; a longer text allocates */
+    size_t at_once;  /* bytes of text for which memory is allocated beforehand; a longer text allocates */
     unsigned levels; /* the outermost object is level 1; every object and array within is one more */
     bool unique_names;
 };
@@ -49,7 +49,7 @@ struct json_reader *json_reader_new(const struct json_limits *limits);
 void json_reader_free(struct json_reader **reader); /* safe on NULL */
 
 /* Reads a text of at most limits.bytes. NULL, or why it is refused (valid as long as the reader) and near which byte;
- * what comes before it has then been passed to calls, the rest has not. Not to be called from its own calls. */
+ * what precedes that byte has been passed to calls, the rest has not. Not to be called from its own calls. */
 const char *json_read(struct json_reader *reader, struct str text, const struct json_calls *calls, void *ctx,
                       size_t *ret_offset);
 

@@ -1,14 +1,15 @@
 /*
- * What a JSON parser lets through and PostgreSQL or the contract does not: the raw text and the numbers of a message.
+ * Checks for what a JSON parser accepts but PostgreSQL or the contract does not: the raw text and the numbers of a
+ * message.
  */
 #ifndef MOBEYE_INGEST_JSON_TEXT_H
 #define MOBEYE_INGEST_JSON_TEXT_H
 
 #include "base/buf.h"
 
-/* Looks for the first byte that no message may hold, whatever the JSON around it: invalid UTF-8, a byte order mark, a
- * control character that is not white space, U+0000 and lone surrogates (also as escapes). Returns why, or
- * NULL. *ret_offset: where it is, else the end; the text before it has none of them. */
+/* Looks for the first byte that no message may contain, whatever the JSON around it: invalid UTF-8, a byte order mark,
+ * a control character that is not white space, U+0000 and lone surrogates (also as escapes). Returns why it is invalid,
+ * or NULL. *ret_offset: where it is, else the end; the text before it has none of these. */
 const char *json_text_fault(struct str text, size_t *ret_offset);
 
 #define JSON_NOT_JSON "not JSON"

@@ -12,13 +12,13 @@
 
 /* On loopback up to 1 GB arrives per second: 50 MB between two checks. */
 #define CHECK_EVERY_US (50 * CLOCK_MS)
-/* If rebinding every endpoint has freed nothing, the memory is not the peers'. Endpoints are rebound again only when it
- * has grown by this much: one that is rebound continually would serve nobody. */
+/* If rebinding every endpoint has freed nothing, the memory is not held for peers. Endpoints are rebound again only
+ * when it has grown by this much: one that is rebound continually would serve nobody. */
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
-/* What an idle connection with CURVE takes, measured over 10,000. */
+/* Memory of an idle connection with CURVE, measured over 10,000. */
 #define CONNECTION_BYTES ((size_t)24 * 1024)
-/* For whole messages in the queues of pull and sub: they wait there while the journal is full, and their senders, which
- * may have disconnected by then, are not to blame. */
+/* For complete messages in the queues of pull and sub: they wait there while the journal is full, and their senders,
+ * which may have disconnected by then, are not to blame. */
 #define QUEUES_BYTES ((size_t)256 * 1024 * 1024)
 /* A connection that holds less is not cut: it may be receiving a single message. */
 #define CUT_MIN_BYTES ((uint64_t)256 * 1024)
@@ -175,7 +175,7 @@ static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t l
 
 /* ---- closing endpoints ---- */
 
-/* The endpoint to be rebound next; NULL: there is no ZeroMQ endpoint. */
+/* The endpoint to be rebound next; NULL: there are no ZeroMQ endpoints. */
 static struct endpoint *next_endpoint(struct memory_watch *watch)
 {
     size_t n = endpoint_set_count(watch->set);

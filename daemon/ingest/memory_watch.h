@@ -4,7 +4,7 @@
  * ZMQ_MAXMSGSIZE applies to one frame and ZMQ_RCVHWM counts whole messages: a message of endlessly many frames makes
  * libzmq's memory grow, and the application sees nothing until the last frame. Closing the connection frees it. So the
  * resident memory is watched; above the limit the connection that holds most is cut, then the next, until they account
- * for the excess (ingest/connections.h knows what each holds). Only if no connection accounts for it, endpoints are
+ * for the excess (ingest/connections.h knows what each holds). Only if no connection accounts for it are endpoints
  * closed and bound again, one after the other, until the memory is below the limit or each has been rebound once; after
  * that only if it grows further. Accepted alerts are not affected; a message in transit is resent by its sender.
  */

@@ -6,7 +6,7 @@
 
 #include "model/alert.h"
 
-/* In the order of the contract; the words are reject_word()'s. */
+/* In the order of the contract; reject_word() returns the words. */
 enum reject_code { REJECT_MALFORMED, REJECT_INVALID, REJECT_TOO_LARGE, REJECT_FORBIDDEN, REJECT_COUNT };
 
 struct reject {

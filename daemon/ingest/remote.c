@@ -13,11 +13,11 @@
 #include "base/mem.h"
 #include "base/resolve.h"
 
-/* How often it is seen whether there is a connection. */
+/* How often the connection is checked. */
 #define CHECK_EVERY_US CLOCK_SECOND
 /* Without a connection for this long, the name is looked up again. */
 #define NEXT_US (5 * CLOCK_SECOND)
-/* The same where something has accepted the connection, so that libzmq's limit of 5 s for a handshake comes first. */
+/* The same if a peer has accepted a connection, so that libzmq's limit of 5 s for a handshake expires first. */
 #define HANDSHAKE_US (10 * CLOCK_SECOND)
 
 struct remote {
@@ -26,7 +26,7 @@ struct remote {
     char subject[80];
     struct address host;
     char target[ADDRESS_TCP_SIZE]; /* what libzmq is connecting to; "": nothing yet */
-    struct event check;            /* armed where the host is a name */
+    struct event check;            /* armed if the host is a name */
     struct resolve *resolve;       /* NULL: no look-up is running */
     bool reached_when_asked;       /* a peer had accepted a connection when that began */
     int64_t waiting_since_us;      /* monotonic: there was a connection, or a look-up has ended, whichever is later */
@@ -48,14 +48,15 @@ static void complain(struct remote *remote, const char *what, const char *why)
                 "cannot connect to %s: %s: %s", remote->address, what, why);
 }
 
-/* A minute after the last complaint: name servers may fail every other time. */
+/* A minute after the last failure was logged: name servers may fail every other time. */
 static void recover(struct remote *remote)
 {
     log_recover_if_quiet(&remote->limiter, loop_mono_us(remote->of.loop), remote->subject, "the name of %s is resolved",
                          remote->address);
 }
 
-/* The target after the present one, which name servers may give twice; the first one if that is none of these. */
+/* The target after the present one, which name servers may return twice; the first one if the present one is not among
+ * them. */
 static void next_target(const struct remote *remote, const char *const *numbers, size_t n, char ret[ADDRESS_TCP_SIZE])
 {
     bool passed = false;
@@ -69,7 +70,7 @@ static void next_target(const struct remote *remote, const char *const *numbers,
     address_tcp(numbers[0], remote->host.port, ret);
 }
 
-/* Where that cannot be done now, the next look-up is followed by another try. */
+/* If that cannot be done now, another attempt follows the next look-up. */
 static void move_to(struct remote *remote, const char *target)
 {
     bool has_target = remote->target[0] != '\0';
@@ -85,7 +86,7 @@ static void move_to(struct remote *remote, const char *target)
     remote->target[0] = '\0';
 }
 
-/* Whether there is a connection, or one has come to its handshake since the name was asked for. */
+/* Whether there is a connection, or one has reached its handshake since the name was looked up. */
 static bool is_reached(const struct remote *remote)
 {
     connections_refresh(remote->of.connections);

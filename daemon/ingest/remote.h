@@ -3,9 +3,9 @@
  *
  * libzmq is given numbers only: it would look a host name up on its only I/O thread, at each attempt, and every other
  * endpoint would wait there for a name server. As long as nothing is connected, the name is looked up every few
- * seconds. An address that did not lead to a connection meanwhile is then followed by the next one of the name, so an
- * address that does not answer is passed over, and one that has changed is found. While a look-up lasts, libzmq itself
- * goes on trying the present address. Messages and metrics name the address of the configuration.
+ * seconds. If the address did not lead to a connection meanwhile, the next one of the name is used, so an address that
+ * does not answer is skipped, and a changed one is found. During a look-up, libzmq itself keeps trying the present
+ * address. Messages and metrics name the address of the configuration.
  */
 #ifndef MOBEYE_INGEST_REMOTE_H
 #define MOBEYE_INGEST_REMOTE_H
@@ -23,7 +23,7 @@ struct remote_socket {
     struct loop *loop;
     void *socket;
     struct connections *connections;
-    /* Whether messages are waiting on the socket: to disconnect it would drop them. */
+    /* Whether messages are waiting on the socket: disconnecting it would drop them. */
     bool (*has_waiting)(void *ctx);
     void *ctx;
 };
@@ -35,7 +35,7 @@ struct remote *remote_new(const struct remote_socket *socket, const char *name, 
 /* To be called before the socket and its connections are closed; ends a look-up at once. Safe on NULL. */
 void remote_free(struct remote **remote);
 
-/* After libzmq has given its attempts up: makes it try the present address again. false: messages are waiting, or
+/* After libzmq has given up: makes it try the present address again. false: messages are waiting, or
  * libzmq cannot; call it again later. */
 bool remote_reconnect(struct remote *remote);
 

@@ -34,7 +34,7 @@ static void ack_with_flags(struct replies *replies, const struct reply_to *to, s
     reply_queue_add(&replies->queue, to, "ACK", seq, &words);
 }
 
-/* Its digits, at the end of the buffer. Every ACK has one, so not by snprintf(). */
+/* The digits of the number, at the end of the buffer. Every ACK has one, so snprintf() is too slow. */
 static struct str print_number(uint64_t number, char buffer[NUMBER_SIZE])
 {
     size_t at = NUMBER_SIZE;

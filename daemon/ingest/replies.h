@@ -18,8 +18,8 @@ struct replies {
 
 void replies_free(struct replies *replies); /* what it owns */
 
-/* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. Elsewhere three frames are sent, where the
- * endpoint says so a fourth with the words of flags (FLAG_...). */
+/* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. On other sockets three frames are sent, and if
+ * the endpoint is so configured a fourth with the words of flags (FLAG_...). */
 void replies_ack(struct replies *replies, const struct reply_to *to, uint64_t seq, uint32_t flags,
                  struct str tcp_reply);
 void replies_reject(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,

@@ -15,7 +15,7 @@ struct reply {
     uint8_t peer_len;
     bool delimiter;
     uint16_t id_len, detail_len;
-    uint16_t flags_len; /* NO_FLAGS: no such frame */
+    uint16_t flags_len; /* NO_FLAGS: the frame is not sent */
     uint64_t key;       /* of the client to which it replies, as in senders; 0: unknown */
 };
 

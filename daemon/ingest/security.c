@@ -92,7 +92,7 @@ static int compare_key(const void *key, const void *client)
     return strncmp(key, ((const struct conf_client *)client)->key, CONF_KEY_LEN);
 }
 
-/* The client with whose key the text begins. */
+/* The client whose key the text begins with. */
 static const struct conf_client *find_client(const struct security *security, const char *key)
 {
     const struct conf *conf = security->conf;
@@ -101,7 +101,7 @@ static const struct conf_client *find_client(const struct security *security, co
     return bsearch(key, conf->clients, conf->n_clients, sizeof(*conf->clients), compare_key);
 }
 
-/* The local day. Read once a second: the time zone may change at a reload, and clocks step. */
+/* The local day. Read once a second: the time zone may change at a reload, and clocks may be set. */
 static uint32_t local_day(struct security *security)
 {
     struct tm tm;
@@ -214,8 +214,8 @@ static void reply_to_request(struct security *security, const struct zap_request
     send_frame(security, "", 0, 0);
 }
 
-/* Sending may consume the edge of ZMQ_FD, so requests are read until the socket is empty or the turn has had its share;
- * then the event continues by itself. */
+/* Sending may consume the edge of ZMQ_FD, so requests are read until the socket is empty or the turn's share is used
+ * up; then the event continues by itself. */
 static void on_request(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -298,7 +298,7 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
         return reject_set(ret, REJECT_FORBIDDEN, STR(""), "address", "not in allow_from");
     if (!conf->curve)
         return true;
-    /* A peer that the daemon connected to has the key that the daemon required of it. */
+    /* A peer that the daemon connected to has the key that the daemon required. */
     const char *user = conf->bind ? message->user : conf->server_key;
     if (!user)
         return reject_set(ret, REJECT_FORBIDDEN, STR(""), "client", "no CURVE key was presented");

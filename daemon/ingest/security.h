@@ -29,7 +29,7 @@ enum security_refusal {
     SECURITY_ADDRESS, /* its address is not in allow_from */
     SECURITY_UNKNOWN, /* its key is not on the list */
     SECURITY_EXPIRED, /* its key has expired */
-    SECURITY_CURVE,   /* it lacks CURVE, where the endpoint has it, or the other way round, or has another server key */
+    SECURITY_CURVE,   /* only one side has CURVE, or the peer has another server key */
     SECURITY_REFUSALS
 };
 
@@ -39,10 +39,10 @@ const char *security_word(enum security_refusal refusal);
 /* Why a peer with another mechanism, or other keys, cannot connect to the endpoint. */
 const char *security_mismatch(const struct conf_endpoint *conf);
 
-/* Why the endpoint, which connects, lost a connection for good. denied: the peer, or the ZAP handler, denied it. */
+/* Why an endpoint that connects lost a connection permanently. denied: the peer, or the ZAP handler, denied it. */
 const char *security_given_up(const struct conf_endpoint *conf, bool denied);
 
-/* The client's name in a message's User-Id, as of its connection. NULL: none. */
+/* The client's name in a message's User-Id, as it was when it connected. NULL: none. */
 const char *security_client_name(const char *user);
 
 struct security_refused {
@@ -50,7 +50,7 @@ struct security_refused {
     const char *endpoint; /* its name */
     const char *client;   /* the name of the client; NULL: unknown */
     const char *address;  /* of the peer */
-    const char *why;      /* SECURITY_CURVE: what its handshake failed for */
+    const char *why;      /* SECURITY_CURVE: why the handshake failed */
 };
 
 /* Binds the handler: before any endpoint of the context is opened, and until all are closed. on_refused() is called for

@@ -22,12 +22,12 @@
 #include "ingest/allow.h"
 #include "ingest/peer_address.h"
 
-/* Bytes read ahead of one connection: two frames, so that one is complete whatever precedes it. */
+/* Bytes read ahead per connection: two frames, so that one is complete whatever precedes it. */
 #define READ_AHEAD_MAX (2 * DC09_FRAME_MAX)
-/* Unread replies of a peer in our memory, and as many in the kernel's. An ACK has about 40 bytes. */
+/* Bytes of replies that a peer may leave unread in our memory, and as many in the kernel's. An ACK has about 40. */
 #define UNREAD_MAX   (16 * 1024)
 #define KERNEL_BYTES (16 * 1024)
-/* Frames taken from one connection before the next one's turn. */
+/* Frames taken from one connection before it is the next one's turn. */
 #define SHARE   64
 #define BACKLOG 1024
 /* Connections accepted before other events are handled. */
@@ -183,7 +183,7 @@ static void on_idle_due(evutil_socket_t fd, short what, void *arg)
     arm_idle(tcp);
 }
 
-/* A peer that only connects must not displace equipment that keeps its connection open and seldom sends. */
+/* A peer that merely connects must not displace equipment that keeps its connection open and rarely sends. */
 static void shrink_to(struct tcp *tcp, size_t most)
 {
     while (tcp->n > most) {

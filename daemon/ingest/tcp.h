@@ -31,7 +31,7 @@ struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, int pat
                     void *ctx, struct err *err);
 void tcp_free(struct tcp **tcp); /* closes every connection; safe on NULL */
 
-/* As endpoint_drain(), endpoint_is_ready(), endpoint_replied(). Connections take turns. */
+/* Like endpoint_drain(), endpoint_is_ready(), endpoint_replied(). Connections take turns. */
 bool tcp_drain(struct tcp *tcp, unsigned budget);
 bool tcp_is_ready(const struct tcp *tcp);
 void tcp_replied(struct tcp *tcp);
@@ -39,7 +39,7 @@ void tcp_replied(struct tcp *tcp);
 /* Sends bytes. Never blocks: false if the connection is gone, or is closed now because it does not read. */
 bool tcp_reply(struct tcp *tcp, uint64_t connection, struct str bytes);
 
-/* Switches to a newer configuration of the same address: connections that it does not allow are closed. */
+/* Switches to a newer configuration for the same address: connections that it does not allow are closed. */
 void tcp_reconfigure(struct tcp *tcp, const struct conf_endpoint *conf);
 
 #endif

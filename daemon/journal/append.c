@@ -21,7 +21,7 @@
 
 /* After a shortage (a full disk, no descriptors), the delay before the next attempt to create a segment. */
 #define SHORTAGE_PAUSE_US (100 * CLOCK_MS)
-/* After a shortage journal_check_space() fails for this long: only an attempt shows a quota or a lack of descriptors.
+/* After a shortage journal_check_space() fails for this long: only an attempt reveals a quota or a lack of descriptors.
  */
 #define SHORTAGE_LASTS_US (5 * CLOCK_SECOND)
 
@@ -194,7 +194,8 @@ static int begin_segment(struct journal *journal, uint32_t bytes, uint32_t least
     return JOURNAL_APPENDED;
 }
 
-/* Whether the last segment could be removed if there were another, and a small one in its place would free space. */
+/* Whether the last segment could be removed if there were another, so that a small one in its place would free
+ * space. */
 static bool last_is_in_the_way(const struct journal *journal)
 {
     const struct segment *last = journal->chain.n > 0 ? journal_last(journal) : NULL;
@@ -332,7 +333,7 @@ static bool could_free_space(const struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
-/* Whether a record of so many bytes fits the last segment, after what was appended and not written yet. */
+/* Whether a record of this many bytes fits into the last segment, after what was appended and not written yet. */
 static bool fits_record(const struct journal *journal, size_t bytes)
 {
     return fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + bytes));

@@ -21,7 +21,7 @@ struct chain {
     size_t n, cap;
     struct foreign_segment *foreign;
     size_t n_foreign;
-    size_t n_lost;      /* of those: the disk cannot read them, so that they may be this journal's after all */
+    size_t n_lost;      /* of those: the disk cannot read them, so they may be this journal's after all */
     uint8_t origin[16]; /* of all segments; zeros: there are none */
 };
 

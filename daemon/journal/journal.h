@@ -136,10 +136,10 @@ int journal_new_uuid(struct journal *journal, struct err *err);
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
                  struct err *err);
 
-/* Gives up the segment that holds seq (or the next one) after journal_read() has failed for long: its intact records
- * will be read, the others become unreadable rows. Copies of the damaged bytes are salvaged as far as the disk can read
- * them, and counted in ret_found. Takes as long as reading a segment. The file is not changed, and nothing more is
- * appended to it. -1 with err: nothing was given up, since the cause is not the disk. */
+/* Gives up the segment that holds seq (or the next one) after journal_read() has been failing for a long time: its
+ * intact records will be read, the others become unreadable rows. Copies of the damaged bytes are salvaged as far as
+ * the disk can read them, and counted in ret_found. Takes as long as reading a segment. The file is not changed, and
+ * nothing more is appended to it. -1 with err: nothing was given up, since the cause is not the disk. */
 int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, struct journal_recovery *ret_found,
                     struct err *err);
 
@@ -151,7 +151,7 @@ void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);
 /* -1 with err: why nothing more can be written, until the journal is opened again. */
 int journal_failure(const struct journal *journal, struct err *err);
 
-/* The latest time until which the files hold what is stored at wall_us, if journal_stored() is called as it must be. */
+/* Until when at the latest the files contain what is stored at wall_us, if journal_stored() is called as required. */
 int64_t journal_held_until_us(int64_t keep_us, int64_t wall_us);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "model/record.h"
 
-/* How much of the bytes without a recognisable frame is delivered, with the first of their numbers. */
+/* How many of the bytes without a recognisable frame are delivered, with the first of their numbers. */
 #define LOST_BYTES_MAX (UINT32_C(64) << 10)
 
 static void close_segment(struct reader *reader)

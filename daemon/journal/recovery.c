@@ -38,7 +38,7 @@ static void move_foreign(struct salvager *salvager, const struct chain *chain)
     salvager->report->lost_segments = chain->n_lost;
 }
 
-/* The page cache may hold a last frame that never reached the disk, after a failed sync. */
+/* After a failed sync, the page cache may hold a last frame that never reached the disk. */
 static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err)
 {
     struct window window = {.salvage = true}; /* unreadable records are marked by now */

@@ -93,7 +93,7 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
     F(20, INACCURATE, "inaccurate")                                                                                    \
     F(21, STALE, "stale")                         /* DC-09: sent again unchanged after a NAK for its time */           \
     F(22, VERIFIED, "verified")                   /* a second detection has confirmed the alarm */                     \
-    F(23, CANCEL, "cancel")                       /* a user has cancelled the alarm: recorded, closes nothing */       \
+    F(23, CANCEL, "cancel")                       /* a user has cancelled the alarm: recorded, but closes nothing */   \
     F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */  \
     F(25, BAD_IMAGE, "bad_image")                 /* too large, or not a JPEG, PNG or WebP: dropped */
 
@@ -147,12 +147,12 @@ struct alert {
     struct str event_id; /* 1 to 128 bytes */
     struct str device;   /* 1 to 64 bytes of A-Za-z0-9._:/- */
     enum alert_kind kind;
-    struct str kind_word; /* the sender's word, also where kind is KIND_UNKNOWN */
+    struct str kind_word; /* the sender's word, even if kind is KIND_UNKNOWN */
     enum alert_phase phase;
     int32_t input; /* ALERT_NO_INT: none */
     bool drill;
     uint32_t flags;      /* FLAG_... */
-    int64_t occurred_us; /* wall time; that of receipt where FLAG_CLOCK is set */
+    int64_t occurred_us; /* wall time; that of receipt if FLAG_CLOCK is set */
     int64_t skew_us;     /* the sender's clock minus ours, ALERT_NO_TIME: it sent no readable time */
     bool has_location;   /* the message has a possible one, which need not be plausible */
     double lon, lat;     /* degrees WGS84 */
@@ -175,17 +175,17 @@ struct alert {
     /* From enrich. */
     struct place place;
     struct str rule;                    /* name of the rule that decided; empty: none */
-    bool registered;                    /* the registry has the device; `device` is then its id there */
+    bool registered;                    /* the device is registered; `device` is then its registered id */
     struct str group;                   /* the device's; empty: none */
     uint64_t placement_id;              /* the device's when it occurred; 0: none */
-    int64_t placed_us, placed_until_us; /* that placement's period, until excluded; valid where there is one */
-    double placed_lon, placed_lat;      /* its own point, wherever the alert is; valid where there is one */
+    int64_t placed_us, placed_until_us; /* that placement's period, until excluded; valid if there is one */
+    double placed_lon, placed_lat;      /* its own point, wherever the alert is; valid if there is a placement */
     struct str placement_team;          /* that placement's; empty: none */
     bool secret;                        /* that placement is secret: only its team may know where the alert is from */
     const struct alert_areas *areas;    /* of the location, or of a secret placement; NULL: no location is known */
     const struct incident_terms *terms; /* the incident of its rule; NULL: the alert is only stored */
     uint8_t condition[16];              /* model/incident.h: struct condition */
-    uint8_t key[16];                    /* of the incident of its rule; valid where terms is set */
+    uint8_t key[16];                    /* of the incident of its rule; valid if terms is set */
 
     /* From the correlation, inside the transaction that stores it. */
     size_t incident; /* index into the incident set; NO_INCIDENT (SIZE_MAX): none */

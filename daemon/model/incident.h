@@ -1,6 +1,6 @@
 /*
  * Incidents: what alerts are grouped into for people. Plain structs shared by enrich/ (which decides) and store/ (which
- * reads and writes); enrich/correlate.h and sql/code/correlation.sql have their meaning.
+ * reads and writes); enrich/correlate.h and sql/code/correlation.sql explain their meaning.
  *
  * Strings are slices of memory owned by the configuration, the batch or the incident set.
  */
@@ -17,7 +17,7 @@ enum incident_category { CATEGORY_ALARM = 0, CATEGORY_SERVICE, CATEGORY_COUNT };
 
 enum { PRIORITY_HIGHEST = 1, PRIORITY_LOWEST = 5 };
 
-/* The most times that an unacknowledged incident is announced as overdue. */
+/* How many times at most an unacknowledged incident is announced as overdue. */
 #define OVERDUE_STEPS 8
 
 /* The `incident` of a rule. Times in microseconds; 0: not given. */
@@ -39,7 +39,7 @@ struct incident_terms {
 #define INCIDENT_KEY_BYTES 16
 #define NO_INCIDENT        SIZE_MAX
 
-/* A box of places, in degrees; west > east: of none. */
+/* A box around places, in degrees; west > east: around none. */
 struct extent {
     double west, south, east, north;
 };
@@ -69,9 +69,9 @@ struct incident {
     int32_t flaps;         /* raises of a condition that had been restored */
     struct place place;    /* its best */
     uint64_t placement_id; /* 0: none */
-    double placement_lon, placement_lat; /* its own point, whatever the best place is; valid where there is one */
-    uint64_t device_placement_id;        /* where `device` stood; 0: nowhere */
-    int64_t device_placed_us;            /* since when; valid where it stood somewhere */
+    double placement_lon, placement_lat; /* its own point, whatever the best place is; valid if there is one */
+    uint64_t device_placement_id;        /* where `device` was placed; 0: nowhere */
+    int64_t device_placed_us;            /* since when; valid if it was placed */
     const struct alert_areas *areas;     /* of that location; NULL: unchanged (an incident from the database) */
     uint64_t previous_id;                /* the incident that a person had closed; 0: none */
 
@@ -91,7 +91,7 @@ struct incident {
     bool began_urgent;   /* a panic or holdup created it */
     bool urgent_joined;  /* a panic or holdup joined it after its first alert */
     int64_t inactive_us; /* receipt of the restore that first left no condition active; ALERT_NO_TIME: none did */
-    int64_t restore_received_us; /* of the last that did, and later than inactive_us if that was another one */
+    int64_t restore_received_us; /* of the last restore that did so; later than inactive_us if that was another one */
     int64_t unmuted_us;          /* nothing was active: what is received from then on is not muted until it is restored.
                                     ALERT_NO_TIME: something always was */
     bool restored; /* category service, and nothing is active any longer: to be closed as restored. The correlation has
@@ -110,7 +110,7 @@ struct condition {
     bool changed;     /* differs from the database */
 };
 
-/* A condition moved on from an incident that another device began: that this device joined it is kept. */
+/* A condition has left an incident that another device began: keeps that this device had joined it. */
 struct departure {
     size_t incident; /* index into incident_set.incidents */
     struct str device;

@@ -98,7 +98,7 @@ static struct device_address *find_address(const struct registry *registry, cons
     return hash_find(&registry->addresses, hash_address(registry, address), address_is, address);
 }
 
-/* While changes are read, two devices may seem to have it: the one that got it last does. */
+/* While changes are read, two devices may seem to have the address: the one that got it last has it. */
 static struct device *held_at(const struct registry *registry, const struct dc09_address *address, int64_t at_us)
 {
     const struct device_address *found = NULL;
@@ -115,7 +115,7 @@ static bool is_kept(const struct dc09_address_holding *holding)
            (uint64_t)holding->until_us - (uint64_t)holding->from_us >= (uint64_t)MISTYPED_US;
 }
 
-/* Whether the first of two that got it later is meant, as mobeye.account_holder() orders them. */
+/* Whether the first of two that got it later is the one meant, in the order of mobeye.account_holder(). */
 static bool is_meant_rather(const struct device_address *a, const struct device_address *b, int64_t at_us)
 {
     bool a_stood = device_placement(a->device, at_us), b_stood = device_placement(b->device, at_us);
@@ -130,7 +130,7 @@ static bool is_meant_rather(const struct device_address *a, const struct device_
     return a->holding.from_us < b->holding.from_us;
 }
 
-/* Of those that got it later, and the one that was found before (NULL: none), the one that is meant. */
+/* The one meant, among those that got it later and the one found before (NULL: none). */
 static const struct device_address *held_later(const struct registry *registry, const struct dc09_address *address,
                                                int64_t at_us, const struct device_address *found)
 {
@@ -348,7 +348,7 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
         drop_device(registry, device);
 }
 
-/* Assumes one placement per device, as is usual. */
+/* Assumes one placement per device, which is usual. */
 size_t registry_bytes(const struct registry *registry)
 {
     size_t slots = registry->devices.cap + registry->addresses.cap + registry->words.cap;

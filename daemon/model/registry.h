@@ -2,7 +2,7 @@
  * The registry in memory: the devices, the addresses they report by, their placements and their last fixes. store/
  * fills it from the database, enrich/ looks things up in it.
  *
- * It owns all that it holds. Words (groups, teams) are never moved or freed before the registry is, even when no device
+ * It owns everything in it. Words (groups, teams) are never moved or freed before the registry is, even when no device
  * uses them any more; anything else is valid until the next call that changes the registry.
  */
 #ifndef MOBEYE_MODEL_REGISTRY_H
@@ -20,7 +20,7 @@
 /* The last fixes of unregistered devices are kept too, up to this many devices; beyond that all of them are dropped. */
 #define REGISTRY_UNREGISTERED_MAX 100000
 
-/* The device stood here. */
+/* The device was placed here. */
 struct placement {
     uint64_t id;
     int64_t from_us, until_us; /* wall time, until excluded; INT64_MAX: until further notice */
@@ -29,7 +29,7 @@ struct placement {
     bool secret;               /* only its team may know the place */
 };
 
-/* Where the device itself reported to be. */
+/* Where the device itself reported that it was. */
 struct fix {
     int64_t at_us; /* wall time; INT64_MIN: never */
     double lon, lat;
@@ -57,9 +57,9 @@ struct device {
     bool registered;                 /* else only its fix is known */
     struct str group;                /* empty: none */
     struct fix fix;                  /* the last plausible one */
-    double settled_lon, settled_lat; /* the last fix that was farther than its accuracy from the one kept here before;
-                                        valid where there is a fix. Not stored: after a restart the last fix that the
-                                        database has, so that a restart may move it once, within its accuracy */
+    double settled_lon, settled_lat; /* the last fix that was farther than its accuracy from the one previously kept
+                                      * here; valid if there is a fix. Not stored: after a restart it is the last fix in
+                                      * the database, so a restart may move it once, within its accuracy */
     struct placement *placements;    /* by time, not overlapping */
     size_t n_placements;
     struct device_address *addresses; /* a list; the struct is private to model/registry.c */
@@ -107,7 +107,7 @@ void registry_load_end(struct registry *registry);
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
 
 /* Whether a place of the device that is known to accuracy_m (NAN: unknown) may be the one where it has settled: it has
- * not left the areas of that one. */
+ * not left the areas of that place. */
 bool device_is_settled(const struct device *device, double lon, double lat, float accuracy_m);
 
 /* Drops the last fix of the device if it was taken at or after since_us and before until_us. An unregistered device is
@@ -118,7 +118,7 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
 struct device *registry_find(const struct registry *registry, struct str id);
 
 /* The device that had this address at that time, else the one that had its whole account; if none had either by then,
- * the one that is meant of those that got it later, as by mobeye.account_holder(). NULL: none did. */
+ * the one meant among those that got it later, as by mobeye.account_holder(). NULL: none did. */
 struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address,
                                      int64_t at_us);
 
