@@ -1,7 +1,7 @@
--- Stored alerts in words: the one place that turns the codes of mobeye.alert into words. The daemon has both in
+-- Stored alerts in words: the only place that translates the codes of mobeye.alert. The daemon has both in
 -- daemon/model/alert.h and alert.c; a test stores one of each.
 
--- A query that needs nothing of the origin does not read it: the planner removes the join.
+-- A query that needs no column of the origin does not read it: the planner removes the join.
 create or replace view mobeye.alert_decoded as
 select ('{alarm,camera,service}'::text[])[a.class + 1] as class,
        a.occurred_at, a.received_at, a.stored_at, a.clock_skew, a.source, a.event_id, o.instance, a.journal_seq,

@@ -20,7 +20,7 @@ $$;
 comment on function mobeye.claim(bigint, text, bigint) is
     'Assigns an incident to the viewer. Refused (SQLSTATE MB001) if somebody has it.';
 
--- The screen may be older than an assignment to another officer.
+-- The screen may predate an assignment to another officer.
 create or replace function mobeye.release_from(id bigint, officer text, expected_status text, expected_change bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -165,7 +165,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     if call = 'map' then
-        perform mobeye.require_right('look'); -- the others ask for a right themselves
+        perform mobeye.require_right('look'); -- the others check for a right themselves
     end if;
     return case call
         when 'me' then patrol.board_me()
@@ -198,7 +198,7 @@ $$;
 comment on function mobeye.http_status(text) is
     'The HTTP status for a SQLSTATE by which a function of patrol refuses something; null for any other error.';
 
--- What the functions say of mobeye.acting_as is for the programmer of a front end.
+-- What the functions say about mobeye.acting_as is meant for the programmer of a front end.
 create or replace function mobeye.refusal(person text, state text, message text, hint text) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -211,8 +211,8 @@ as $$
 $$;
 comment on function mobeye.refusal(text, text, text, text) is 'The body of a response that refuses something.';
 
--- Who was first, as the person may know it. Where alerts were (check_current()), it is the panic or the verification, not what a
--- person did before; else it is the last status, not what alerts did since.
+-- Who was first, as far as the person may know. If it was alerts (check_current()), it is the panic or the verification, not an
+-- earlier action of a person; otherwise it is the last status, not what alerts did since.
 create or replace function mobeye.conflict(id bigint, with_alerts boolean) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp

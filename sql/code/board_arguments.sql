@@ -1,4 +1,4 @@
--- What the board is asked to do, as JSON: a mistake in it is named, never passed over.
+-- What the board is asked to do, as JSON: a mistake in it is named, never ignored.
 
 create or replace function mobeye.read_arguments(text text) returns jsonb
 language plpgsql immutable
@@ -19,13 +19,13 @@ begin
         raise exception 'the body is not a JSON object'
             using errcode = 'invalid_parameter_value', hint = 'Expected an object such as {"note": "all quiet"}.';
     end if;
-    -- A member that is null or empty counts as left out: a client may always send the same ones.
+    -- A member that is null or empty counts as left out: a client may always send the same members.
     return (select coalesce(jsonb_object_agg(m.key, m.value), '{}') from jsonb_each(args) m where m.value not in ('null', '""'));
 end
 $$;
 comment on function mobeye.read_arguments(text) is 'The members of the body of a request that are not null or empty; empty: {}.';
 
--- Every action on an incident but open, which changes nothing, knows expected_status, expected_change and note.
+-- Every action on an incident except open, which changes nothing, takes expected_status, expected_change and note.
 create or replace function mobeye.check_members(action text, args jsonb) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp

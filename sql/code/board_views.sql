@@ -1,6 +1,6 @@
 -- What the board shows, as JSON. Each function is for everybody with the right; the board calls them by patrol.board().
 
--- A function that runs as the owner must ask what the person may do: privileges do not.
+-- A function that runs as the owner must check what the person may do: privileges do not.
 create or replace function mobeye.require_right(wanted text) returns mobeye.viewer
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -57,7 +57,7 @@ comment on function patrol.board_me() is
     'The version of the schema (api_version), and the reader: login, name, team, team_name, all_teams, what they may do '
     '(officer, auditor, registrar), and for officers the teams and the officers that they can give an incident to.';
 
--- As text: jsonb would cost half as much again for a queue of 500, which is read by every page after every change. GeoJSON has
+-- As text: jsonb would cost half as much again for a queue of 500, which every page reads after every change. GeoJSON has
 -- no "crs" (RFC 7946); within a string its quotes would be escaped.
 create or replace function mobeye.queue_json() returns json
 language plpgsql stable
@@ -91,7 +91,7 @@ $$;
 comment on function mobeye.silent_endpoint(bigint) is
     'The endpoint, as "instance/name", whose silence a service incident is about; null if it is about a device.';
 
--- exact: what patrol.open_incident() returned, which an auditor sees the place by; null: as the views show it.
+-- exact: what patrol.open_incident() returned, from which an auditor sees the place; null: as the views show it.
 create or replace function mobeye.incident_detail(id bigint, v mobeye.viewer, exact jsonb) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -128,7 +128,7 @@ comment on function mobeye.incident_detail(bigint, mobeye.viewer, jsonb) is
     'An incident as the viewer sees it, with its alerts, history and images and what happened within 100 m before; null if '
     'they do not see it.';
 
--- A page that is open reads its incident again with each change, and now and then while it is on the screen: that is one look.
+-- An open page reads its incident again with each change, and now and then while it is on the screen: that is one look.
 create or replace function mobeye.looked_lately(id bigint) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -136,7 +136,7 @@ as $$
     select exists (select from mobeye.incident_history h
                     where h.incident_id = id and h.action = 'look' and h.image_id is null and h.actor = mobeye.actor()
                       and h.at > now() - interval '15 minutes'
-                      -- Whoever was given it since may see its secret place exactly.
+                      -- The person to whom it was assigned since may see its secret place exactly.
                       and not exists (select from mobeye.incident i
                                         join mobeye.incident_history s on s.incident_id = i.incident_id
                                        where i.incident_id = id and i.secret and s.action = 'status' and s.entry > h.entry))
@@ -153,7 +153,7 @@ as $$
 begin
     perform from mobeye.person p where p.login = mobeye.actor() for no key update;
 exception when lock_not_available then
-    null; -- as while the person's team is renamed: rather two looks than none
+    null; -- for example while the person's team is renamed: better two looks than none
 end
 $$;
 comment on function mobeye.await_look() is
@@ -165,7 +165,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('look');
-    known bigint := mobeye.change_count(); -- before anything is read: what the person is shown is at least as new
+    known bigint := mobeye.change_count(); -- before anything is read: what the person is shown is at least as recent
     looks boolean := reason is not null or not mobeye.must_give_reason(v) and not mobeye.looked_lately(id);
     exact jsonb;
     detail jsonb;
@@ -270,8 +270,8 @@ declare
     last bigint[];
 begin
     perform mobeye.require_right('look');
-    -- First which they are: what is looked up for each incident that is shown, such as its latest alert, takes most of the
-    -- time (3,300 closed in a day: 917 ms, so 119).
+    -- Determines first which they are: what is looked up for each incident shown, such as its latest alert, takes most of the
+    -- time (3,300 closed in a day: 917 ms without this, 119 with it).
     last := array(
         select i.incident_id from patrol.incidents i
          where i.status = 'closed'

@@ -8,7 +8,7 @@ select b.*, array(select distinct on (a.layer) a.layer || ':' || a.code from mob
 comment on view mobeye.burglary_located is
     'Burglaries with the areas in which they lay at their time, found as the daemon finds those of an alert.';
 
--- As places of incidents: an officer sees those in the areas of the team, or in no team's areas, exactly.
+-- Like places of incidents: an officer sees those in the areas of the team, or in no team's areas, exactly.
 create or replace view patrol.burglaries with (security_barrier) as
 select case when b.exact then b.reference end as reference, b.occurred_from, b.occurred_until, b.attempt,
        case when b.exact then b.method end as method, case when b.exact then b.address end as address,
@@ -44,7 +44,7 @@ as $$
 $$;
 comment on function mobeye.erased_reference(text) is
     'What is kept of the reference of an erased burglary, and of an erased address: a hash with the key of this installation. '
-    'Whoever has neither that nor the right to call this (members of mobeye_registry, who import burglaries) cannot try them.';
+    'Without that key or the right to call this (members of mobeye_registry, who import burglaries) nobody can test guesses.';
 
 create or replace function mobeye.erase_burglaries(ids bigint[]) returns bigint
 language plpgsql
@@ -88,7 +88,7 @@ $$;
 comment on function mobeye.hold_burglary(text, boolean, text) is
     'Puts a burglary under a legal hold, or ends it: a burglary under a legal hold is not erased, nor replaced by an import.';
 
--- For a person's request: by address, as placements are found.
+-- For a person's request: by address, in the way placements are found.
 create or replace function mobeye.subject_burglaries(address text, from_at timestamptz, until_at timestamptz)
 returns setof mobeye.burglary
 language sql stable
@@ -119,7 +119,7 @@ $$;
 comment on function mobeye.erase_burglaries_at(text, timestamptz, timestamptz) is
     'Erases the burglaries at an address in a period. Returns how many, and what remains and why.';
 
--- By the hashes that the log of erasures has instead of their references.
+-- By the hashes that the log of erasures contains instead of their references.
 create or replace function mobeye.erase_burglaries_again(hashes uuid[], out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp

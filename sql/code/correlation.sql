@@ -1,13 +1,13 @@
 -- Correlation: which incidents the alerts of a batch may join, and what the daemon decided about them.
 
--- Both functions are called in one statement, in this order: the conditions are read while the incidents are locked, when
--- nobody else can change them. A condition that another daemon inserts at this moment is not seen; the unique indexes
--- detect that.
+-- Both functions are called in one statement, in this order: the conditions are read while the incidents are locked, so that
+-- nobody else can change them. A condition that another daemon inserts at this moment is not seen; the unique indexes detect
+-- that.
 --   conditions              of the alerts
 --   same_kind_from, _until  bounds of the conditions of a device and kind; only the active ones are wanted: a restore
 --   keys                    of the alerts whose rule makes incidents, with the times of the first and last occurrence
--- The incidents are those of the conditions; for each key the accepting one; and if alerts of the key are too early for
--- that one, or there is none, the latest others that lie no further than their gap from the alerts.
+-- The incidents are those of the conditions; for each key the accepting one; and if alerts of the key are too early for that
+-- one, or there is none, the latest others that are no further than their gap from the alerts.
 create or replace function mobeye.read_incidents(
     conditions uuid[], same_kind_from uuid[], same_kind_until uuid[],
     keys uuid[], key_from timestamptz[], key_until timestamptz[])
@@ -42,7 +42,7 @@ begin
     ), keyed as materialized (
         select k.key, k.from_at, k.until_at, i.incident_id,
                case when i.max_age is not null or i.moved_over_m is not null then i.last_seen
-                    -- from before its device was placed there, or from when it was placed elsewhere
+                    -- from before its device was placed there, or after it was placed elsewhere
                     when i.device_placement_id is null then i.first_seen
                     when k.from_at < i.last_seen and exists (
                         select from mobeye.placement p
@@ -134,13 +134,14 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
 -- ..._verified: by a second input, in this batch. ..._closes: a service incident without any active condition left.
--- old_unmuted: when a mute until it is restored ended, since this batch left none of its conditions active; null if none did.
+-- old_unmuted: when a mute that lasts until it is restored ended because this batch left none of its conditions active; null if
+-- none did.
 -- ..._secret: the first secret placement among the alerts of this batch, null if there is none; ..._several_teams: there are
--- more, of other teams. A null geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of the places of the raises of this batch. areas are
--- 'layer:code', separated by U+001F. A condition that is "fresh" did not exist when it was read: if it exists by now, another
--- daemon has inserted it, and that is a unique violation, as for an accepting key. A condition without an id is of a device that
--- joined an incident that another one began, and has since joined a later one.
--- The names and types of the parameters are in daemon/store/store_incidents.def too, from which the daemon calls it.
+-- others, of other teams. A null geom leaves geom, accuracy, source, areas and placement as they are. ..._extent: of
+-- the places of the raises of this batch. areas are 'layer:code', separated by U+001F. A "fresh" condition did not exist when
+-- it was read: if it exists by now, another daemon has inserted it, which is a unique violation, as for an accepting key. A
+-- condition without an id belongs to a device that joined an incident begun by another one, and has since joined a later one.
+-- The names and types of the parameters are also in daemon/store/store_incidents.def, from which the daemon calls it.
 create or replace function mobeye.store_incidents(
     rules uuid,
     old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_closes boolean[],

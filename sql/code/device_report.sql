@@ -1,6 +1,7 @@
 -- Devices: how they were used, what their alarms were, and the cards that false alarms earn.
 
--- The alarms that count for a device, and who may know of them: device managers, who see no alarms otherwise, get their numbers.
+-- The alarms that count for a device, and who may know about them: device managers, who otherwise see no alarms, get their
+-- numbers.
 create or replace view mobeye.device_alarm as
 select coalesce(case when not starts_with(i.device_id, 'dc09:')
                      then (select p.device_id from mobeye.placement p where p.placement_id = i.device_placement_id) end, -- as mobeye.is_of()
@@ -20,8 +21,8 @@ comment on view mobeye.device_alarm is
     'Incidents of category alarm by the device of their first alert, under its present name, without drills and merged ones, and '
     'whether the viewer may count them.';
 
--- A false alarm less than 3 months after the one before earns yellow; red, if that one came so soon after another as well. Hence
--- a card depends on no more than the two before it, at most 2 x 92 days earlier: the whole history is never read.
+-- A false alarm less than 3 months after the previous one earns yellow, or red if that one also came so soon after another.
+-- Hence a card depends only on the two before it, at most 2 x 92 days earlier: the whole history is never read.
 create or replace function mobeye.false_alarms(since timestamptz)
 returns table (device_id text, incident_id bigint, first_seen timestamptz, card text, until timestamptz)
 language sql stable
@@ -53,7 +54,7 @@ as $$
 $$;
 comment on function mobeye.current_cards() is 'The cards that hold now, as patrol.device_cards shows them to the viewer.';
 
--- A card holds until 3 months after the false alarm that earned it; one more until then earns red (again).
+-- A card holds until 3 months after the false alarm that earned it; another one before then earns red (again).
 create or replace view patrol.device_cards with (security_barrier) as
 select d.device_id, d.model, c.card, c.since, c.until
   from mobeye.current_cards() c
@@ -67,8 +68,9 @@ comment on column patrol.device_cards.card is 'yellow or red.';
 comment on column patrol.device_cards.since is 'When the false alarm occurred that earned it.';
 comment on column patrol.device_cards.until is 'Until when it holds: 3 months later.';
 
--- Analysts get no figure that is of one home, or a few: none of a device with fewer than 5 placements in a part of the period
--- (report_parts()). They know the sums of all devices from the district safety report, so where that is one device, one more.
+-- Analysts get no figures of a single home, or of a few: none of a device with fewer than 5 placements in a part of the period
+-- (report_parts()). They know the sums over all devices from the district safety report, so if only one device is left out, one
+-- more is.
 create or replace function mobeye.devices_left_out(from_day date, until_day date) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp

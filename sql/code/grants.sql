@@ -12,7 +12,7 @@ grant select, insert on mobeye.alert_identity to mobeye_ingest;
 grant insert on mobeye.alert, mobeye.alert_origin, mobeye.snapshot to mobeye_ingest;
 grant select, update on mobeye.leader to mobeye_ingest;
 -- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned. It deletes
--- the row by release_quarantined().
+-- the row with release_quarantined().
 grant select, insert, update (id) on mobeye.quarantine to mobeye_ingest;
 -- Where a device is placed, but neither its address nor the instructions for patrols.
 grant select (placement_id, device_id, during, geom, team, secret, cell) on mobeye.placement to mobeye_ingest;
@@ -68,11 +68,11 @@ grant usage on schema mobeye, patrol to mobeye_registry;
 grant select, insert, update, delete on mobeye.device, mobeye.device_address, mobeye.device_input, mobeye.placement,
     mobeye.placement_edit, mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_registry;
--- Not of what kind its last alert was, and of when: device managers see no alarms.
+-- But not the kind and time of its last alert: device managers see no alarms.
 grant select (device_id, registered, first_received_at, last_received_at, endpoint, source, battery_pct, signal_dbm, fix, fix_accuracy_m,
               fix_at, silent_since, alerts) on mobeye.device_status to mobeye_registry;
 grant select, insert, update, delete on mobeye.measure to mobeye_registry;
--- Not held_for: a legal hold is the owner's.
+-- Not held_for: legal holds are up to the owner.
 grant select, insert (reference, occurred_from, occurred_until, attempt, method, address, geom, counted),
     update (occurred_from, occurred_until, attempt, method, address, geom) on mobeye.burglary to mobeye_registry;
 grant select on mobeye.burglary_erased to mobeye_registry;
@@ -126,8 +126,8 @@ grant execute on function
     patrol.last_change(),
     patrol.number_changes()
     to mobeye_registry;
--- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
--- ask who is looking (is_closed_to_viewer()), as do those that officers may execute, some of whom are of this role as well.
+-- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something check
+-- who is looking (is_closed_to_viewer()), as do those that officers may execute, some of whom also have this role.
 grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.officer_viewer(),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.current_cards(), mobeye.latest_alert(bigint),
@@ -197,7 +197,7 @@ grant execute on function
     to mobeye_patrol;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- mobeye_analyst: reports, and no row of a person, a home or an incident
+-- mobeye_analyst: reports, but no row about a person, a home or an incident
 
 grant usage on schema patrol to mobeye_analyst;
 grant execute on function

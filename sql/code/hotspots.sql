@@ -14,8 +14,9 @@ $$;
 comment on function mobeye.place_name(public.geometry, timestamptz) is
     'The name of the buurt of a point in RD New, else of its wijk, else its coordinates.';
 
--- A reader who may see figures only gets the grid of 125 m, on which homes are coarse everywhere: another grid over it would cut
--- its cells into smaller ones, and another minimum would show by the difference what either leaves out. Alarms show where devices stand, so that few placements behind a hotspot would show those.
+-- A reader who may see only figures gets the grid of 125 m, on which homes are coarse everywhere: another grid laid over it
+-- would cut its cells into smaller ones, and the difference to another minimum would show what either leaves out. Alarms show
+-- where devices are, so a hotspot with few placements would reveal those.
 create or replace function mobeye.hotspot_areas(of_what text, from_day date, until_day date, cell integer, min_count integer,
                                                 min_placements integer, ranked boolean)
 returns table (geom public.geometry, centre public.geometry, cells bigint, n bigint, attempts bigint)
@@ -54,7 +55,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     restricted constant boolean := not (mobeye.current_viewer()).is_owner;
-    -- Numbers of periods that overlap could be subtracted, and those of alarms show where devices stand.
+    -- Numbers of overlapping periods could be subtracted, and those of alarms show where devices are.
     numbers boolean;
     features jsonb;
 begin
@@ -63,7 +64,7 @@ begin
         raise exception 'cell: % (expected 25 to 5000 metres)', coalesce(cell::text, 'null') using errcode = 'invalid_parameter_value';
     elsif min_count is null or min_count < 1 then
         raise exception 'min: % (expected at least 1)', coalesce(min_count::text, 'null') using errcode = 'invalid_parameter_value';
-    elsif restricted and (cell <> 125 or min_count <> 3) then -- two that differ in these show what one leaves out
+    elsif restricted and (cell <> 125 or min_count <> 3) then -- two reports that differ in these show what one leaves out
         raise exception 'hotspots: cells of % m with at least % may show single homes', cell, min_count
             using errcode = 'insufficient_privilege', hint = 'Members of mobeye_analyst may use cells of 125 m, with at least 3.';
     end if;

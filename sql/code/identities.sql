@@ -1,4 +1,4 @@
--- Identities of stored alerts: those of earlier periods, conflicts, and the turn of a period.
+-- Identities of stored alerts: those of earlier periods, conflicts, and the change of period.
 
 -- One plan, whatever the statistics say: a look-up each in the index of one partition.
 create or replace function mobeye.stored_before(ids uuid[], periods integer[]) returns setof integer
@@ -50,7 +50,7 @@ begin
     if positions is null then
         return;
     end if;
-    -- The conflicting identity is kept at least as long as the alert's own, or a resend could be stored under it.
+    -- The conflicting identity is kept at least as long as the alert's own; otherwise a resend could be stored under it.
     insert into mobeye.alert_identity (id, device, period)
     select a.id, a.device, current_period
       from (select distinct ids[p] as id, periods[p] as period from unnest(positions) as p) as taken
@@ -70,9 +70,10 @@ comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[], integer[], 
     'For alerts whose identities are stored already, in the periods beside them: the positions in the arrays of those that '
     'belong to another device than the stored alert and whose own identities are new.';
 
--- Whatever has stored an identity in the current period holds its table until it commits, so the constraint waits for that, and
--- what comes next waits for the constraint: only briefly, since a session that hangs must not hold up the others, but longer than
--- deadlock_timeout, after which an autovacuum gives way. The turn is then tried again later; until it succeeds the period goes on.
+-- A transaction that has stored an identity in the current period locks its table until it commits, so the constraint waits for
+-- it, and later ones wait for the constraint: only briefly, since a session that hangs must not hold up the others, but longer
+-- than deadlock_timeout, after which an autovacuum gives way. The change is then retried later; until it succeeds the period
+-- continues.
 create or replace function mobeye.turn_identity_period(minimum bigint default 2000000) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -90,7 +91,7 @@ begin
     next_name := 'alert_identity_' || p.period + 1;
     execute format('select exists (select from mobeye.%I)', name) into stored;
     select coalesce(sum(t.identities), 0) into earlier from mobeye.identity_period t;
-    -- A row takes 60 bytes. Where much is stored periods grow with it, so that their number stays small.
+    -- A row takes 60 bytes. If much is stored, periods become larger, so that their number stays small.
     if not stored or (pg_relation_size(format('mobeye.%I', name)::regclass) < 60 * greatest(minimum, earlier / 32)
                       and p.began_at > now() - interval '31 days') then
         return null;
@@ -106,9 +107,9 @@ $$;
 comment on function mobeye.turn_identity_period(bigint) is
     'Closes the current period of identities if it has taken two million of them, or 31 days; returns the next one.';
 
--- A Bloom filter of 64-bit words, big-endian: 12 bits an identity; four are set, all in one word, so that about one in a hundred
--- that is not stored seems to be. The last 48 bits of the identity decide: their first 24, modulo the number of words, give the
--- word; each 6 of the other 24 give a bit in it. daemon/store/identity_periods.c reads it.
+-- A Bloom filter of 64-bit words, big-endian: 12 bits per identity; four are set, all in one word, so that about one in a
+-- hundred that is not stored seems to be. The last 48 bits of the identity decide: their first 24, modulo the number of words,
+-- give the word; each 6 of the other 24 give a bit in it. daemon/store/identity_periods.c reads it.
 create or replace function mobeye.make_identity_filters() returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -129,7 +130,7 @@ begin
             select string_agg(int8send(coalesce(f.bits, 0)), '' order by w.word)
               from generate_series(0, $1 - 1) as w (word)
               left join (select (h >> 24) %% $1 as word,
-                                -- parentheses, since all these operators bind alike
+                                -- parentheses, since all these operators have the same precedence
                                 bit_or((1::bigint << (h & 63)::integer) | (1::bigint << ((h >> 6) & 63)::integer)
                                        | (1::bigint << ((h >> 12) & 63)::integer) | (1::bigint << ((h >> 18) & 63)::integer)) as bits
                            from (select ('x' || right(i.id::text, 12))::bit(48)::bigint as h from mobeye.%I i) as hashed

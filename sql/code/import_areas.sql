@@ -1,5 +1,5 @@
 -- Import of areas, all or nothing: fill the temporary table, check it, and if there are no errors merge it, in one
--- transaction. Rows that are the same already are not written, so that they create no version.
+-- transaction. Rows that are unchanged are not written, so that they create no version.
 
 create or replace function mobeye.stage_areas() returns void
 language sql
@@ -17,7 +17,7 @@ as $$
 $$;
 comment on function mobeye.stage_areas() is 'Creates the temporary tables area_import and area_removed for one transaction.';
 
--- Without bounds, a place is implausible only if it would lie in the Netherlands with its coordinates swapped: the sea off
+-- Without bounds, a place is implausible only if it would be in the Netherlands with its coordinates swapped: the sea off
 -- Somalia.
 create or replace function mobeye.implausible(geom public.geometry, bounds float8[]) returns text
 language plpgsql immutable

@@ -21,8 +21,8 @@ as $$
 $$;
 comment on function mobeye.stage_burglaries() is 'Creates the temporary table burglary_import for one transaction.';
 
--- What the stored burglaries become: of each the columns that the file has, in which an empty cell is a value, and the others as
--- they are.
+-- What the stored burglaries become: the columns that the file has, in which an empty cell is a value; the others stay as they
+-- are.
 create or replace function mobeye.burglaries_wanted(columns text[])
 returns table (line bigint, burglary_id bigint, reference text, held boolean, changes boolean, loses_place boolean,
                occurred_from timestamptz, occurred_until timestamptz, attempt boolean, method text, address text,
@@ -107,7 +107,7 @@ begin
            format('"%s" was erased on %s and is imported again', i.reference,
                   (e.at at time zone 'Europe/Amsterdam')::date)
       from pg_temp.burglary_import i join mobeye.burglary_erased e on e.reference = mobeye.erased_reference(i.reference)
-     where i.occurred_from >= now() - keep -- else it is warned of above
+     where i.occurred_from >= now() - keep -- otherwise the warning above applies
        and not exists (select from mobeye.burglary b where b.reference = i.reference);
     return query
     with named as (

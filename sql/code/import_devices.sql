@@ -25,7 +25,7 @@ as $$
         instructions text,
         geom public.geometry(point, 4326), -- set by locate_devices(), as are during and home
         during tstzrange,
-        home text -- the address as addresses are compared; null: not known
+        home text -- the address in the form in which addresses are compared; null: not known
     ) on commit drop
 $$;
 comment on function mobeye.stage_devices() is 'Creates the temporary table device_import for one transaction.';
@@ -48,15 +48,15 @@ begin
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end,
            home = mobeye.plain_address(address)
      where lon is not null or rd_x is not null;
-    -- Without a column of inputs: the stored input, if there are several the first as exported, and of that account.
+    -- Without a column of inputs: the stored input of that account; if there are several, the one exported first.
     if not 'input' = any (columns) then
         update pg_temp.device_import i
            set input = (select a.input from mobeye.device_address a where a.device_id = i.device_id
                          order by ltrim(a.account, '0') <> ltrim(i.account, '0'), a.account, a.input nulls first limit 1)
          where i.account is not null;
     end if;
-    -- Without a start: the start of the current placement if that is the same place, else now. Without a column of ends: the end
-    -- of the stored placement.
+    -- Without a start: the start of the current placement if it is at the same place, else now. Without a column of ends: the
+    -- end of the stored placement.
     update pg_temp.device_import i
        set during = tstzrange(s.start,
                case when 'placed_until' = any (columns) then i.placed_until
@@ -119,12 +119,14 @@ end
 $$;
 comment on function mobeye.erased_rows() is 'Warnings of check_devices() about placements of device_import that were erased before.';
 
--- A home stays secret until a file says no: what it does not say decides nothing. A stored placement keeps its secrecy, and then its team
--- too. Another takes both over from a secret placement, in three ways, of which the first that applies gives the team:
--- 1. a new one, of a secret one of its device: at most 50 m away, or that it ends or continues unless both have addresses, and others;
--- 2. one that is new, or comes to another place, of one that has its address;
--- 3. likewise, of one at its point (within 1 m: metres in RD New), unless another placement has its address: flats may have the same point.
--- Rows can follow from each other.
+-- A home stays secret until a file says no: saying nothing changes nothing. A stored placement keeps its secrecy, and then its
+-- team too. Another one takes over both from a secret placement, in three ways; the first that applies gives the team:
+-- 1. a new one, from a secret one of its device that is at most 50 m away, or that it ends or continues, unless both have
+--    addresses that differ;
+-- 2. one that is new, or moves to another place, from one that has its address;
+-- 3. likewise, from one at its point (within 1 m: metres in RD New), unless another placement has its address: flats may have
+--    the same point.
+-- Rows can depend on each other.
 create or replace function mobeye.keep_secrecy(columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
@@ -243,7 +245,7 @@ begin
              limit 1) o
      where i.account is not null;
 
-    return query -- of which only the first would get the new account
+    return query -- only the first of them would get the new account
     select i.line, false, 'account'::text,
            format('device %s has several inputs (expected a column input, or the account changed in QGIS)', i.device_id)
       from pg_temp.device_import i

@@ -81,7 +81,7 @@ create or replace function mobeye.notify_incidents(incidents bigint[], ops text[
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    -- QGIS has a channel of its own, and draws its map again; not for each alert that joins.
+    -- QGIS has its own channel, and redraws its map; not for each alert that joins.
     select pg_notify('qgis', 'mobeye_incident') where pg_notification_queue_usage() < 0.5 and not ops <@ '{alert}';
     select count(pg_notify('mobeye_incident', hint.text))
       from (select json_build_object('incident_id', i.incident_id, 'op', n.op, 'priority', i.priority,
@@ -117,13 +117,13 @@ comment on function mobeye.add_change(bigint, text, mobeye.incident) is
     'Adds a change, which is numbered after the commit, and notifies listeners. If "before" is given, the change is also '
     'shown to those who could see the incident as it was then.';
 
--- In a batch this is besides the change that the daemon adds, which does not know the areas from before.
+-- In a batch this is in addition to the change that the daemon adds, which does not know the earlier areas.
 create or replace function mobeye.change_areas() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if new.areas = '{}' then -- its place was erased, and so is where it was before; no team loses sight of it
+    if new.areas = '{}' then -- its place was erased, including where it was before; no team loses sight of it
         update mobeye.change c set areas_before = null where c.incident_id = new.incident_id and c.areas_before is not null;
     else
         insert into mobeye.change (at, incident_id, op, status, priority, category, moved, areas_before, assigned_before)
@@ -152,7 +152,7 @@ end
 $$;
 comment on function mobeye.keep_areas() is 'Keeps in which of its areas an incident has lain since it began.';
 
--- After, since a trigger before it would cost each alert that joins a third more, whether the areas change or not.
+-- AFTER, since a BEFORE trigger would cost each alert that joins a third more, whether the areas change or not.
 create or replace trigger keep_areas after update of areas on mobeye.incident
     for each row when (old.areas is distinct from new.areas)
     execute function mobeye.keep_areas();

@@ -22,7 +22,7 @@ $$;
 comment on function mobeye.incidents_in(public.geometry, mobeye.viewer, boolean) is
     'The incidents in a box, and some more: secret ones by their cell, and by their place only if the viewer may know it.';
 
--- An auditor sees places coarsely: the rows that a search reads must not tell on which side of any edge a place lies.
+-- An auditor sees places coarsely: the rows that a search reads must not reveal on which side of an edge a place is.
 create or replace function mobeye.search_box(box public.geometry, v mobeye.viewer) returns public.geometry
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -35,8 +35,8 @@ $$;
 comment on function mobeye.search_box(public.geometry, mobeye.viewer) is
     'The box that is searched for what a viewer may see in a box: for an auditor, widened to hundredths of a degree.';
 
--- Searched in a box that is wider by more than half the diagonal of a cell, and then by the place that is shown: otherwise
--- a secret place could be found with smaller and smaller boxes.
+-- Searches a box that is wider by more than half the diagonal of a cell, and then by the place that is shown: otherwise a
+-- secret place could be found with smaller and smaller boxes.
 create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
 returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
                category text, priority smallint, kind text, status text, outcome text, verified_by text,
@@ -138,7 +138,7 @@ begin
         select p.placement_id from mobeye.placement p where lower(p.address) = wanted and p.secret and p.team = v.team
         union all
         select p.placement_id from mobeye.placement p where v.is_owner and lower(p.address) = wanted and p.secret);
-    -- All secret incidents of the team are read, and only then compared: OFFSET keeps the address out of the join.
+    -- All secret incidents of the team are read first, and only then compared: OFFSET keeps the address out of the join.
     incidents := array(
         select i.incident_id from mobeye.incident i where i.placement_id = any (placements)
         union all
@@ -225,7 +225,7 @@ begin
             using errcode = 'no_data_found', hint = 'patrol.incidents lists the incidents that you see.';
     end if;
     perform mobeye.add_history(id, 'look', reason);
-    -- The server's log keeps a look even if its transaction is rolled back.
+    -- The server's log records a look even if its transaction is rolled back.
     raise log 'mobeyed: % looked at incident %', actor, id;
     seen := mobeye.sees_exactly(i, v);
     place := case when seen then i.rd else public.st_transform(i.cell, 28992) end;

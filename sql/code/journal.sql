@@ -1,8 +1,8 @@
 -- Journal positions, which the daemon stores with each batch, and alerts that leave quarantine.
 
--- Guards against mistakes, not against a login of the daemon that is misused: that may insert identities too.
--- An alert in quarantine has its own identity. It may be stored under another one, that of (source, event_id); the hash of
--- the device beside that one is the first 64 bits of its own.
+-- Guards against mistakes, not against misuse of the daemon's login, which may insert identities too.
+-- An alert in quarantine has its own identity. It may be stored under another one, that of (source, event_id); the hash of the
+-- device stored with that one is the first 64 bits of its own.
 create or replace function mobeye.release_quarantined(quarantine_id bigint, identity uuid) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -42,7 +42,7 @@ begin
     end if;
     if "position" < before then
         update mobeye.journal_position p
-           set position = journal_rewind.position, checksum = journal_rewind.checksum -- updated_at: nothing is stored by this
+           set position = journal_rewind.position, checksum = journal_rewind.checksum -- not updated_at: this stores nothing
          where p.journal = journal_rewind.journal;
     end if;
     perform pg_notify('mobeye_journal', journal::text);

@@ -1,8 +1,8 @@
--- Maintenance: incidents that wait for people, and rows that are of no further use.
+-- Maintenance: incidents that wait for people, and rows that are no longer needed.
 
--- With the rights of the daemon, which sees when sessions of its own role began. The row outlives the server, and a pid is
--- used again, by a process of the server or by a person's session, and these do not lead. A session whose begin is not visible
--- counts only if it may be another daemon's.
+-- With the rights of the daemon, which sees when sessions of its own role began. The row outlives the server, and a pid may be
+-- reused by a server process or by a person's session, which do not lead. A session whose start is not visible counts only if
+-- it may be another daemon's.
 create or replace function mobeye.try_to_lead() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -88,11 +88,12 @@ begin
            and (i.status = 'new' and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
                 and not exists (select from mobeye.incident_history h
                                  where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look'
-                                   -- Ending a mute touches nothing, nor does muting again what a mute has hidden since it began.
+                                   -- Ending a mute does not touch an incident, nor does muting again what a mute has hidden
+                                   -- since it began.
                                    and (h.action <> 'mute'
                                         or h.note is distinct from 'unmuted' and not mobeye.muted_since(i, i.first_received_at, h.at)))
-                -- What is restored appears when the mute ends, unless it began under it (below); of what is active, only the last of
-                -- each device, which may never send a restore: its earlier ones would flood the queue.
+                -- Restored incidents appear when the mute ends, unless they began under it (below); of active ones only the
+                -- last of each device, which may never send a restore: its earlier ones would flood the queue.
                 and not (mobeye.was_muted(i, now() - interval '7 days')
                          and (i.restored_at is not null
                               or exists (select from mobeye.incident_condition c
@@ -100,7 +101,7 @@ begin
                                             and not exists (select from mobeye.incident l
                                                              where l.incident_key = i.incident_key and l.incident_id > i.incident_id
                                                                and l.device_id = c.device_id and l.active > 0))))
-                -- No queue shows it: nobody else would ever close it.
+                -- It is in no queue: nobody else would ever close it.
                 or i.restored_at is not null and mobeye.restored_in_mute(i.incident_id))
          order by i.incident_id limit 1000
          for update skip locked
@@ -138,7 +139,7 @@ begin
      where c.condition = done.condition and c.incident_id = done.incident_id;
     get diagnostics n = row_count;
     total := total + n;
-    -- Alerts whose condition refers to an incident that was deleted by hand could not be stored.
+    -- Otherwise alerts whose condition refers to an incident that was deleted by hand could not be stored.
     delete from mobeye.incident_condition c
      where not exists (select from mobeye.incident i where i.incident_id = c.incident_id);
     get diagnostics n = row_count;

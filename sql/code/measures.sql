@@ -26,7 +26,7 @@ begin
     elsif number < 0 then
         raise exception 'measure: number % is negative', number
             using errcode = 'invalid_parameter_value', hint = 'Expected how many letters, visitors or hours; or null.';
-    elsif length(trim(note)) > 4000 then -- the message of the table has the row, and the server logs errors
+    elsif length(trim(note)) > 4000 then -- the table's own message contains the row, and the server logs errors
         raise exception 'measure: the note is too long'
             using errcode = 'invalid_parameter_value', hint = 'Expected at most 4000 characters.';
     end if;

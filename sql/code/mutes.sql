@@ -11,7 +11,7 @@ $$;
 comment on function mobeye.is_mutable(mobeye.incident) is
     'Whether an incident may be muted: not if a panic or holdup joined, nor if it is verified or assigned.';
 
--- Another device may have the better place. The incident of a silence has no device_placement_id.
+-- Another device may provide the better place. The incident of a silence has no device_placement_id.
 create or replace function mobeye.stood_at(i mobeye.incident) returns bigint
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -22,7 +22,7 @@ as $$
 $$;
 comment on function mobeye.stood_at(mobeye.incident) is 'The placement of the device with which an incident began; null if it stood nowhere.';
 
--- Of where each stood then; a mute ends with its placement.
+-- By where each device was then; a mute ends with its placement.
 create or replace function mobeye.devices_muted(i mobeye.incident, from_at timestamptz, until_at timestamptz) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -47,8 +47,8 @@ comment on function mobeye.devices_muted(mobeye.incident, timestamptz, timestamp
 
 -- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
 -- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
--- to incidents of the team of the person who muted it, or of no team. What a person has released or reopened since stays in
--- the queue.
+-- to incidents of the team of the person who muted it, or of no team. An incident that a person has released or reopened since
+-- stays in the queue.
 create or replace function mobeye.mute_covers(m mobeye.mute, i mobeye.incident) returns boolean
 language plpgsql stable cost 1000
 set search_path = pg_catalog, pg_temp
@@ -140,7 +140,7 @@ begin
                       and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
                       and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i)
-                      -- The queue showed what began elsewhere.
+                      -- What began elsewhere was in the queue.
                       and (m.area = any (coalesce(i.areas_throughout, i.areas))
                            or m.area is null and mobeye.devices_muted(i, case i.incident_id when m.incident_id then m.at else i.first_received_at end,
                                                    i.restore_received_at))
@@ -235,7 +235,7 @@ as $$
 $$;
 comment on function mobeye.muted_incidents(bigint) is 'The open incidents that a mute applies to.';
 
--- The reason may name the home. Others than its team read the history of an incident that its device only joined.
+-- The reason may name the home. The history of an incident that its device merely joined is read by other teams too.
 create or replace function mobeye.announce_mute(mute_id bigint, note text, actor text default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -299,7 +299,7 @@ declare
 begin
     perform mobeye.check_mute(format('device "%s"', device), null, null);
     -- A home that is secret to the person must not be revealed by the existence of its device either, nor by the number of rows
-    -- that are read: whatever the name, all devices are read, and of the incidents none by a name that is hidden.
+    -- read: whatever the name, all devices are read, and no incidents by a hidden name.
     hidden := device = any (array(select p.device_id from mobeye.placement p
                                    where p.during @> now() and p.secret and not v.is_owner and coalesce(p.team <> v.team, true)));
     known := device = any (array(select d.device_id from mobeye.device d union all select s.device_id from mobeye.device_status s));
@@ -409,7 +409,7 @@ $$;
 comment on function patrol.unmute(bigint) is
     'Ends a mute before its time. Incidents that are still active appear in the queue, as when the time is over.';
 
--- Whoever has locked a mute is about to end it.
+-- A session that has locked a mute is about to end it.
 create or replace function mobeye.end_mutes_of(incidents bigint[], unmuted timestamptz[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -441,7 +441,7 @@ begin
          order by m.mute_id for update of m skip locked
     loop
         update mobeye.mute m set over = true, until = least(m.until, clock_timestamp()) where m.mute_id = ended.mute_id;
-        if ended.ended_at is null then -- else patrol.unmute() has announced it
+        if ended.ended_at is null then -- otherwise patrol.unmute() has announced it
             perform mobeye.announce_mute(ended.mute_id, 'mute ended', 'mobeyed');
             n := n + 1;
         end if;

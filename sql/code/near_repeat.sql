@@ -1,6 +1,6 @@
 -- Near repeats (the Knox test): whether events close to each other in space are also close in time more often than expected by chance.
 
--- The generator is that of L'Ecuyer (1988), the shuffle "inside out" by Fisher and Yates: integers below 2^63 only, so that a
+-- The generator is L'Ecuyer's (1988), the shuffle the "inside-out" one of Fisher and Yates: only integers below 2^63, so that a
 -- seed gives the same permutations on every machine and in every version. sql/README.md describes it.
 create or replace function mobeye.shuffles(days integer[], simulations integer, seed bigint, width integer)
 returns table (word integer, packed bigint[])
@@ -43,7 +43,7 @@ comment on function mobeye.shuffles(integer[], integer, bigint, integer) is
     'The days as they are (simulation 0), and as many random permutations of them; the same for the same seed. A word holds '
     '63 / width simulations: of each event a number with their days in lanes of width bits.';
 
--- Distances are compared as squares of whole centimetres, or as sums of them: exactly. Only pairs within the last bound are
+-- Distances are compared exactly, as squares of whole centimetres or as sums of them. Only pairs within the last bound are
 -- enumerated, by a grid whose cells are as large as that bound.
 create or replace function mobeye.near_pairs(xs bigint[], ys bigint[], bounds_cm bigint[], manhattan boolean, at_most bigint)
 returns table (a integer[], b integer[], band integer[])
@@ -121,8 +121,8 @@ $$;
 comment on function mobeye.pairs_below(integer[], integer[], integer[], integer[], integer, integer[], integer, bigint) is
     'For each simulation and band of distance: the pairs with fewer days between them than each of the bounds.';
 
--- Permuting the days leaves the number of pairs in each band of distance and in each band of days as it is. So the last band
--- of each is what is left, and the many pairs in it are never looked at.
+-- Permuting the days does not change the number of pairs in each band of distance and in each band of days. So the last band of
+-- each is what remains, and the many pairs in it are never looked at.
 create or replace function mobeye.knox_cells(event_days integer[], a integer[], b integer[], band integer[], n_bands integer,
                                              bounds integer[], simulations integer, seed bigint)
 returns table (distance_band integer, day_band integer, observed bigint, expected float8, at_least bigint)
@@ -175,8 +175,8 @@ comment on function mobeye.knox_cells(integer[], integer[], integer[], integer[]
     'For each band of distance and of days: the pairs observed, the mean of the simulations, and how many of them have at least '
     'as many. Bands are numbered from 1.';
 
--- From pairs in narrow bands, or in bands that differ by a little, the map of all homes could be drawn. Wide ones, on edges that are
--- the same for everybody, tell of a pair in the whole town that it is near: no home, and no incident.
+-- From pairs in narrow bands, or in bands that differ slightly, the map of all homes could be drawn. Wide bands, with edges
+-- that are the same for everybody, only say that some pair in the whole town is near: they reveal no home and no incident.
 create or replace function mobeye.check_near_repeat(distances numeric[], days integer[], metric text, simulations integer, seed bigint,
                                                     restricted boolean)
 returns void
@@ -211,7 +211,7 @@ $$;
 comment on function mobeye.check_near_repeat(numeric[], integer[], text, integer, bigint, boolean) is
     'Refuses arguments of patrol.near_repeat(), for restricted readers also bands that are too precise.';
 
--- By the parts of report_parts(): else the difference of two periods would tell what neither does.
+-- By the parts of report_parts(): otherwise the difference of two periods would show what neither does.
 create or replace function mobeye.few_events(of_what text, from_day date, until_day date)
 returns table (n boolean, attempts boolean, without_place boolean)
 language sql stable

@@ -58,7 +58,8 @@ create or replace function mobeye.premake_partitions(camera interval default '28
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    -- A day of camera alerts, or of images, is dropped when its start is past its retention, a month of the others when its end is.
+    -- A day of camera alerts, or of images, is dropped when its start is past its retention, a month of other alerts when its
+    -- end is.
     select min(mobeye.make_partitions(k.class, now() - least(k.keep, interval '31 days'), now() + interval '7 days'))
       from (values ('camera', camera - interval '1 day'), ('images', camera - interval '1 day'), ('alarm', alarm),
                    ('service', service)) as k(class, keep)

@@ -11,7 +11,7 @@ select a.*, x.exact
               or (select v.is_officer and not v.is_auditor from mobeye.current_viewer() as v)
                  and (not a.secret
                       or mobeye.may_see_secret(a.team, a.incident_id, (select mobeye.current_viewer())))
-                 -- Not of an alert from elsewhere either: it would tell the device at the secret place of its incident.
+                 -- Not for an alert from elsewhere either: it would reveal the device at the secret place of its incident.
                  and not exists (
                        select from mobeye.incident i
                         where i.incident_id = a.incident_id and i.secret
@@ -77,8 +77,8 @@ comment on column patrol.alerts.payload is 'The message as it was received. Null
 comment on column patrol.alerts.image_bytes is
     'Size of its image; null if it came without one, if the image was erased, or if coarse.';
 
--- The offset is an optimisation fence: a condition is evaluated on what is in sight only, and no plan reveals how many other
--- rows it fits.
+-- The offset is an optimisation fence: a condition is evaluated only on what is in sight, and no plan reveals how many other
+-- rows match it.
 create or replace view patrol.devices with (security_barrier) as
 select t.* from (
 select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret, false) as secret,

@@ -1,6 +1,6 @@
 -- Incidents as patrols and auditors see them.
 
--- The payload is as the sender wrote it: what is not of its type or range is left out.
+-- The payload is as the sender wrote it: values of the wrong type or out of range are left out.
 create or replace function mobeye.seen_by_camera(camera jsonb) returns text
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -50,9 +50,9 @@ begin
        -- Device managers can call this by name.
        and (not (select v.is_registrar from mobeye.current_viewer() as v)
             or exists (select from mobeye.incident_seen s where s.incident_id = i.incident_id and not s.coarse));
-    -- The latest one occurred at last_seen. Without it, as after its erasure, each device's alerts are read back to its own latest of
-    -- the incident: if it went on to others, that may be all that it sent since. The times are variables here, so that the partitions
-    -- of other times are left out before the query starts.
+    -- The latest one occurred at last_seen. Without it, for example after its erasure, each device's alerts are read back to
+    -- its own latest in the incident: if it has moved on to other incidents, that may be everything that it has sent since. The
+    -- times are variables here, so that the partitions of other times are left out before the query starts.
     foreach since in array array[last_at, first_at] loop
         select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
                               (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
@@ -152,7 +152,7 @@ select incident_id, reference, status, category, priority, kind,
        case when not coarse then image_id end as image_id, l.latest[3]::jsonb as camera,
        (select true from mobeye.person p where p.login = i.assigned_to) is null and assigned_to is not null as assigned_to_patrol
   from mobeye.incident_seen as i
- -- Looked up once for these columns, and not at all by a query that names neither.
+ -- Looked up once for these columns, and not at all by a query that names none of them.
  cross join lateral (select case when not i.coarse then mobeye.latest_alert(i.incident_id) end as latest offset 0) as l
  order by incident_id desc;
 comment on view patrol.incidents is

@@ -1,4 +1,4 @@
--- Placements for people who edit them as a table, in QGIS for instance: two times in place of a range.
+-- Placements for people who edit them as a table, in QGIS for instance: with two times instead of a range.
 
 create or replace view mobeye.placement_edit as
 select p.placement_id, p.device_id, lower(p.during) as placed_from, upper(p.during) as placed_until, p.address, p.team,

@@ -1,4 +1,4 @@
--- What people write to the registry is corrected or refused, and what depends on it is updated.
+-- Corrects or refuses what people write to the registry, and updates what depends on it.
 
 -- A view: a device that was registered after its last report is no longer listed.
 create or replace view mobeye.device_unknown as
@@ -74,7 +74,7 @@ declare
     other tstzrange;
     wrong record;
 begin
-    -- What the table requires: its own message has the whole row, that is a home, and the server logs errors.
+    -- What the table requires: its own message has the whole row, which is a home, and the server logs errors.
     select w.* into wrong from (values
         ('device_id', new.device_id is null, 'is missing', 'the id of a device'),
         ('geom', new.geom is null, 'is missing', 'a point in WGS84'),
@@ -92,12 +92,12 @@ begin
             using errcode = 'check_violation', hint = format('Expected %s.', wrong.expected);
     end if;
     if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
-        -- Not which: RD coordinates are those of a home, and the server logs errors.
+        -- Without naming them: RD coordinates are those of a home, and the server logs errors.
         raise exception 'placement of %: coordinates are not degrees', new.device_id
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
     end if;
-    -- Imported again, perhaps without its address, or the device stands there again.
+    -- Imported again, perhaps without its address, or the device is there again.
     if num_nonnulls(new.address, new.bag_id, new.instructions) > 0
        or tg_op = 'UPDATE' and old.erased is not null and new.geom is distinct from old.geom
        or upper_inf(new.during) or upper(new.during) > now() then
@@ -113,7 +113,7 @@ begin
     end if;
     select p.during into other from mobeye.placement p
      where p.device_id = new.device_id and p.during && new.during and p.placement_id <> new.placement_id
-       -- As the constraint indexes it: by time alone the index has every placement of now.
+       -- In the form that the constraint indexes: by time alone the index has every current placement.
        and hashtextextended(p.device_id, 0) = hashtextextended(new.device_id, 0)
      order by lower(p.during) limit 1;
     if found then
@@ -273,8 +273,8 @@ select ltrim(e.account, '0'), e.input, e.device_id, e.until, e.since from mobeye
 comment on view mobeye.address_holder is
     'Which devices have or had an account, since and until when: infinity for those that have it. Accounts are without leading zeros.';
 
--- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the zeros
--- that the panel sends. Which names there are is looked up in the index of the alerts, from one to the next.
+-- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the
+-- zeros that the panel sends. The existing names are looked up in the index of the alerts, one after the other.
 create or replace function mobeye.address_names(device_id text) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -324,7 +324,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if pg_trigger_depth() = 1 then -- else its device was deleted or renamed: this is the cascade
+    if pg_trigger_depth() = 1 then -- otherwise its device was deleted or renamed: this is the cascade
         insert into mobeye.earlier_address (account, input, device_id, since) values (old.account, old.input, old.device_id, old.since);
     end if;
     return coalesce(new, old);
@@ -340,7 +340,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if pg_trigger_depth() = 1 then -- else its device was renamed: this is the cascade, it has had it since then
+    if pg_trigger_depth() = 1 then -- otherwise its device was renamed: this is the cascade, it has had it since then
         new.since := now();
     end if;
     return new;
@@ -367,9 +367,9 @@ as $$
 $$;
 comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses, also the earlier ones.';
 
--- The device that had the account at that time. What came before any device had it belongs to the first one that got it and stood
--- somewhere by then. One that had it for less than a week is passed over for a later one: it was mistyped there. What came after the
--- last one lost it belongs to no device.
+-- The device that had the account at that time. What came before any device had it belongs to the first one that got it and was
+-- placed by then. One that had it for less than a week is passed over for a later one: it was mistyped there. What came after
+-- the last one lost it belongs to no device.
 create or replace function mobeye.account_holder(name text, at timestamptz) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -389,8 +389,8 @@ comment on function mobeye.account_holder(text, timestamptz) is
     'The device that is meant by the name of an account at a time: the one that had it then, else one that got it later, else the name '
     'itself. Null if no device has or had it, or one was registered under the name.';
 
--- Whoever gave the name up first after that, else the one that has it now; unless that time is before it was registered or placed, or
--- was renamed to this, and another one had given the name up by then: that may go on using it.
+-- The first device to give up the name after that, else the one that has it now; unless that time is before the latter was
+-- registered or placed, or got this name, and another one had given up the name by then: that one may still be using it.
 create or replace function mobeye.name_holder(name text, at timestamptz) returns text
 language plpgsql stable -- its plan is kept: is_of() asks it for each alert
 set search_path = pg_catalog, pg_temp
@@ -418,8 +418,8 @@ $$;
 comment on function mobeye.name_holder(text, timestamptz) is
     'The device that had a name at a time; null if no device has or had it.';
 
--- Of the name of an account the account tells: a placement there is but the one for which it was hidden. Of another name, where it
--- was placed tells, if the device of that placement had the name; else when it was.
+-- For the name of an account the account decides: a placement there is only the one for which it was hidden. For another name,
+-- the placement decides if its device had the name; otherwise the time.
 create or replace function mobeye.is_of(device text, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp

@@ -13,7 +13,7 @@ begin
         delete from mobeye.pending_version d where d.name = counter_name and d.xid = pg_current_xact_id();
         update mobeye.counter c set value = c.value + 1 where c.name = counter_name returning c.value into strict assigned;
         if counter_name = 'registry' then
-            -- The time too: hide_late() looks for what was committed lately, however long that took.
+            -- The time too: hide_late() looks for what was committed recently, however long that took.
             update mobeye.registry_log set version = assigned, at = clock_timestamp()
              where version is null and xid = pg_current_xact_id();
         end if;

@@ -1,9 +1,9 @@
--- Small numbers: which figures of a report are left out, so that none can be computed back.
+-- Small numbers: which figures of a report are left out, so that none can be computed from others.
 --
--- A reader knows the sums: of the areas of a layer with the rest, and of kinds, outcomes and hours of an alarm. So for each
--- sum with something left out, so much else is left out that every number in it may be at least one more or one less, if all
--- that is published is right. Where that cannot be had, the sum itself is left out. What is left out depends on one period
--- alone; report_published() is about periods that overlap.
+-- A reader knows the sums: of the areas of a layer with the rest, and of kinds, outcomes and hours of an alarm. So for each sum
+-- with something left out, enough else is left out that every number in it could be at least one more or one less, consistently
+-- with everything published. If that is not possible, the sum itself is left out. What is left out depends on a single period;
+-- report_published() deals with overlapping periods.
 
 -- The smallest numbers are left out first, so that a higher minimum never shows what a lower one leaves out.
 create or replace function mobeye.hide_next(n bigint[], hidden boolean[]) returns boolean[]
@@ -18,8 +18,8 @@ $$;
 comment on function mobeye.hide_next(bigint[], boolean[]) is
     'Leaves out one more of some numbers: the smallest, else their sum (number 1); null if nothing is left.';
 
--- A line: number 1 is the sum of the others. at_least: how many of each are known from elsewhere. Nobody can rely on what is left
--- out being at least 1, but people do.
+-- A line: number 1 is the sum of the others. at_least: how many of each are known from elsewhere. Nothing guarantees that what
+-- is left out is at least 1, but people assume it.
 create or replace function mobeye.hide_line(n bigint[], forced boolean[], min_cell integer, at_least bigint[] default '{}')
 returns boolean[]
 language plpgsql immutable
@@ -46,7 +46,7 @@ $$;
 comment on function mobeye.hide_line(bigint[], boolean[], integer, bigint[]) is
     'Which numbers of a sum (number 1) and its parts are left out, if those that are forced and those below the minimum are.';
 
--- A table, all of whose rows and columns have a sum; row 1 is the sum of the other rows. Rows are left out as a whole. With
+-- A table whose rows and columns all have a sum; row 1 is the sum of the other rows. Rows are left out as a whole. With
 -- R the sum of a row and C that of a column over the rows left out, and H the sum of all of them, a number x may be one more if
 -- R - x and C - x are at least 1 (there is something in its row and something in its column that may be one less, and where
 -- their own column and row meet one is added again), one less if x and H - R - C + x are.
@@ -81,9 +81,9 @@ begin
                 column_sum[k] := column_sum[k] + n[r][k];
             end loop;
         end loop;
-        bad := hidden[1] and not (true = any (hidden[2:])); -- the other rows would give it
+        bad := hidden[1] and not (true = any (hidden[2:])); -- it could be computed from the other rows
         for r in 2 .. rows loop
-            exit when bad or hidden[1]; -- without the sums of columns a row that is left out is as free as its sum lets it be
+            exit when bad or hidden[1]; -- without the sums of columns, a row that is left out is limited only by its own sum
             continue when not hidden[r];
             for k in 1 .. keys loop
                 continue when column_sum[k] = 0; -- known to be none, and published as such
@@ -141,7 +141,8 @@ as $$
 $$;
 comment on function mobeye.hide_figure(text[], jsonb, text, text[], integer) is 'The areas where one figure is left out.';
 
--- Hours of the week: of all areas each small one; of an area all, unless every one of all areas and of it can be published.
+-- Hours of the week: for all areas together each small one is left out; for an area all of them, unless every hour of all areas
+-- and of this one can be published.
 create or replace function mobeye.hide_hours(codes text[], counts jsonb, forced text[], min_cell integer)
 returns table (code text, figure text)
 language plpgsql immutable
@@ -153,7 +154,7 @@ declare
     hidden boolean[] := mobeye.hide_line(coalesce((counts -> '*' ->> 'alarms')::bigint, 0) || hours,
                                          array_fill('*' = any (forced), array[169]), min_cell);
 begin
-    if hidden[1] then -- the sum may be published with the alarms: so that every hour could have some, all are left out
+    if hidden[1] then -- the sum may be published with the alarms: all are left out, so that every hour could have some
         return query select c, 'hours' from unnest(codes) as c;
         return;
     elsif not (true = any (hidden[2:])) then
@@ -205,8 +206,8 @@ as $$
 $$;
 comment on function mobeye.report_table(text, date, date) is 'What a report counts, as {area: {figure: number}}.';
 
--- Near repeats tell how many burglaries and attempts there are together, and hotspots in which areas a minimum of them (seen) lies.
--- So if one total is left out, so is the other, and enough of both that nothing can be computed from their sum.
+-- Near repeats show how many burglaries and attempts there are together, and hotspots which areas have a minimum of them
+-- (seen). So if one total is left out, so is the other, and enough of both that nothing can be computed from their sum.
 create or replace function mobeye.hide_burglaries(codes text[], counts jsonb, min_cell integer)
 returns table (code text, figure text)
 language plpgsql immutable
@@ -245,7 +246,7 @@ returns table (code text, figure text)
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    -- With each minimum up to this one: a report with a higher minimum shows nothing that one with a lower leaves out.
+    -- With each minimum up to this one: a report with a higher minimum shows nothing that one with a lower minimum leaves out.
     select distinct h.code, h.figure
       from (select array['*'] || array(select k from jsonb_object_keys(counts) as k where k <> '*' order by k collate "C") as codes) c
      cross join generate_series(least(5, min_cell), min_cell) as m
@@ -257,9 +258,10 @@ $$;
 comment on function mobeye.hidden_in(jsonb, integer, boolean) is
     'The figures of one period that are left out at a minimum; bound: for an analyst, who sees near repeats and hotspots too.';
 
--- Reports of overlapping periods could be subtracted from each other. For an analyst a half-year (from January or July) is what
--- can be published: of a longer period what can be of all its half-years; of a part of a half-year what can be of each of its
--- months and what is left of it. Nothing can then be computed from two reports of one day that is in neither.
+-- Reports of overlapping periods could be subtracted from each other. For an analyst the unit of publication is a half-year
+-- (from January or July): of a longer period, what can be published of all its half-years; of a part of a half-year, what can
+-- be published of each of its months and of the rest. Then nothing about a single day can be computed from two reports that is
+-- in neither of them.
 create or replace function mobeye.report_parts(from_day date, until_day date)
 returns table (part_from date, part_until date, whole boolean)
 language sql stable
@@ -267,7 +269,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with half as (
         select h::date as at, (h + interval '6 months')::date as until, h >= from_day and h + interval '6 months' <= until_day as whole,
-               date_trunc('month', mobeye.local_time(now()))::date as over -- the months before are
+               date_trunc('month', mobeye.local_time(now()))::date as over -- the previous months are
           from generate_series(date_trunc('year', from_day::timestamp), until_day::timestamp - interval '1 day', interval '6 months') as h
          where h + interval '6 months' > from_day)
     select h.at, h.until, h.whole from half h
@@ -307,14 +309,14 @@ declare
     part record;
     figures jsonb;
 begin
-    -- The half-years are counted anyway, and are the most of the work.
+    -- The half-years are counted anyway, and are most of the work.
     counts := case when wholly then '{}' else mobeye.report_table(layer, from_day, until_day) end;
     hidden := '{}';
     if not bound then
         hidden := coalesce((select jsonb_object_agg(h.code || '|' || h.figure, true) from mobeye.hidden_in(counts, min_cell) h), '{}');
         return;
     elsif until_day > over and exists (select from mobeye.report_parts(from_day, until_day) p where not p.whole and p.part_until > over) then
-        hidden := '{"**|**": true}'; -- the month that runs could be subtracted day by day
+        hidden := '{"**|**": true}'; -- the current month could be subtracted day by day
         return;
     end if;
     for part in select * from mobeye.report_parts(from_day, until_day) loop

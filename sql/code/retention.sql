@@ -7,7 +7,7 @@ as $$
 declare
     n bigint;
 begin
-    -- From here on no daemon adds another condition to them.
+    -- From now on no daemon adds another condition to them.
     perform from mobeye.incident i where i.incident_id = any (ids) order by i.incident_id for update;
     insert into mobeye.incident_stats as f (month, wijk_code, category, kind, outcome, incidents, alerts)
     select l.month, l.wijk_code, l.category, l.kind, l.outcome, count(*), sum(l.alert_count)
@@ -16,8 +16,8 @@ begin
     on conflict on constraint incident_stats_pkey do update
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     perform mobeye.keep_alarm_figures(ids);
-    -- Alerts of it that are kept for longer stay with those who saw it: the team, or without one those of its areas. At a person's
-    -- request the areas are those of the home.
+    -- Its alerts that are kept for longer stay visible to those who saw it: the team, or without one those of its areas. At a
+    -- person's request the areas are those of the home.
     update mobeye.alert a
        set incident_id = null, team = coalesce(a.team, i.team),
            areas = case when coalesce(a.team, i.team) is null and not at_request then i.areas end
@@ -95,7 +95,7 @@ comment on function mobeye.alerts_due(text, interval) is
     'The partitions of a class with alerts, or of images, past their retention (until), since when, and how many of them are not under a '
     'legal hold.';
 
--- The list that apply_retention() works off is also what mobeyectl retention --dry-run shows.
+-- The list that apply_retention() works through is also what mobeyectl retention --dry-run shows.
 create or replace function mobeye.retention_due(job text, camera interval, alarm interval, service interval, incident interval,
                                                 burglary interval default '1825 days')
 returns table (what text, class text, until timestamptz, since timestamptz, partition regclass, whole boolean, n bigint)
@@ -132,7 +132,7 @@ begin
     when 'quarantine' then
         select count(*), min(q.quarantined_at) + keep into n, since from mobeye.quarantine q where q.quarantined_at < until;
     when 'devices' then
-        -- Due since the device was unregistered, a time that is not known.
+        -- Due since the device was unregistered; that time is not known.
         select count(*) into n from mobeye.device_status s
          where s.last_received_at < until
            and not exists (select from mobeye.device d where d.device_id = s.device_id);
@@ -193,8 +193,8 @@ $$;
 comment on function mobeye.erase_alerts(regclass, boolean, timestamptz) is
     'Drops a partition that is past its retention as a whole, or deletes what is older; alerts, or images, under a legal hold stay.';
 
--- Daemons hold fixes in memory too: with the next version of the registry they forget those of the period, and
--- store_device_status() rejects such a fix from then on.
+-- Daemons keep fixes in memory too: with the next version of the registry they forget those of the period, and from then on
+-- store_device_status() rejects such a fix.
 create or replace function mobeye.forget_fixes(devices text[], during tstzrange) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -300,8 +300,8 @@ $$;
 comment on function mobeye.erase_due(text, timestamptz) is
     'Erases what is older, for a retention job that is not about alerts; returns how many rows.';
 
--- The login of the daemon could call these functions with any interval. These are also the minimums in the configuration:
--- a day of camera alerts goes when its start is past the retention, so two days keep each alert for one at least.
+-- The login of the daemon could call these functions with any interval. These are also the minimums in the configuration: a day
+-- of camera alerts is dropped when its start is past the retention, so two days keep each alert for at least one.
 create or replace function mobeye.check_keep(keep interval[], minimum interval) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -315,8 +315,8 @@ end
 $$;
 comment on function mobeye.check_keep(interval[], interval) is 'Refuses a retention shorter than the minimum.';
 
--- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the lock is waited
--- for only briefly, and a session that creates partitions, which may take long, is waited for before that lock is taken.
+-- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the wait for the lock
+-- is brief, and sessions that create partitions, which may take long, are waited for before that lock is requested.
 create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval,
                                                   burglary interval default '1825 days')
 returns table (what text, class text, partition text, n bigint, error text)
@@ -360,7 +360,7 @@ begin
                 error := split_part(sqlerrm, E'\n', 1); -- the daemon logs a line
                 return next;
                 return; -- the next partition would wait for the same lock
-            when others then -- for example, a view depends on it: go on with the rest, and report it
+            when others then -- for example, a view depends on it: continue with the rest, and report it
                 n := 0;
                 error := split_part(sqlerrm, E'\n', 1);
         end;

@@ -11,8 +11,8 @@ $$;
 comment on function mobeye.is_revealed(bigint) is
     'Whether the owner has revealed an incident (mobeye.reveal()) that has not become secret again.';
 
--- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix
--- that was taken there (a last known place is used for a day). Safe to repeat: rows that are secret already are left alone.
+-- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix that
+-- was taken there (a last known place is used for a day). Safe to repeat: rows that are secret already are left alone.
 create or replace function mobeye.hide_placements(placements bigint[], also_revealed boolean default true) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -87,8 +87,8 @@ comment on function mobeye.hide_placements(bigint[], boolean) is
     'Makes the alerts, incidents and mutes secret that were stored before their placement became secret; returns how many rows it '
     'changed. also_revealed: those too that the owner has revealed.';
 
--- For a placement that begins now or later, nothing is stored yet. One that was secret already, and lasts no longer, has nothing
--- to hide except what the owner has revealed.
+-- For a placement that begins now or later, nothing is stored yet. One that was already secret, and does not last longer, has
+-- nothing to hide except what the owner has revealed.
 create or replace function mobeye.hide_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -103,7 +103,7 @@ begin
              where n.secret and lower(n.during) < now() - interval '1 second'
                and not exists (select from old_rows o
                                 where o.placement_id = n.placement_id and o.secret and o.during @> n.during)));
-        -- Its device was renamed, or another one stands there: with the name it gets what was stored under that.
+        -- Its device was renamed, or another one is there: with the name it gets what was stored under that name.
         perform mobeye.hide_placements(array(
             select n.placement_id from new_rows n join old_rows o on o.placement_id = n.placement_id and o.device_id <> n.device_id
              where n.secret and lower(n.during) < now() - interval '1 second'), also_revealed => false);
@@ -140,14 +140,14 @@ create or replace trigger hide_insert after insert on mobeye.device_address refe
 create or replace trigger hide_update after update on mobeye.device_address referencing new table as new_rows
     for each statement execute function mobeye.hide_addressed();
 
--- A batch that was being stored while a placement became secret was stored as it was before. Under a name that a device had, also
--- that of an account that went from one to another, the daemon knows no placement, however long ago that was: a sender may keep the
--- name, or a journal be late, by a month as its alerts.
+-- A batch that was being stored while a placement became secret was stored as it was before. Under an earlier name of a device,
+-- including that of an account that moved from one device to another, the daemon knows no placement, however long ago that was:
+-- a sender may keep using the name, or a journal may be late, by a month like its alerts.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    with late as materialized ( -- also what was stored while no daemon led maintenance, and while this job last ran
+    with late as materialized ( -- including what was stored while no daemon led maintenance, and while this job last ran
         select coalesce((select m.succeeded_at from mobeye.maintenance m where m.job = 'secrecy'), now()) - interval '10 minutes' as since)
     select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'), also_revealed => false)
       from mobeye.placement p
@@ -160,7 +160,7 @@ as $$
                                                      join mobeye.earlier_address e on ltrim(e.account, '0') = h.account
                                                     where h.device_id = p.device_id and e.until > now() - interval '62 days')) n (name)
                         -- limit: by name, in the index, whatever the statistics say. is_of(): another device may have the name by now;
-                        -- hide_placements() would look through all that it sent, and hide none of it, each time.
+                        -- hide_placements() would each time look through everything it sent, and hide none of it.
                         cross join lateral (select from mobeye.alert a
                                              where a.device_id = n.name and a.occurred_at >= lower(p.during)
                                                and a.occurred_at > now() - interval '62 days'
@@ -172,8 +172,8 @@ comment on function mobeye.hide_late() is
     'Hides again what changes of placements within the last ten minutes, or since this job last succeeded, made secret, including '
     'batches that were being stored at the time, and what was stored since then under earlier names of devices.';
 
--- By its placement, not by the names of devices: it keeps the name that its device had then, and its place may be that of another
--- device. Other placements at that address are the business of mobeyectl, as for a place given in any other way.
+-- By its placement, not by the names of devices: it keeps the name that its device had then, and its place may be that of
+-- another device. mobeyectl deals with other placements at that address, as for a place given in any other way.
 create or replace function mobeye.incident_secrecy(incident_id bigint, out secret boolean, out team text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Sessions of people and other programs that hold up the daemons are ended, and of daemons that hang. Requires that the owner may see and signal them
--- (see the first migration); otherwise none is ended, and the daemons wait.
+-- Ends sessions of people and other programs that hold up the daemons, and of daemons that hang. Requires that the owner may
+-- see and signal them (see the first migration); otherwise none is ended, and the daemons wait.
 
 -- A client that hangs while it has an incident or the counter of changes locked would block everybody.
 create or replace function mobeye.limit_idle() returns void
@@ -25,7 +25,7 @@ $$;
 comment on function mobeye.is_outside(oid) is
     'Whether a session of this role may be ended: not that of a superuser, of a member of the owner or of a daemon.';
 
--- Whoever reads alerts locks their partitions until the transaction ends, and dropping them fails until then.
+-- A session that reads alerts locks their partitions until its transaction ends, and dropping them fails until then.
 create or replace function mobeye.end_readers(partition regclass, older interval) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
@@ -46,10 +46,10 @@ comment on function mobeye.end_readers(regclass, interval) is
     'Ends the sessions of people whose transaction is older and that hold a lock on a partition or its parent; returns how '
     'many. Not those of superusers, members of the owner, and daemons.';
 
--- Whoever does not wait for a lock, at the end of the chain, is the cause. An idle transaction has done what it locked for,
--- and is ended as soon as a daemon has waited a second; a statement may be about to finish, and gets five, unless it waits
--- for its client or sleeps. A daemon that hangs between statements ends by idle_in_transaction_session_timeout; within one
--- (a COPY) nothing else ends it, and its batch takes less than a minute on any line.
+-- The session at the end of the chain, which does not wait for a lock itself, is the cause. An idle transaction is no longer
+-- using its locks, and is ended as soon as a daemon has waited a second; a statement may be about to finish, and gets five,
+-- unless it waits for its client or sleeps. A daemon that hangs between statements ends by idle_in_transaction_session_timeout;
+-- within one (a COPY) nothing else ends it, and its batch takes less than a minute on any line.
 create or replace function mobeye.end_blockers() returns setof text
 language sql security definer
 set search_path = pg_catalog, pg_temp

@@ -2,8 +2,8 @@
 -- for too long get an incident.
 
 -- The arrays belong together: endpoints, expect_every (null: not supervised) and last_received (null: nothing since the
--- daemon started). Endpoints that the daemon no longer has are deleted. unverified_for: for how long a raise has waited for its
--- verification; null: what was stored before a crash or an outage waits too.
+-- daemon started). Endpoints that the daemon no longer has are deleted. unverified_for: how long a raise has been waiting for
+-- its verification; null: what was stored before a crash or an outage is waiting too.
 create or replace function mobeye.report_daemon(journal uuid, instance text, accepting_since timestamptz,
                                             applied_until timestamptz, endpoints text[], expect_every interval[],
                                             last_received timestamptz[], unverified_for interval) returns void
@@ -28,7 +28,7 @@ begin
     on conflict on constraint endpoint_status_pkey do update
        set expect_every = excluded.expect_every,
            last_received_at = greatest(s.last_received_at, excluded.last_received_at);
-    -- One that is silent is first found to be no longer supervised, so that its incident ends: watch_endpoints().
+    -- A silent one must first be found to be no longer supervised, so that its incident ends: watch_endpoints().
     update mobeye.endpoint_status s set expect_every = null
      where (s.instance = report_daemon.instance and s.endpoint <> all (endpoints)
             or not exists (select from mobeye.daemon d where d.instance = s.instance)) -- it was renamed
@@ -43,7 +43,7 @@ comment on function mobeye.report_daemon(uuid, text, timestamptz, timestamptz, t
     'A daemon reports that it is alive, until when it has stored and verified what it received, and when its endpoints last '
     'received something.';
 
--- The incident of a silence has a key of its own: a device or an endpoint has at most one.
+-- The incident of a silence has a special key: a device or an endpoint has at most one.
 create or replace function mobeye.silence_key(what text, name text) returns uuid
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -152,8 +152,8 @@ begin
         opened := mobeye.open_silence('endpoint', silent.instance || '/' || silent.endpoint, silent.since);
         update mobeye.endpoint_status s set silent_since = silent.since
          where s.instance = silent.instance and s.endpoint = silent.endpoint;
-        -- Its own incident replaces those of the devices that last reported there, unless another daemon has an endpoint of that name
-        -- that is not silent: they may have reported to that one.
+        -- Its own incident replaces those of the devices that last reported there, unless another daemon has an endpoint of
+        -- that name that is not silent: they may have reported to that one.
         perform mobeye.close_incident(i.incident_id, 'merged', merged_into => opened)
            from mobeye.device_status d
            join mobeye.incident i on i.incident_key = mobeye.silence_key('device', d.device_id)
@@ -213,8 +213,8 @@ begin
         perform mobeye.open_silence('device', silent.device_id, silent.since, silent.placement_id);
         return next silent.device_id;
     end loop;
-    -- Retrieved, sent to repair, or no longer supervised: the silence is over. So is that of a home that the device has left; at the
-    -- next it is judged again, from the start of the placement.
+    -- Retrieved, sent to repair, or no longer supervised: the silence is over. So is the silence at a home that the device has
+    -- left; at the next home it is judged again, from the start of the placement.
     for silent in
         select s.device_id from mobeye.device_status s
          where s.silent_since is not null

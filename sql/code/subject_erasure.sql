@@ -1,7 +1,7 @@
 -- A person's request: erasing what is stored.
 
--- An incident that others began or joined stays, with what belongs to the others. Which home a note is about is not known: the
--- notes since the device joined are erased.
+-- An incident that others began or joined stays, with what belongs to the others. It is not known which home a note is about:
+-- the notes since the device joined are erased.
 create or replace function mobeye.remove_from_incident(s mobeye.subject_scope, incident_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -128,8 +128,8 @@ comment on function mobeye.erase_last_known(mobeye.subject_scope) is
     'Erases the places of alerts and incidents of the day after the period that come from a fix within it; returns how many '
     'rows it changed.';
 
--- The identities of quarantined alerts stay stored, or the journal or the sender would bring the alerts back: as the daemon
--- stores them, where no other device's alert has that of the event, and the alert's own, which decides where one has.
+-- The identities of quarantined alerts stay stored, or the journal or the sender would bring the alerts back: the one that the
+-- daemon stores if no other device's alert has that of the event, and the alert's own, which decides otherwise.
 create or replace function mobeye.erase_quarantine(ids bigint[]) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -138,7 +138,8 @@ declare
     current integer;
     n bigint;
 begin
-    -- Locked: its period does not end before this is committed. One that was about to end is not found; then there is a new one.
+    -- Locked: the period does not end before this is committed. One that was about to end is not found; then there is a new
+    -- one.
     for attempt in 1..10 loop
         select p.period into current from mobeye.identity_period p where p.closed_at is null for share;
         exit when found;
@@ -165,7 +166,7 @@ $$;
 comment on function mobeye.erase_quarantine(bigint[]) is
     'Erases alerts in quarantine, and keeps their identities so that a journal does not bring them back; returns how many.';
 
--- An alert may be a month late, and wait in the journal of a daemon; one that has been away for longer does not come back.
+-- An alert may be a month late, and wait in the journal of a daemon; a daemon that has been away for longer does not come back.
 create or replace function mobeye.alerts_may_follow(until timestamptz) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -176,7 +177,7 @@ as $$
 $$;
 comment on function mobeye.alerts_may_follow(timestamptz) is 'Whether alerts from before a time may still be stored.';
 
--- Without it, a late alert of a secret home would be stored for everybody to see, and the address would no longer lead to it.
+-- Without it, a late alert from a secret home would be stored for everybody to see, and the address would no longer lead to it.
 create or replace function mobeye.empty_placements(ids bigint[]) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -235,7 +236,7 @@ comment on function mobeye.erase_registered(mobeye.subject_scope) is
     'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active; placements that '
     'alerts may still refer to are emptied. Returns how many rows it erased or changed.';
 
--- They have no time: which home they are about is not known.
+-- They have no time: it is not known which home they are about.
 create or replace function mobeye.erase_labels(device text) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
@@ -246,8 +247,8 @@ as $$
 $$;
 comment on function mobeye.erase_labels(text) is 'Erases the labels and the note of a device; returns how many there were.';
 
--- For the log, so that after a restore exactly this is erased again, whatever the registry of the backup says. Where the account of a
--- panel is not registered yet by then, its alerts are stored under the name of that.
+-- For the log, so that after a restore exactly this is erased again, whatever the registry of the backup says. If the account
+-- of a panel is not registered yet by then, its alerts are stored under the name of the account.
 create or replace function mobeye.subject_named(s mobeye.subject_scope) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -298,7 +299,7 @@ comment on function mobeye.subject_named(mobeye.subject_scope) is
     'The names under which anything about a request is stored, or would be without the registry, each with the time of the first and '
     'the last of it.';
 
--- At most until five minutes from now: the clock of a sender may be that far ahead; what comes later is about another home.
+-- Until at most five minutes from now: a sender's clock may be that far ahead; what comes later is about another home.
 create or replace function mobeye.erase_device(device text, during tstzrange, known jsonb, out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -312,7 +313,7 @@ declare
     one bigint;
     rows bigint;
 begin
-    -- From here on no alert joins them, and nobody puts them under a legal hold.
+    -- From now on no alert joins them, and nobody puts them under a legal hold.
     perform from mobeye.incident i where i.incident_id = any (locked) order by i.incident_id for update;
     s := mobeye.subject_scope(device, until, known);
     -- Incidents that the device began or joined in the meantime stay with their alerts, as if these had come afterwards.
@@ -347,7 +348,7 @@ begin
                        left join mobeye.device_status d on d.device_id = t.name
                       where mobeye.is_of(s.device_id, t.name, null, coalesce(d.fix_at, now()))
                         and (d.fix_at is null or mobeye.is_known(s, t.name, d.fix_at))), s.during);
-    -- What its last alert was, which is not counted beside the alert; that it reported stays.
+    -- The contents of its last alert, which are not counted in addition to the alert; the fact that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
      where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at)
        and mobeye.is_of_request(s, d.device_id, null, d.last_occurred_at);
@@ -382,7 +383,7 @@ begin
         n := n + erased.n;
         remaining := remaining || erased.remaining;
     end loop;
-    -- What was placed is of the device that stood there.
+    -- What has a placement belongs to the device that was there.
     remaining := remaining || array(
         select format('%s, which was erased with device %s, is another device''s by the registry; if that is older than the erasure, '
                       'correct it and erase again', k.name, d.device_id)
@@ -404,8 +405,8 @@ comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
     'Erases what is stored about devices, each in a period and under names that it had. Returns how many rows, and what remains '
     'and why.';
 
--- By their numbers, which stay: one that is being renamed is waited for, and its new name is read afterwards. An import locks devices
--- before placements, so it is waited for first.
+-- By their numbers, which stay the same: a rename in progress is waited for, and the new name is read afterwards. An import
+-- locks devices before placements, so it is waited for first.
 create or replace function mobeye.lock_devices(uuids uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -11,7 +11,8 @@ $$;
 comment on function mobeye.registered_as(text) is
     'The name under which a device is registered now, given that name or one that it had.';
 
--- By the name alone where it was not registered by then: whoever gave that up first afterwards, else the one that has it now.
+-- Only by the name if it was not registered by then: the device that gave that up first afterwards, else the one that has it
+-- now.
 create or replace function mobeye.logged_device(line jsonb) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -82,8 +83,8 @@ comment on function mobeye.is_of_request(mobeye.subject_scope, text, bigint, tim
     'Whether what was stored under one of the names of a request is about its device: by the registry and, if the names are those of '
     'the log of an erasure, by the time of what was erased under that name.';
 
--- Under the name of an account the placement decides nothing: while the account was mistyped for that of a secret home, what
--- somebody else sent was hidden with that home's.
+-- Under the name of an account the placement decides nothing: while the account was mistyped as that of a secret home, what
+-- somebody else sent was hidden with that home's alerts.
 create or replace function mobeye.is_subject(s mobeye.subject_scope, name text, placement_id bigint, at timestamptz) returns boolean
 language sql stable cost 1000
 set search_path = pg_catalog, pg_temp
@@ -229,7 +230,7 @@ as $$
 $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 
--- For incidents that others began or joined only their numbers: the rest is about others as well.
+-- For incidents that others began or joined only their numbers: the rest concerns others as well.
 create or replace function mobeye.subject_devices(address text, device text, from_at timestamptz, until_at timestamptz)
 returns jsonb
 language sql stable
@@ -243,13 +244,13 @@ as $$
         'registered', (select to_jsonb(d) from mobeye.device d where d.device_id = s.device_id),
         'inputs', (select coalesce(jsonb_agg(to_jsonb(n) order by n.input), '[]') from mobeye.device_input n
                     where n.device_id = s.device_id),
-        -- What it reported last, and since when and how often it reports, may be about another home.
+        -- What it last reported, and since when and how often it has reported, may concern another home.
         'last_fix', (select jsonb_build_object('fix', t.fix, 'fix_accuracy_m', t.fix_accuracy_m, 'fix_at', t.fix_at)
                             || case when s.during @> t.last_occurred_at then to_jsonb(t) - '{first_received_at,alerts}'::text[] else '{}' end
                        from mobeye.device_status t where t.device_id = s.device_id and s.during @> t.fix_at),
         'placements', (select coalesce(jsonb_agg(to_jsonb(p) order by p.during), '[]') from mobeye.placement p
                         where p.device_id = s.device_id and p.during && s.during),
-        -- Of what was hidden under the name of an account, not whose home that was for: it may have been mistyped there.
+        -- Of what was hidden under the name of an account, not for whose home: the account may have been mistyped there.
         'mutes', (select coalesce(jsonb_agg(to_jsonb(m) - case when m.secret and starts_with(m.device_id, 'dc09:') then '{team}'::text[]
                                                                else '{}' end order by m.mute_id), '[]')
                     from mobeye.subject_mutes(s) m),
@@ -261,7 +262,7 @@ as $$
                      from mobeye.subject_alerts(s) a),
         'images', (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at), '[]') from mobeye.subject_images(s) m),
         'joined_incidents', s.joined,
-        -- Not where other devices raised something in it, nor what hides the home of one.
+        -- Not if other devices raised something in it, nor if it hides the home of one.
         'incidents', (select coalesce(jsonb_agg(to_jsonb(i) - '{extent,cell,secret_team}'::text[]
                         - case when i.secret and starts_with(i.device_id, 'dc09:') and (i.placement_id = any (own.placements)) is not true
                                then '{areas,areas_throughout}'::text[] else '{}' end || jsonb_build_object('history',
@@ -271,7 +272,7 @@ as $$
       from wanted w
      cross join lateral mobeye.subject_scope(w.device_id, w.during, null, array(select o.scope from wanted o)) s
      cross join lateral (select array(select p.placement_id from mobeye.placement p where p.device_id = s.device_id) as placements) own
-     -- What an erasure leaves of a placement is not a reason: nothing is known of the home.
+     -- What an erasure leaves of a placement is not a reason: nothing is known about the home.
      where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))
         or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during and p.erased is null)

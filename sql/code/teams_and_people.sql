@@ -16,8 +16,8 @@ as $$
 declare
     renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
 begin
-    -- Alerts, which take long and which otherwise only erasures and changes of secrecy touch, before incidents, for whose rows the
-    -- daemon would wait; likewise changes, except those to which a daemon is about to give a number.
+    -- Alerts, which take long and which otherwise only erasures and changes of secrecy touch, come before incidents, whose rows
+    -- the daemon would wait for; likewise changes, except those that a daemon is about to number.
     update mobeye.alert a set team = renamed where a.team = old.team;
     update mobeye.change c set team_before = renamed where c.team_before = old.team and c.change_id is not null;
     -- In the order in which the daemon locks them.
@@ -53,7 +53,7 @@ $$;
 comment on function mobeye.unknown_teams(text[]) is
     'The names that are not a team, each with the team that was probably meant (is_slip()), or null. For the checks of imports.';
 
--- The login may be given to another person. Who worked on an incident is in its history.
+-- The login may be given to another person. The history of an incident says who worked on it.
 create or replace function mobeye.release_all() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -113,7 +113,7 @@ begin
         end if;
         raise exception 'login "%" is that of a program, not of a person', login using errcode = 'invalid_parameter_value';
     end if;
-    -- Groups of the town's own may have the rights too.
+    -- The town's own groups may have the rights too.
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
      where m.member = to_regrole(quote_ident(login))

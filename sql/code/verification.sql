@@ -1,5 +1,5 @@
--- Verification by a second input or device. It runs after the commit, because two daemons that store one alert each see
--- each other's only then. It reads the stored alerts, so that it may run twice, or late.
+-- Verification by a second input or device. It runs after the commit, because only then do two daemons that store one alert
+-- each see each other's. It reads the stored alerts, so it may run twice, or late.
 
 create or replace function mobeye.inputs_agree(
     incident bigint, device text, from_at timestamptz, until_at timestamptz, within interval) returns boolean
@@ -7,7 +7,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- If two alerts of different inputs lie within the time, so do two that follow each other.
+    -- If two alerts of different inputs are within the time, so are two consecutive ones.
     return exists (
         select from (
             select a.input, a.occurred_at, lag(a.input) over later as input_before,
@@ -41,7 +41,7 @@ begin
             select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
          where i.category = 'alarm' and not i.drill and i.status <> 'closed'
            and i.verified_by is null and i.verify_within is not null
-           -- the conditions of others may have gone on to a newer incident
+           -- the conditions of others may have moved on to a newer incident
            and (not i.accepting or (select min(c.input) < max(c.input) from mobeye.incident_condition c
                                      where c.incident_id = r.incident_id and c.device_id = r.device_id))
     loop
@@ -58,8 +58,8 @@ comment on function mobeye.verified_by_input(bigint[], text[], timestamptz[], ti
 
 -- Pairs of a raise and a device that raised something nearby at about that time. Their alerts then decide: both must lie
 -- within the time and the distance that the rule of either one requires. Latitudes, which are cheap to compare, rule out
--- most pairs. Both statements bound the times of their alerts by variables too: partitions outside are then left out before
--- anything of them is opened, which otherwise takes longer than all the rest.
+-- most pairs. Both statements also bound the times of their alerts by variables: partitions outside are then left out before
+-- anything in them is opened, which otherwise takes longer than all the rest.
 create or replace function mobeye.verified_by_device(
     incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[], reach_m real)
 returns bigint[]
@@ -79,7 +79,7 @@ begin
           from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
          cross join lateral (
             select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
-         cross join lateral ( -- where it was raised: the place of the incident may be another
+         cross join lateral ( -- where it was raised: the place of the incident may be a different one
             select min(public.st_x(a.geom)) as west, min(public.st_y(a.geom)) as south,
                    max(public.st_x(a.geom)) as east, max(public.st_y(a.geom)) as north
               from mobeye.alert a
@@ -95,7 +95,7 @@ begin
              where n.status <> 'closed' and n.category = 'alarm' and not n.drill
                and n.extent && around.box
             union all
-            -- What occurred before it was closed verifies others. An hour: the clock of a device may be ahead.
+            -- What occurred before it was closed verifies others. An hour more: the clock of a device may be ahead.
             select n.* from mobeye.incident n
              where n.status = 'closed' and n.closed_at > r.from_at - i.verify_within - interval '1 hour'
                and n.category = 'alarm' and not n.drill and n.extent && around.box
@@ -104,7 +104,7 @@ begin
          cross join lateral (
             select c.device_id from mobeye.incident_condition c
              where c.incident_id = j.incident_id and c.device_id <> r.device_id
-            union -- its condition may have gone on to a newer incident
+            union -- its condition may have moved on to a newer incident
             select j.device_id where j.device_id <> r.device_id) as o
          where i.category = 'alarm' and not i.drill and e.west is not null
            and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
@@ -200,10 +200,10 @@ comment on function mobeye.verify_incidents(bigint[], text[], timestamptz[], tim
     'Verifies incidents by a second input or device: those that raised something, and those near them. Returns the ids of '
     'the incidents that it verified.';
 
--- After a crash or an outage between a commit and its verification. since: everything stored before is verified, give or take a
--- minute, since the daemon reports every 20 seconds only. Any device of an incident may have raised what was not verified, and it may verify others nearby, whose rule has a
--- larger radius. Incidents that are verified are left out, since there may be thousands: what was raised in them verifies others
--- by those.
+-- After a crash or an outage between a commit and its verification. since: everything stored before that is verified, give or
+-- take a minute, since the daemon reports only every 20 seconds. Any device of an incident may have raised what was not
+-- verified, and it may verify others nearby, whose rule has a larger radius. Verified incidents are left out, since there may
+-- be thousands: what was raised in them verifies the others from their side.
 create or replace function mobeye.verify_recent(since timestamptz) returns bigint[]
 language sql security definer
 set search_path = pg_catalog, pg_temp

@@ -35,7 +35,7 @@ begin
     v.is_officer := v.is_owner or pg_has_role(in_force, 'mobeye_patrol', 'member');
     v.is_registrar := v.is_owner or pg_has_role(in_force, 'mobeye_registry', 'member');
     v.is_auditor := v.is_owner or pg_has_role(in_force, 'mobeye_auditor', 'member');
-    -- The board requires that a device manager is a person too: their team shows them no alarms.
+    -- The board requires that a device manager is also a person: their team shows them no alarms.
     if v.is_officer or v.is_auditor then
         select p.team, p.all_teams into v.team, of_all_teams from mobeye.person p where p.login = v.login;
     end if;
@@ -49,8 +49,8 @@ end
 $$;
 comment on function mobeye.current_viewer() is 'The person who is looking, with team and rights.';
 
--- Two roles together give no more than the two of them apart: an officer who is an auditor as well looks as an auditor, and
--- acts as an officer.
+-- Two roles together give no more than each of them alone: an officer who is also an auditor looks as an auditor, and acts as
+-- an officer.
 create or replace function mobeye.must_give_reason(v mobeye.viewer) returns boolean
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -90,7 +90,7 @@ comment on function mobeye.can_see(text, text[], text, mobeye.viewer) is
     'of their team, or in no team''s areas, where nobody else would see it. A viewer with neither a team nor all_teams '
     'sees nothing.';
 
--- Device managers, unlike officers, may call functions of schema mobeye by name, also those who are officers as well.
+-- Device managers, unlike officers, may call functions of schema mobeye by name, even those who are also officers.
 create or replace function mobeye.is_closed_to_viewer(i mobeye.incident) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -106,7 +106,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- A device manager can make a viewer up. Officers are not asked again who they are, for each alert.
+    -- A device manager can make up a viewer. For officers the viewer is not determined again for each alert.
     if pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), 'mobeye_registry', 'member')
        and (v.login, v.team) is distinct from ((mobeye.current_viewer()).login, (mobeye.current_viewer()).team) then
         return false;

@@ -1,6 +1,6 @@
 -- The district safety report.
 
--- One figure after suppression: null where it is left out.
+-- One figure after suppression: null if it is left out.
 create or replace function mobeye.shown(counts jsonb, hidden jsonb, code text, figure text, groups text) returns bigint
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -28,8 +28,8 @@ comment on function mobeye.with_none(jsonb, jsonb) is
     'Adds to what is left out the kinds, outcomes and hours (none|FIGURE) whose whole number is in the areas that show it: what '
     'is left out elsewhere is known to be 0, and so published.';
 
--- Figures of one sort, such as kind:, for each word that occurs in all areas together. Where they are left out even of all
--- areas, for each word that could occur: else as many as there are alarms would be known to be one each.
+-- Figures of one sort, such as kind:, for each word that occurs in all areas together. If they are left out even for all areas,
+-- for each word that could occur: otherwise, if there are as many words as alarms, each would be known to be one.
 create or replace function mobeye.shown_words(counts jsonb, hidden jsonb, code text, prefix text, groups text) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -98,7 +98,7 @@ as $$
         'hour_of_week', mobeye.shown_hours(counts, hidden, code))
       from (select mobeye.shown(counts, hidden, code, 'burglaries', 'burglaries') as burglaries,
                    mobeye.shown(counts, hidden, code, 'attempts', 'attempts') as attempts,
-                   -- The homes of all areas are inside of them.
+                   -- The homes of all areas are those inside them.
                    case when code = '*' then mobeye.shown(counts, hidden, '', 'burglaries', 'burglaries') else 0 end as burglaries_elsewhere,
                    case when code = '*' then mobeye.shown(counts, hidden, '', 'attempts', 'attempts') else 0 end as attempts_elsewhere,
                    a.alarms, a.nights, a.outcomes, a.alarms is not null as timed,
@@ -205,12 +205,12 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- Of whole months the months before, else the days before.
+    -- For whole months the preceding months, else the preceding days.
     previous_day constant date := case when extract(day from from_day) = 1 and extract(day from until_day) = 1
         then from_day - make_interval(months => (extract(year from age(until_day, from_day)) * 12
                                                  + extract(month from age(until_day, from_day)))::integer)
         else from_day - (until_day - from_day) end;
-    short constant boolean := until_day <= from_day + interval '1 year'; -- else the year before would overlap
+    short constant boolean := until_day <= from_day + interval '1 year'; -- otherwise the year before would overlap
     -- The day after the same last day; for 29 February that is 28 February.
     year_until constant date := greatest((until_day - interval '1 year')::date, (until_day - 1 - interval '1 year')::date + 1);
     one_year constant boolean := short and previous_day = (from_day - interval '1 year')::date and year_until = from_day; -- one period

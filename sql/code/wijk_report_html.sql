@@ -86,7 +86,7 @@ as $$
           from generate_series(0, 4) as q
          cross join lateral (select case when q > 0 then greatest(floor((q - 1) * greatest(html_key.most, 4) / 4) + 1, min_cell) else 0 end as least,
                                     floor(q * greatest(html_key.most, 4) / 4) as most) c
-         where c.most >= c.least -- else of numbers that are left out
+         where c.most >= c.least -- otherwise for numbers that are left out
         union all
         select 'qx', '<' || min_cell || ' (weggelaten)', 9 where min_cell > 1)
     select xmlelement(name ul, xmlattributes('key' as class),

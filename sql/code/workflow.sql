@@ -40,13 +40,13 @@ $$;
 comment on function mobeye.lock_incident(bigint, text) is
     'Locks an incident that the viewer may act on. Refuses (SQLSTATE MB001) if its status is not the expected one.';
 
--- A screen that is older than a panic, a holdup or a verification must not close the incident.
+-- A screen that predates a panic, a holdup or a verification must not close the incident.
 create or replace function mobeye.check_current(i mobeye.incident, expected_change bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    known bigint; -- entry of the last change that the person knows, if expected_change does not say
+    known bigint; -- entry of the last change that the person knows, if expected_change does not tell
     later record;
 begin
     if (mobeye.current_viewer()).is_owner then
@@ -145,7 +145,7 @@ end
 $$;
 comment on function mobeye.require_text(text, text) is 'Returns the text; refuses it if it is missing, blank or too long.';
 
--- One letter added, left out, replaced, or two exchanged: what is typed by mistake. Numbers and single letters tell patrols apart.
+-- One letter added, left out or replaced, or two exchanged: a typing error. Numbers and single letters distinguish patrols.
 create or replace function mobeye.is_slip(typed text, meant text) returns boolean
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -395,8 +395,8 @@ begin
     theirs.all_teams := claim_next.team is null;
     theirs.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);
     theirs.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
-    -- Alerts that join an incident lock it for a moment: wait briefly for the first incident that is locked, or a less
-    -- urgent one would be claimed. Later ones, locked by other officers, are skipped. If nothing else is left, wait.
+    -- Alerts that join an incident lock it for a moment: wait briefly for the first incident that is locked, or a less urgent
+    -- one would be claimed. Later ones, locked by other officers, are skipped. If nothing else is left, wait.
     foreach pass in array array['brief', 'wait'] loop
         for candidate in
             select o.incident_id from (

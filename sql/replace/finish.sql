@@ -1,4 +1,4 @@
--- After the files of sql/code: grants other roles the privileges again that an administrator had granted to them.
+-- After the files of sql/code: grants other roles again the privileges that an administrator had granted to them.
 do $$
 declare
     one record;

@@ -12,7 +12,7 @@ begin
         for object in
             select b.type, b.name from code_before b
               join code_object o on o.catalog = b.catalog and o.oid = b.oid and o.place = b.place
-             order by b.type <> 'trigger' -- one on a view goes with that, and is then not there to be dropped
+             order by b.type <> 'trigger' -- one on a view is dropped with it, and no longer exists then
         loop
             begin
                 execute format('drop %s %s', object.type, object.name);
