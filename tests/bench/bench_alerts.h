@@ -13,11 +13,11 @@ struct bench_message {
 
 struct bench_mix {
     const char *run; /* begins every alert id */
-    bool uuids;      /* ids are UUIDs of version 4 instead, others for each run and number */
+    bool uuids;      /* ids are UUIDs of version 4 instead, different for each run and number */
     long first;      /* number of the first alert, part of its id; 0 by default */
     long count;
     long devices; /* NL-0307-00000 and on */
-    double zipf;  /* the exponent: 0 for as many alerts from each device */
+    double zipf;  /* the exponent; 0: the same number of alerts from each device */
     time_t now;   /* when they occurred */
 };
 

@@ -24,7 +24,7 @@ static struct {
     size_t alerts, devices, areas, points;
 } sizes = {2000000, 100000, 2700, 10};
 
-/* 20,000 of the devices, some far more often than others. */
+/* 20,000 of the devices, some much more often than others. */
 static size_t pick_device(void)
 {
     double u = ((double)rand() + 1) / ((double)RAND_MAX + 2);

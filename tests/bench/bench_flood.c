@@ -76,7 +76,7 @@ static unsigned crc16(const char *bytes, size_t len)
     return crc;
 }
 
-/* A frame with `events` events and a text of control characters that fills it up: each takes three bytes in JSON. */
+/* A frame with `events` events, filled up with a text of control characters: each takes three bytes in JSON. */
 static size_t make_frame(char *out, size_t size, const char *account, long n, int events, size_t body_bytes)
 {
     char body[4096], time_text[32];
@@ -152,7 +152,7 @@ static void send_all(int fd, const char *bytes, size_t len)
     }
 }
 
-/* How many replies have come: each ends in CR. Waits for one where `block` says so. */
+/* How many replies have arrived: each ends in CR. Waits for one if `block`. */
 static long take_tcp_replies(int fd, bool block)
 {
     char bytes[16384];
@@ -197,7 +197,7 @@ static _Noreturn void flood_frames(const char *host_port)
 
 /* ---- the quiet ---- */
 
-/* One of the quiet: its sends are answered in their order. */
+/* A quiet sender: its messages are replied to in order. */
 struct quiet {
     void *socket; /* NULL: fd is it */
     int fd;
@@ -227,7 +227,7 @@ static void send_one(struct quiet *quiet)
         die("send");
 }
 
-/* Returns how many of the replies that came were not ACK. */
+/* Returns how many of the replies received were not ACK. */
 static long take_answers(struct quiet *quiet, double *took, long *n_took)
 {
     long other = 0;

@@ -1,4 +1,4 @@
-/* Reference data for benchmarks without a database: seven rules, devices that each stand at a place, areas in rows. */
+/* Reference data for benchmarks without a database: seven rules, devices that are each placed, areas in rows. */
 #ifndef BENCH_REFERENCE_H
 #define BENCH_REFERENCE_H
 
@@ -20,7 +20,7 @@ double bench_place(size_t number, double start);
 
 void bench_add_devices(struct registry *registry, size_t devices);
 
-/* Areas of so many points, that fill a square row by row and overlap a little. */
+/* Areas with this many points, which fill a square row by row and overlap a little. */
 void bench_add_areas(struct area_rows *rows, const char *layer, size_t n, size_t points, double west, double south,
                      double size);
 

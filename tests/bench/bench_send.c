@@ -173,7 +173,7 @@ static void print_latency(const struct options *o, const struct journey *journey
     free(took);
 }
 
-/* Until a reply may be there, or the time has come: false. The caller has just received all that there were. */
+/* Waits until there may be a reply; false: the time has come first. The caller has just received all available ones. */
 static bool wait_for_reply(void *socket, double until)
 {
     struct pollfd fd = {.events = POLLIN};

@@ -31,7 +31,7 @@
 #define DEVICES 20000
 #define BATCH   5000
 #define BATCHES 3
-#define GROUP   500 /* alerts a group commit */
+#define GROUP   500 /* alerts per group commit */
 
 struct stages {
     struct bench_message *messages;
@@ -115,7 +115,7 @@ static void encode(struct stages *s)
     encoded_batch_clear(&s->encoded);
 }
 
-/* Counted: its name is known to count-instructions. */
+/* What is counted: count-instructions refers to it by name. */
 __attribute__((noinline)) void run_stages(struct stages *s);
 void run_stages(struct stages *s)
 {

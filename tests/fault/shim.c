@@ -7,10 +7,10 @@
  *   fdatasync  EIO, ENOSPC    the page cache still shows what was written
  *              lost           EIO, and what was written last is gone, as where the kernel drops the pages
  *   fsync, fallocate  EIO, ENOSPC
- * Calls after that one succeed: a program that tries again is told that all is well.
+ * Later calls succeed: a program that tries again is told that all is well.
  *
- * While the file MOBEYE_UNREADABLE names exists, what it says fails with EIO, every time: "pread FILE FROM UNTIL" of
- * the file with this name between these offsets, or "openat FILE".
+ * While the file named by MOBEYE_UNREADABLE exists, the calls that it describes always fail with EIO: "pread FILE FROM
+ * UNTIL", of the file with this name between these offsets, or "openat FILE".
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -38,7 +38,7 @@ static struct {
     size_t len;
 } last_write = {.fd = -1};
 
-/* How this call is to fail, NULL: it is not. */
+/* How this call is to fail; NULL: it does not. */
 static const char *due(const char *call)
 {
     const char *text = getenv("MOBEYE_FAULT");
@@ -121,7 +121,7 @@ int fsync(int fd)
     return how ? fail(how) : real(fd);
 }
 
-/* Is this call among those that fail as long as the file is there? */
+/* Whether this call is among those that fail as long as the file exists. */
 static bool is_unreadable(const char *call, const char *name, off_t from, off_t until)
 {
     char bad_call[16] = "", bad_name[64] = "";

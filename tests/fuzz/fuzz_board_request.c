@@ -1,5 +1,5 @@
-/* What the board reads by hand: the bytes of a request, its path, and where an event stream begins. How the bytes are
- * cut into pieces must not matter, and what passes must be what one strict reading says. */
+/* What the board parses itself: the bytes of a request, its path, and where an event stream begins. How the bytes are
+ * split must not matter, and whatever passes must agree with a strict reading. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static struct wire_watch read_in_pieces(const char *bytes, size_t len, size_t pi
     return watch;
 }
 
-/* A head that passes has no byte that a text of C or a line of another server would end at. */
+/* A head that passes has no byte at which a C string, or a line in another server, would end. */
 static void check_passed(const char *bytes, size_t len, const struct wire_watch *watch)
 {
     size_t head = watch->head_bytes;

@@ -1,4 +1,4 @@
-/* Any bytes as a list of clients: clients that the handler can find by their keys, or a complaint; never a crash. */
+/* Any bytes as a list of clients: clients that the handler can find by their keys, or a diagnostic; never a crash. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Any bytes as a configuration: a configuration or a complaint, never both missing, never a crash. */
+/* Any bytes as a configuration: a configuration or a diagnostic, never neither, never a crash. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* Any bytes as each kind of file that mobeyectl imports, in one piece and in two: rows and diagnostics, the same for
+/* Any bytes as each kind of file that mobeyectl imports, in one piece and in two: the same rows and diagnostics for
  * both, never a crash. What is read becomes text that PostgreSQL accepts: without a NUL. */
 #include <stdint.h>
 #include <stdlib.h>

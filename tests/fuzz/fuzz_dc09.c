@@ -1,5 +1,5 @@
-/* A stream of bytes through framing, decoding and replies. The first byte chooses: bit 0, that each frame's CRC and
- * length are put right first, so that the fuzzer gets past them. */
+/* A stream of bytes through framing, decoding and replies. Bit 0 of the first byte: correct each frame's CRC and length
+ * first, so that the fuzzer gets past them. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "model/record.h"
 #include "round_trip.h"
 
-/* Frames out of the bytes between LF and CR, whatever is in front of their first quote. */
+/* Frames from the bytes between LF and CR, whatever precedes their first quote. */
 static void put_right(struct str bytes, struct buf *out)
 {
     while (bytes.len > 0) {
@@ -26,7 +26,7 @@ static void put_right(struct str bytes, struct buf *out)
     }
 }
 
-/* The keys of the corpus, by way of a file, since that is how keys come in. */
+/* The keys of the corpus, through a file, since that is how keys are read. */
 static const struct dc09_keys *fuzz_keys(void)
 {
     static struct dc09_keys *keys;

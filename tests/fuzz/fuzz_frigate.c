@@ -1,4 +1,4 @@
-/* What Frigate says, whatever that is: everything that comes of it must be an alert that mobeyed accepts. The first
+/* Whatever Frigate may say: everything that results must be an alert that mobeyed accepts. The first
  * byte chooses the document: a message of MQTT, a list of REST, a configuration, or a state file. */
 #include <math.h>
 #include <stdlib.h>

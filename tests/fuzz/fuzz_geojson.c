@@ -1,4 +1,5 @@
-/* Any bytes as areas, in one piece and in two: the same areas of both, whose EWKB adds up, or complaints; no crash. */
+/* Any bytes as areas, in one piece and in two: the same areas from both, with consistent EWKB, or diagnostics; no
+ * crash. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Any bytes as an image: what is read of its header lies within them, and keeps to the limits of a journal record. */
+/* Any bytes as an image: its header is read only within them, and the result is within the limits of a journal
+ * record. */
 #include <stdint.h>
 #include <stdlib.h>
 

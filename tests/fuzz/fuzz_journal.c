@@ -1,7 +1,7 @@
 /*
- * Recovery of any bytes: it opens, what it reads is within bounds, the journal goes on, and a second recovery finds
+ * Recovery of any bytes: the journal opens, reads stay within bounds, appending continues, and a second recovery finds
  * nothing left to repair. An input is a byte of options and up to two segment files; with option 1 the checksums of all
- * headers and tables in it are put right first, since nothing would get past them by chance.
+ * headers and tables in it are corrected first, since nothing would get past them by chance.
  */
 #include <ftw.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Any bytes as a journal record: what is read lies within them, and packs to a record that reads the same. */
+/* Any bytes as a journal record: only these are read, and the result packs to a record that reads the same. */
 #include <stdint.h>
 #include <stdlib.h>
 

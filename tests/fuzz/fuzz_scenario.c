@@ -1,4 +1,4 @@
-/* Text of scenarios: whatever it is, it is taken apart or refused, and its times are times or none. */
+/* Any text as scenarios: it is parsed or refused, and its times are valid or absent. */
 #include <stdlib.h>
 
 #include "ctl/rules/scenario.h"

@@ -1,6 +1,6 @@
-/* Any frames as a request of ZAP: one reply of six frames, which admits exactly the peers that the configuration does;
- * and who is admitted may send messages at once, under the same client. A frame of the input is a byte with its length,
- * 255: the rest, and its bytes. */
+/* Any frames as a ZAP request: one reply of six frames, which admits exactly the peers that the configuration admits;
+ * and an admitted peer may immediately send messages, as the same client. A frame of the input is a byte with its
+ * length, 255: the rest, and its bytes. */
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -127,7 +127,7 @@ static const char *expected(const struct frames *frames)
     return frames->n > 6 && frame_is(frames, 5, "CURVE") && has_key(frames, 1) ? "gateway" : NULL;
 }
 
-/* What the reply says of the peer must hold for its messages too. */
+/* What the reply says about the peer must hold for its messages too. */
 static void check_messages(const struct conf_endpoint *endpoint, const char *user, const char *name)
 {
     const struct conf_client *client;

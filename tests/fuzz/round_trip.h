@@ -1,4 +1,4 @@
-/* Whether an alert that a decoder let through comes back from a journal record as it was. */
+/* Whether an alert that a decoder accepted comes back unchanged from a journal record. */
 #ifndef TESTS_ROUND_TRIP_H
 #define TESTS_ROUND_TRIP_H
 

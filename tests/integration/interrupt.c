@@ -1,6 +1,6 @@
 /*
  * Preloaded into mobeyectl, it kills the process before the Nth step, N being MOBEYE_INTERRUPT. A step is a call that
- * changes something outside the process, or asks somebody who does.
+ * changes something outside the process, or asks another process to do so.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -15,7 +15,7 @@
 
 static long wanted, seen;
 
-/* What it starts goes on undisturbed. */
+/* Programs that it starts run undisturbed. */
 __attribute__((constructor)) static void start(void)
 {
     const char *text = getenv("MOBEYE_INTERRUPT");

@@ -1,5 +1,5 @@
 /*
- * For tests of areas: rows out of WKT, and what was found as one line of text.
+ * For tests of areas: rows from WKT, and what was found as one line of text.
  */
 #ifndef MOBEYE_TESTS_AREA_RIG_H
 #define MOBEYE_TESTS_AREA_RIG_H

@@ -1,6 +1,6 @@
 /*
- * The database as far as the correlation needs it, in memory: what read_incidents() gives of it for a batch, and what
- * store_incidents() makes of an incident set. For the tests of the correlation.
+ * The database as far as the correlation needs it, in memory: what read_incidents() returns for a batch, and what
+ * store_incidents() does with an incident set. For the tests of the correlation.
  */
 #ifndef FOLD_MODEL_H
 #define FOLD_MODEL_H
@@ -67,7 +67,7 @@ static size_t model_take(struct model *model, struct incident_set *set, size_t i
     return k;
 }
 
-/* Locks the rows and fills the incident set. false: another transaction has one of them, wait for it. */
+/* Locks the rows and fills the incident set. false: another transaction has one of them: wait for it. */
 static bool model_read(struct model *model, struct transaction *t, const struct batch *batch)
 {
     struct incident_set *db = &model->db;
@@ -113,7 +113,7 @@ static void model_put(struct model *model, struct incident *incident)
     row->fresh = row->changed = row->joined = row->raised = row->restored = false;
 }
 
-/* Does another than those of the incident set, as they are now, accept for its key? */
+/* Whether an incident other than those of the incident set accepts alerts of its key. */
 static bool model_collides(const struct model *model, const struct incident_set *set, const struct incident *made)
 {
     for (size_t i = 0; i < model->db.n_incidents; i++) {
@@ -146,8 +146,8 @@ static void model_put_thread(struct model *model, const struct incident_set *set
     row->fresh = row->changed = false;
 }
 
-/* Updates first, then inserts, then conditions, and commits. false: an incident of the key, or the condition, was made
- * by somebody else in between; nothing of this is stored, begin again. */
+/* Updates first, then inserts, then conditions, and commits. false: somebody else has meanwhile created an incident of
+ * the key, or the condition; nothing is stored: start over. */
 static bool model_store(struct model *model, struct transaction *t)
 {
     struct incident_set *set = &t->set;

@@ -1,5 +1,5 @@
 /*
- * How alerts join incidents, told in tables. A story is a list of alerts and of what people do, with commas between:
+ * How alerts join incidents, as tables. A story is a list of alerts and of what people do, separated by commas:
  *
  *   TIME [WORD ...]   an alert: time of occurrence, then what is not the usual (a raise of motion by device A under the
  *                     rule `night`, from no known place, received when it occurred)
@@ -62,7 +62,7 @@ struct story {
     struct batch *batch;
     size_t joined[ALERTS_MAX]; /* incident numbers, 0: none */
     size_t n;
-    char why[128]; /* not empty: the story is not understood */
+    char why[128]; /* not empty: the story cannot be parsed */
 };
 
 static int64_t clock_time(const char *word)
@@ -273,7 +273,7 @@ static void time_fact(const struct incident *incident, const char *name, char ou
         }
 }
 
-/* "NAME=VALUE" of the incident, as the table writes it. */
+/* "NAME=VALUE" of the incident, in the notation of the table. */
 static void check_fact(const struct row *row, const struct incident *incident, char *fact)
 {
     char is[32] = "no such fact", *value = strchr(fact, '=');

@@ -1,4 +1,4 @@
-/* What the DC-09 tests share: the frames of tests/dc09/frames.txt and a clock's hand. */
+/* What the DC-09 tests share: the frames of tests/dc09/frames.txt and helpers. */
 #ifndef TESTS_DC09_FRAMES_H
 #define TESTS_DC09_FRAMES_H
 
@@ -127,7 +127,7 @@ static inline char *private_file(const void *text, size_t len, mode_t mode)
     return path;
 }
 
-/* The keys of tests/dc09/keys, from a copy with a mode that is taken (git keeps none). */
+/* The keys of tests/dc09/keys, from a copy with an acceptable mode (git does not keep modes). */
 static inline struct dc09_keys *load_keys(void)
 {
     FILE *file = fopen(MOBEYE_SOURCE "/tests/dc09/keys", "r");
@@ -144,7 +144,7 @@ static inline struct dc09_keys *load_keys(void)
     return keys;
 }
 
-/* A generator of our own, so that a failure can be had again: splitmix64. */
+/* Our own generator, so that a failure can be reproduced: splitmix64. */
 static uint64_t random_state;
 
 static inline uint64_t random_bits(void)
@@ -160,8 +160,7 @@ static inline unsigned below(unsigned n)
     return (unsigned)(random_bits() % n);
 }
 
-/* A body that is well-formed by its CRC and nothing else: what the parser after the CRC check sees of hostile senders.
- */
+/* A body that is well-formed only by its CRC: what the parser after the CRC check gets from hostile senders. */
 static inline void mutate(struct buf *body)
 {
     static const char *const pieces[] = {"[",         "]",

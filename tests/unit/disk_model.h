@@ -2,9 +2,9 @@
  * A disk below the journal, for one test program: every write, sync and change of a name in one directory is recorded,
  * and a state that a crash may leave behind is built from it.
  *
- * After a crash a file holds everything written before its last completed sync. Of what was written later, each sector
- * of 512 bytes is there or not, independently of the others and of their order, and some are torn within. Changes of
- * names are kept in their order (ext4, xfs), at least up to the last sync of a directory.
+ * After a crash a file holds everything written before its last completed sync. Of later writes, each sector of 512
+ * bytes is there or not, independently of the others and of their order, and some are torn. Changes of names are kept
+ * in their order (ext4, xfs), at least up to the last sync of a directory.
  */
 #ifndef MOBEYE_TESTS_DISK_MODEL_H
 #define MOBEYE_TESTS_DISK_MODEL_H
@@ -157,7 +157,7 @@ int ftruncate(int fd, off_t len)
     return rc;
 }
 
-/* Nothing here survives the machine anyway, so nothing is flushed. */
+/* Nothing here has to survive a crash of the machine, so nothing is flushed. */
 int fdatasync(int fd)
 {
     disk_note(DISK_SYNC, fd, 0, 0, NULL);
@@ -257,7 +257,7 @@ static void disk_record(const char *directory)
     disk.recording = true;
 }
 
-/* How likely a write that was not synced is on the disk, of 16, drawn for each state: all, none, and between. */
+/* How likely (of 16) an unsynced write is to be on the disk, drawn for each state: all, none, and between. */
 static unsigned disk_draw_share(void)
 {
     static const unsigned shares[] = {0, 1, 8, 15, 16};

@@ -79,7 +79,7 @@ int fstatat(int dir, const char *restrict name, struct stat *restrict st, int fl
     return fails() ? -1 : (int)syscall(SYS_newfstatat, dir, name, st, flags);
 }
 
-/* Of an open file: for want of memory or rights it cannot. */
+/* Of an open file: it fails for lack of memory or rights. */
 int fstat(int fd, struct stat *st)
 {
     return sim.error == EIO && fails() ? -1 : (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
@@ -174,7 +174,7 @@ int flock(int fd, int operation)
     return write_fails() ? -1 : (int)syscall(SYS_flock, fd, operation);
 }
 
-/* Of locks only. */
+/* Only for locks. */
 int fcntl(int fd, int command, ...)
 {
     va_list args;

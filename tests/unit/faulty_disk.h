@@ -18,10 +18,10 @@ enum fault {
     FAULT_NONE,
     FAULT_EIO,       /* the call fails */
     FAULT_ENOSPC,    /* the call fails */
-    FAULT_EINTR,     /* the call is interrupted and done when it is made again */
-    FAULT_SHORT,     /* half is written; going on works */
-    FAULT_SHORT_EIO, /* half is written; going on fails */
-    FAULT_POWER_CUT, /* nothing works any more from here on */
+    FAULT_EINTR,     /* the call is interrupted, and succeeds when repeated */
+    FAULT_SHORT,     /* half is written; continuing works */
+    FAULT_SHORT_EIO, /* half is written; continuing fails */
+    FAULT_POWER_CUT, /* nothing works from then on */
 };
 
 static struct {

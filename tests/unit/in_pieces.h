@@ -1,4 +1,4 @@
-/* What reads a stream must give the same however its bytes arrive. */
+/* A reader of a stream must give the same result however its bytes arrive. */
 #ifndef MOBEYE_TESTS_IN_PIECES_H
 #define MOBEYE_TESTS_IN_PIECES_H
 

@@ -1,6 +1,6 @@
 /*
- * A journal of one segment, as bytes that a test may damage and put back. Syncs do nothing: what is tested with it is
- * what the bytes say, not when they reach a disk.
+ * A journal of one segment, as bytes that a test may damage and restore. Syncs do nothing: it is for tests of what the
+ * bytes mean, not of when they reach a disk.
  */
 #ifndef MOBEYE_TESTS_JOURNAL_IMAGE_H
 #define MOBEYE_TESTS_JOURNAL_IMAGE_H

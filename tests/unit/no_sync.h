@@ -1,4 +1,4 @@
-/* Syncs that do nothing, for tests of what the bytes of a journal say, not of when they reach a disk. */
+/* Syncs that do nothing, for tests of what the bytes of a journal mean, not of when they reach a disk. */
 #ifndef MOBEYE_TESTS_NO_SYNC_H
 #define MOBEYE_TESTS_NO_SYNC_H
 

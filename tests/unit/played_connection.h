@@ -1,6 +1,6 @@
 /*
- * A connection to a database that a test plays, in place of store/pgconn.c: nothing connects, the test answers each
- * statement, and time passes when the test says so (played_time.h).
+ * A connection to a database that the test simulates, in place of store/pgconn.c: nothing connects, the test replies to
+ * each statement, and time passes when the test says so (played_time.h).
  */
 #ifndef MOBEYE_TESTS_PLAYED_CONNECTION_H
 #define MOBEYE_TESTS_PLAYED_CONNECTION_H
@@ -187,7 +187,7 @@ static __attribute__((unused)) void answer(int n, int columns, const char *const
     end_query();
 }
 
-/* NULL: without a SQLSTATE, as from a connection that breaks. */
+/* NULL: without a SQLSTATE, as when a connection breaks. */
 static __attribute__((unused)) void fail_query(const char *sqlstate)
 {
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);

@@ -1,6 +1,6 @@
 /*
- * A server for the transaction that stores a batch: it keeps count of what it was sent, fails at any statement, and
- * answers what it should not.
+ * A server for the transaction that stores a batch: it keeps track of what it was sent, fails at any statement, and
+ * sends invalid replies.
  */
 #ifndef MOBEYE_TESTS_PLAYED_SERVER_H
 #define MOBEYE_TESTS_PLAYED_SERVER_H
@@ -29,7 +29,7 @@ static struct {
     unsigned statements;
     struct planned_fault faults[FAULTS_MAX];
     uint64_t next_incident;
-    /* What a test has it answer. */
+    /* What the test makes it reply. */
     const char *guard_tag, *commit_tag;
     bool period_closed;
     bool searches, found_before; /* in an earlier period: identities; that of the first */
@@ -144,7 +144,8 @@ static void set_array_of_one(PGresult *result, int column, uint32_t type, const 
     buf_free(&array);
 }
 
-/* mobeye.read_incidents() finds none; if it leads nowhere, a condition of one that is not among them. */
+/* mobeye.read_incidents() finds none; or, if it is to lead nowhere, a condition of an incident that is not among
+ * them. */
 static PGresult *known_incidents(void)
 {
     PGresult *result = result_of(PGRES_TUPLES_OK, "SELECT 0");
@@ -164,7 +165,7 @@ static PGresult *known_incidents(void)
     return result;
 }
 
-/* Also those of rows that it was not asked to add, since they are refused. */
+/* Including rows that it was not asked to add, since they are refused. */
 static PGresult *added_identities(void)
 {
     PGresult *result = result_of_value(0, NULL, 0);
@@ -226,7 +227,7 @@ static void answer_statement(const char *sql)
         give(result_of(PGRES_COMMAND_OK, "SELECT 1"));
 }
 
-/* What the statement does to the transaction, once it has its reply. */
+/* What the statement does to the transaction, once its reply has been sent. */
 static void note_statement(const char *sql)
 {
     if (begins(sql, "begin") || begins(sql, "rollback"))
@@ -284,7 +285,7 @@ static void note_failure(const char *sql)
         server.failed = "";
 }
 
-/* Answers what was sent last: a failure ends it. */
+/* Replies to what was sent last: a failure ends it. */
 static void answer(void)
 {
     static char sql[sizeof(server.sql)];
@@ -390,7 +391,7 @@ static void stop_server(void)
     batch_free(&server.batch);
 }
 
-/* Until it is over, by whatever way. */
+/* Runs until it is over, in whatever way. */
 static void store_batch(const uint8_t *journal)
 {
     transaction_begin(&server.transaction, &server.encoded, "update mobeye.journal_position", journal);

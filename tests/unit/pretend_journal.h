@@ -1,4 +1,4 @@
-/* For tests of what systemd's journal would get. */
+/* For tests of what systemd's journal would receive. */
 #ifndef MOBEYE_TESTS_PRETEND_JOURNAL_H
 #define MOBEYE_TESTS_PRETEND_JOURNAL_H
 
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Sets JOURNAL_STREAM as systemd does for the journal, to what stderr is now. */
+/* Sets JOURNAL_STREAM as systemd does for its journal, to the present stderr. */
 static inline void pretend_journal(void)
 {
     struct stat seen;

@@ -1,4 +1,4 @@
-/* The other side of mobeyectl send: a ROUTER that plays a script, and the command with what it prints. */
+/* The other side of mobeyectl send: a ROUTER that follows a script, and the command with what it prints. */
 #ifndef MOBEYE_TESTS_SEND_PEER_H
 #define MOBEYE_TESTS_SEND_PEER_H
 
@@ -19,7 +19,7 @@
 
 #define PATIENCE_MS 60000
 
-/* The other side: a thread with a ROUTER, which plays a script. */
+/* The other side: a thread with a ROUTER that follows a script. */
 struct peer {
     void *context, *socket;
     char address[128];

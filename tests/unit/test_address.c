@@ -1,4 +1,4 @@
-/* Addresses and networks as text: what each form takes, what is wrong with the rest, and which binds collide. */
+/* Addresses and networks as text: what each form accepts, what is wrong with others, and which binds collide. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <ifaddrs.h>

@@ -1,4 +1,4 @@
-/* What waits for its turn after a commit, in memory: it is bounded, and what fails is due again without being counted
+/* What waits in memory for its turn after a commit: it is bounded, and what fails is due again without being counted
  * twice. */
 #include <criterion/criterion.h>
 #include <endian.h>
@@ -71,7 +71,7 @@ Test(after_commit, a_status_that_fails_is_due_again_with_all_its_alerts)
     struct alert first = alert_of("NL-1", 10), later = alert_of("NL-1", 20), earlier = alert_of("NL-1", 5);
     bool fix;
     device_status_update(devices, &first, true);
-    device_status_update(devices, &first, false); /* a duplicate is a sign of life, no alert */
+    device_status_update(devices, &first, false); /* a duplicate is a sign of life, not an alert */
     cr_expect_eq(encode_one(devices, 1, &fix), 1);
     cr_expect_eq(device_status_written_until_us(devices), first.received_us);
     device_status_update(devices, &later, true);

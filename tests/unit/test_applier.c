@@ -136,7 +136,7 @@ static void on_salvaged(void *ctx, const struct journal_recovery *found)
     cr_assert_fail("nothing is damaged");
 }
 
-/* So many more alerts are on stable storage. */
+/* This many more alerts are on stable storage. */
 static void journal_alerts(size_t n)
 {
     struct err err;
@@ -199,7 +199,7 @@ static void close_all(void)
 
 TestSuite(applier, .init = open_all, .fini = close_all, .timeout = 300);
 
-/* As where the transaction before it begins again: the server is no longer busy with its rows. */
+/* As when the previous transaction begins again: the server is no longer busy with its rows. */
 Test(applier, a_batch_waits_for_a_writer_that_no_longer_wants_it_when_it_is_prepared)
 {
     journal_alerts((size_t)2 * BATCH);

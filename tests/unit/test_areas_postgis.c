@@ -1,6 +1,6 @@
 /*
- * Areas as GEOS finds them against ST_Covers of PostGIS: the districts of Amersfoort where they are at hand, and
- * polygons with everything that polygons may have. Needs a PostgreSQL (writer_rig.h).
+ * Areas as found by GEOS compared with ST_Covers of PostGIS: the districts of Amersfoort if available, and polygons
+ * with everything that polygons may have. Needs a PostgreSQL (writer_rig.h).
  */
 #include "enrich/areas.h"
 #include "store/registry_rows.h"
@@ -82,7 +82,7 @@ static void draw_points(void)
     }
 }
 
-/* Corners are on the borders of all that meet there. */
+/* Corners are on the borders of all areas that meet there. */
 static void add_corners(void)
 {
     PGresult *corners = PQexec(rig.admin, "select distinct st_x(d.geom), st_y(d.geom) from mobeye.area a,"
@@ -180,7 +180,7 @@ Test(areas_postgis, holes_parts_and_shared_borders_are_found_as_postgis_finds_th
     load();
     draw_points();
     add_corners();
-    /* On borders that are shared, at places that are exact in binary. */
+    /* On shared borders, at places that are exact in binary. */
     for (int i = 0; i <= 16; i++) {
         add_point(5.25, 52 + i / 64.0);
         add_point(5 + i / 32.0, 52.25);

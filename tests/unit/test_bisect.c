@@ -1,4 +1,4 @@
-/* The search for refused rows, against a database that is a mask of them. */
+/* The search for refused rows, with a bit mask in place of the database. */
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdlib.h>

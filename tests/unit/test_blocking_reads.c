@@ -1,4 +1,4 @@
-/* What programs without a loop ask the database: names in the rules, the registry. With answers that are played. */
+/* What programs without a loop ask the database: names in the rules, the registry. With simulated replies. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
 #include <string.h>

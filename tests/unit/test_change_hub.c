@@ -1,4 +1,4 @@
-/* The changes for pages, with a database that is played: what fails is logged, and tried again. */
+/* The changes for pages, with a simulated database: what fails is logged, and retried. */
 #include "board/change_hub.h"
 #include "played_connection.h"
 
@@ -28,7 +28,7 @@ TestSuite(change_hub, .init = setup, .fini = teardown, .timeout = 60);
 
 #define NUMBER  "patrol.number_changes"
 #define CHANGES "patrol.board_changes"
-/* Of all that there was. The number is one of eight bytes. */
+/* Up to the last change. The number has eight bytes. */
 #define END ROW("", "end", "change 1", "1")
 
 static void answer_to(const char *sql)

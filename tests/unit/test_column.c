@@ -1,5 +1,5 @@
-/* What PostgreSQL answers, where it has another shape than expected: nothing is read beyond it, and a value that cannot
- * be read is what the header says. */
+/* Results of PostgreSQL with another shape than expected: nothing is read beyond them, and a value that cannot be read
+ * is as the header says. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -108,7 +108,7 @@ Test(column, what_is_no_array_of_int8_has_no_length)
     ASSERT_READ(SIZE_MAX, column_array_length(result, 0, 0, 8), NULL, 0);
 }
 
-/* The message of libpq itself, for want of one of the server. */
+/* The message of libpq itself, for lack of one from the server. */
 static void read_fault_of(const char *text, struct fault *ret)
 {
     PGconn *conn = PQconnectdb(text); /* not a conninfo: nothing is tried, and the message quotes it */

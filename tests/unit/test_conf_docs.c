@@ -278,7 +278,7 @@ Test(conf_docs, the_samples_of_the_other_programs_load_as_shipped_and_with_all_s
 
 #define KEYS_MAX 256
 
-/* Whoever starts from the sample is told what is odd about the first alerts. */
+/* Anyone who starts from the sample is told what is odd about the first alerts. */
 static bool differs_on_purpose(const struct schema_key *key)
 {
     return strcmp(key->path, "endpoints[].reply_flags") == 0;
@@ -306,7 +306,7 @@ static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
     }
 }
 
-/* Cannot stand in a file beside what the sample has: shown there as a comment. */
+/* Cannot be in a file together with what the sample has: shown there as a comment. */
 static bool is_alternative(const struct schema_key *key)
 {
     return strncmp(key->path, SCHEMA_BOARD ".identity.secret", strlen(SCHEMA_BOARD ".identity.secret")) == 0 ||

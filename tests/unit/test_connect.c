@@ -41,7 +41,7 @@ Test(connect, the_conninfo_may_give_other_timeouts)
     PQfinish(conn);
 }
 
-/* Lets one client in and refuses its first statement, as a pooler does that knows no settings. */
+/* Admits one client and refuses its first statement, like a pooler that does not support settings. */
 static void *refuse_settings(void *listener)
 {
     static const char ready[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I",
@@ -56,7 +56,8 @@ static void *refuse_settings(void *listener)
     return NULL;
 }
 
-/* Without them a superuser might run what somebody else has created under the name of a function of PostgreSQL. */
+/* Without them a superuser might run something that somebody else has created under the name of a PostgreSQL
+ * function. */
 Test(connect, a_session_that_refuses_our_settings_is_not_connected_and_says_why)
 {
     char conninfo[128];

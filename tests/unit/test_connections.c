@@ -1,4 +1,4 @@
-/* The connections of a socket: counted, weighed, and cut, whatever becomes of the numbers of their descriptors. */
+/* The connections of a socket: counted, measured, and cut, whatever happens to their descriptor numbers. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -130,7 +130,7 @@ static void send_frame(int fd, size_t len, bool more)
     }
 }
 
-/* Turns the loop until there are so many. */
+/* Turns the loop until there are this many. */
 static void wait_count(size_t count)
 {
     while (connections_count(connections) != count)
@@ -325,7 +325,7 @@ static bool on_given_up(void *ctx, bool denied)
     return done;
 }
 
-/* A listener that is no ZeroMQ, and a socket that connects to it. */
+/* A listener that does not speak ZeroMQ, and a socket that connects to it. */
 struct caller {
     void *socket;
     struct connections *connections;

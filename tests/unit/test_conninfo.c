@@ -1,4 +1,4 @@
-/* A conninfo may be printed when its passwords are out of it. */
+/* A conninfo may be printed once its passwords are removed. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdio.h>

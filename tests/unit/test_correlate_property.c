@@ -1,7 +1,7 @@
 /*
  * Guarantee: whatever alerts, and however two daemons' transactions interleave, each alert is in exactly one incident
- * or in none, and no two incidents of a key accept. In order of occurrence and with nobody working them: the same
- * incidents as one daemon makes.
+ * or in none, and no two incidents of a key accept. In order of occurrence and without anyone working on them: the same
+ * incidents as with one daemon.
  */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -58,7 +58,7 @@ static struct alert random_alert(int64_t at_us)
     return alert;
 }
 
-/* All that happens, in order of occurrence. */
+/* Everything that happens, in order of occurrence. */
 static void make_alerts(struct alert alerts[ALERTS])
 {
     int64_t at_us = 0;
@@ -125,7 +125,7 @@ static void step(struct world *world, struct daemon *daemon, size_t batch_max)
         store(world, daemon);
 }
 
-/* Somebody closes one that nobody is about to write. */
+/* Somebody closes an incident that no daemon is about to write. */
 static void close_one(struct world *world)
 {
     if (world->model.db.n_incidents == 0)

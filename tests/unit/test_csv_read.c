@@ -1,4 +1,4 @@
-/* CSV as spreadsheets write it: rows by their line, and every complaint by its. */
+/* CSV as spreadsheets write it: rows and diagnostics, each with its line. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -56,7 +56,7 @@ static void assert_rows(const char *text, const char *rows)
     }
 }
 
-/* The first complaint. */
+/* The first diagnostic. */
 static void assert_refused(const char *text, size_t len, uint64_t line, const char *words, bool whole)
 {
     struct seen seen = read_text(text, len, 7);

@@ -1,4 +1,4 @@
-/* The command line of a verb: what is taken from it, and what is said where it is wrong. */
+/* The command line of a verb: what is parsed from it, and the messages if it is wrong. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <criterion/redirect.h>

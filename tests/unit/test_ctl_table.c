@@ -1,4 +1,4 @@
-/* Rows for people and for programs, and text that must not reach a terminal as it is. */
+/* Rows for people and for programs, and text that must not reach a terminal unescaped. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <criterion/redirect.h>

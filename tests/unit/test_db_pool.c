@@ -1,4 +1,4 @@
-/* The board's connections, one of them, with a database that is played. */
+/* One of the board's connections, with a simulated database. */
 #include "board/db_pool.h"
 #include "played_connection.h"
 

@@ -1,4 +1,4 @@
-/* Events, areas, zones, texts and coordinates out of the data. */
+/* Events, areas, zones, texts and coordinates from the data. */
 #include "dc09_frames.h"
 
 #include "ingest/dc09_data.h"

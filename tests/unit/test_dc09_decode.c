@@ -1,4 +1,4 @@
-/* Frames to alerts and answers: the table in tests/dc09/frames.txt, identity, payloads. */
+/* Frames to alerts and replies: the table in tests/dc09/frames.txt, identity, payloads. */
 #include "dc09_frames.h"
 
 #include <math.h>
@@ -121,7 +121,7 @@ Test(dc09_decode, every_frame_of_the_table_has_its_alerts_and_its_answer)
     free_frames(all);
 }
 
-/* A decoded frame with all that its slices need. */
+/* A decoded frame with everything that its slices need. */
 struct decoded {
     struct buf wire;
     struct dc09_frame frame;
@@ -221,7 +221,7 @@ Test(dc09_decode, the_events_of_a_frame_have_ids_of_their_own)
     decoded_free(&d);
 }
 
-/* Of a set without a clock, which sends the same frame from home to home. */
+/* From a set without a clock, which sends the same frame from home to home. */
 Test(dc09_decode, a_timestamp_that_is_no_time_is_none)
 {
     struct decoded d;

@@ -1,4 +1,4 @@
-/* The test dialler: frames of lines, and a panel's side of a connection with a receiver that is a plain socket. */
+/* The test dialler: frames from lines, and a panel's side of a connection to a receiver that is a plain socket. */
 #include "dc09_frames.h"
 
 #include <arpa/inet.h>
@@ -101,7 +101,7 @@ Test(dc09_dial, lines_that_make_no_frame_say_why)
     dc09_keys_free(&keys);
 }
 
-/* A receiver that answers the connections it gets by a script: a step a frame. */
+/* A receiver that replies by a script: one step per frame. */
 struct receiver {
     int listener;
     char address[32];
@@ -209,7 +209,7 @@ Test(dc09_dial, silence_and_a_closed_connection_are_distinguished_and_the_next_f
     struct err err;
     cr_expect_eq(dial_send(&dial, STR(SENT), &reply, &result, &err), DIAL_CLOSED);
     cr_expect_eq(dial.fd, -1);
-    dial.timeout_ms = 50; /* no answer will come */
+    dial.timeout_ms = 50; /* no reply will come */
     cr_expect_eq(dial_send(&dial, STR(SENT), &reply, &result, &err), DIAL_SILENCE);
     cr_expect_eq(dial.fd, -1);
     dial.timeout_ms = 60000;

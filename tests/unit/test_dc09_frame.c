@@ -1,4 +1,4 @@
-/* Frames off a stream: pieces, noise, lies; what is built. */
+/* Frames from a stream: pieces, noise, false claims; and what is built. */
 #include "dc09_frames.h"
 
 #define BODY "\"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]"
@@ -19,8 +19,8 @@ static void append_frame(struct buf *out, const char *body)
     dc09_build(out, str_from(body), false);
 }
 
-/* Everything that is found in the stream when it comes in steps of `step` bytes, as "SEQ " for a frame and the number
- * of the result for what is none; what is held back is never more than a frame. */
+/* Everything found in the stream when it arrives in steps of `step` bytes: "SEQ " for a frame, the number of the result
+ * for anything else; never more than a frame is held back. */
 static void scan_in_steps(struct str stream, size_t step, struct buf *ret_found)
 {
     struct buf held = {0};

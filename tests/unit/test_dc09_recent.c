@@ -1,4 +1,4 @@
-/* What is remembered of frames: the first receipt of a timeless one, 15 minutes from it, and no more than there is room
+/* What is remembered of frames: the first receipt of an undated one, for 15 minutes, and no more than there is room
  * for. */
 #include <string.h>
 

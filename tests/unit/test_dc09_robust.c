@@ -1,8 +1,8 @@
-/* Bad frames, one at a time and by the thousand: the documented answer or silence, never a crash; and what is encoded
- * comes back when decoded. */
+/* Bad frames, one at a time and by the thousand: the documented reply or silence, never a crash; and what is encoded
+ * decodes to the same. */
 #include "dc09_frames.h"
 
-/* Runs a stream through all there is; returns what the first frame in it came to and how it is answered. */
+/* Runs a stream through all stages; returns the result of the first frame in it and the reply. */
 static enum dc09_verdict run_stream(struct str stream, struct dc09_decoder *decoder, const struct dc09_keys *keys,
                                     enum dc09_result *ret_result)
 {

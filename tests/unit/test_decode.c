@@ -321,7 +321,7 @@ Test(decode, a_reason_says_what_is_allowed)
     cr_expect_str_eq(reject.reason, "U+0000 is not allowed, near byte 6");
 }
 
-/* Every prefix of a message is refused, and tells the id once it has been read. */
+/* Every prefix of a message is refused, and the id is reported once it has been read. */
 Test(decode, a_message_cut_off_anywhere_is_malformed)
 {
     const char *text =

@@ -204,7 +204,7 @@ Test(decode_json, the_first_fault_of_a_text_is_found)
     expect_fault(STR("\\u00g0"), 6, NULL);
 }
 
-/* Eight bytes are looked at together: a fault in any of them, and at any length, is found. */
+/* Eight bytes are examined together: a fault in any of them, at any length, is found. */
 Test(decode_json, a_fault_is_found_wherever_it_stands)
 {
     for (size_t len = 1; len < 40; len++)

@@ -1,4 +1,4 @@
-/* What the cells of a device mean, and which go together. */
+/* What the cells of a device mean, and which belong together. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -27,7 +27,7 @@ static char address[4][160], nowhere[] = "ipc:///nowhere/at/all";
 static struct conf_endpoint endpoints[4];
 static struct conf conf = {.endpoints = endpoints};
 
-/* libzmq's look at its commands, which a signal interrupts every other time. */
+/* libzmq's check of its commands, which a signal interrupts every other time. */
 static _Thread_local bool signals;
 static int interrupted;
 
@@ -123,8 +123,8 @@ static bool any_ready(void)
     return false;
 }
 
-/* Turns the loop and drains, until so many messages have come. The loop may wait only while nothing is ready: a ready
- * endpoint has had its edge. */
+/* Turns the loop and drains until this many messages have arrived. The loop may wait only while nothing is ready: a
+ * ready endpoint has had its edge. */
 static void run_until(int messages)
 {
     while (received < messages) {
@@ -294,7 +294,7 @@ Test(endpoint, an_unchanged_endpoint_keeps_its_peers)
     zmq_close(dealer);
 }
 
-/* Whether the socket is kept where the second endpoint becomes `next`; it then is as before again. */
+/* Whether the socket is kept when the second endpoint becomes `next`; then everything is as before. */
 static bool keeps(const struct conf_endpoint *next)
 {
     struct err err;

@@ -233,7 +233,7 @@ Test(file, a_write_that_takes_nothing_is_a_failure)
     expect_file(2500);
 }
 
-/* Whatever has the name of the new file: it is not written through, nor does it give its mode. */
+/* Whatever has the name of the new file is not written through, and its mode is not used. */
 Test(file, a_leftover_of_an_interrupted_run_is_not_used)
 {
     char beside[80], other[80];

@@ -1,5 +1,5 @@
 /* What the header of a frame, the name of a segment and a message may claim: each value that no writer writes, with a
- * checksum that is right. */
+ * correct checksum. */
 #include <inttypes.h>
 #include <limits.h>
 

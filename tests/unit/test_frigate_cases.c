@@ -1,4 +1,4 @@
-/* What Frigate says and what comes of it: every case of tests/messages/frigate.cases, which has the format. */
+/* What Frigate says and what results: every case of tests/messages/frigate.cases, which describes the format. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

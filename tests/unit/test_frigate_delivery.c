@@ -1,4 +1,4 @@
-/* When the log says that mobeyed does not answer, or does again. */
+/* When it is logged that mobeyed does not answer, or answers again. */
 #include <criterion/criterion.h>
 
 #include "frigate/delivery.h"

@@ -1,4 +1,4 @@
-/* GeoJSON feature by feature: areas as EWKB, complaints by feature and line. */
+/* GeoJSON feature by feature: areas as EWKB, diagnostics by feature and line. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static void assert_areas(const char *text, const char *areas)
     }
 }
 
-/* The first complaint; nothing of it is an area. */
+/* The first diagnostic; none of the features is an area. */
 static void assert_refused(const char *text, uint64_t line, const char *words, bool whole)
 {
     struct seen seen = read_text(text, 5);

@@ -15,7 +15,7 @@ static bool is(const void *item, const void *key)
     return item == key;
 }
 
-/* Many share a hash, and all their homes are at the end of the table: searches and gaps go around it. */
+/* Many share a hash, and all their slots are at the end of the table: searches and gaps wrap around it. */
 static uint64_t crowded(size_t i)
 {
     return UINT64_MAX - i % 7;

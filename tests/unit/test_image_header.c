@@ -1,4 +1,4 @@
-/* What the first bytes of an image say. */
+/* What the first bytes of an image tell. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdlib.h>
@@ -102,7 +102,7 @@ Test(image_header, takes_a_million_bytes_and_no_more)
     free(bytes);
 }
 
-/* Segments without end would be a way to keep the daemon busy. */
+/* Endless segments would be a way to keep the daemon busy. */
 Test(image_header, gives_up_on_endless_segments)
 {
     struct image image;

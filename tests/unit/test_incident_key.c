@@ -1,4 +1,5 @@
-/* What tells incidents apart: fixed vectors, since the database keeps the hashes; and what must and must not differ. */
+/* What distinguishes incidents: fixed vectors, since the database keeps the hashes; and what must and must not
+ * differ. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -55,7 +55,7 @@ static void expect_array(int parameter, struct buf *expected)
     buf_free(expected);
 }
 
-/* Each as a plain search through the rows finds it. */
+/* Each as found by a plain search through the rows. */
 static void expect_ids(const struct batch *batch, unsigned ids)
 {
     struct buf expected[6] = {0};
@@ -107,7 +107,8 @@ static void expect_ids(const struct batch *batch, unsigned ids)
 
 Test(incident_lookup, each_id_is_asked_for_once_in_order_with_its_times)
 {
-    /* Few ids and many, coprime steps so that they come in no order; memory of a larger and a smaller batch before. */
+    /* Few ids and many, in coprime steps so that they are unordered; with memory of an earlier larger and smaller
+     * batch. */
     static const struct {
         size_t n;
         unsigned ids, step;

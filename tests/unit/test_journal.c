@@ -1,5 +1,4 @@
-/* The journal as its users see it: what was synced is read again, in order, whatever rotates, fills up or is removed.
- */
+/* The journal as its users see it: what was synced is read back, in order, whatever rotates, fills up or is removed. */
 #include "test_journal_support.h"
 
 #include "model/record.h"

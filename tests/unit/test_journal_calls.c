@@ -1,7 +1,7 @@
 /*
- * Calls that open, look at, list and remove files fail once, each of them, over a journal's whole life: no failure
- * costs a record that was accepted, passes unnoticed where it matters, or leaves an error without a text. Writes and
- * syncs: test_journal_fault.
+ * Each call that opens, examines, lists or removes a file fails once, over a journal's whole life: no failure costs an
+ * accepted record, goes unnoticed where it matters, or leaves an error without a text. Writes and syncs:
+ * test_journal_fault.
  */
 #include "failing_calls.h"
 
@@ -151,7 +151,7 @@ Test(journal_calls, none_can_fail_at_a_start_and_cost_what_was_accepted)
         }
 }
 
-/* As after the inode of a file was damaged: nothing tells how many records it had, and no number is missing. */
+/* As after the inode of a file was damaged: it is unknown how many records it had, and no number is missing. */
 Test(journal_calls, a_last_segment_that_cannot_be_read_is_reported_as_lost)
 {
     static const int broken[] = {EIO, EUCLEAN, 0};
@@ -309,7 +309,7 @@ Test(journal_calls, a_read_that_fails_amid_damage_costs_no_other_record)
     close_journal(&journal);
 }
 
-/* Of want of descriptors, memory or permissions nothing is damaged. */
+/* A lack of descriptors, memory or permissions damages nothing. */
 Test(journal_calls, a_segment_is_damaged_only_if_the_disk_cannot_read_it)
 {
     static const int passing[] = {EMFILE, ENFILE, ENOMEM, EACCES, EPERM};
@@ -368,7 +368,7 @@ static void assert_no_space(struct journal *journal, const char *why)
     cr_expect_not_null(strstr(err.text, why), "%s", err.text);
 }
 
-/* Until the largest record does not fit the last segment, the disk does not matter. */
+/* The disk does not matter until the largest record no longer fits into the last segment. */
 Test(journal_calls, space_is_that_of_the_segment_then_that_of_the_disk)
 {
     struct journal *journal = open_journal(UINT64_C(4) << 20, NULL);

@@ -1,7 +1,7 @@
 /*
- * Crash states: journals live (rotate, restart, are removed from, take a new UUID) on a disk that records what it is
- * told, and each state that a crash may leave of it is recovered: everything accepted and not yet removable is there,
- * byte for byte, and nothing is there that was never appended.
+ * Crash states: journals rotate, restart, lose segments and take a new UUID on a disk that records all operations, and
+ * each state that a crash may leave is recovered: everything accepted and not yet removable is there, byte for byte,
+ * and nothing that was never appended.
  *
  * MOBEYE_STATES is the number of states (2,000 unless given), MOBEYE_SEED makes the run that of an earlier one.
  */
@@ -49,7 +49,7 @@ static struct mark mark_at(size_t op)
     return found;
 }
 
-/* Keeps the bytes of record `seq`, which another may have had that was never written. */
+/* Keeps the bytes of record `seq`, a number that a record which was never written may have had before. */
 static struct str remember(uint64_t seq, size_t len)
 {
     cr_assert_lt(seq, (uint64_t)RECORDS_MOST);
@@ -139,7 +139,8 @@ static void live(void)
     journal_free(&journal);
 }
 
-/* What was never accepted may lack the bytes that it shares with the record before it: they are spaces then. */
+/* A record that was never accepted may lack the bytes that it shares with the record before it: then they are
+ * spaces. */
 static bool is_appended(struct str record, uint64_t seq, bool may_lack_shared)
 {
     size_t rest = SHARED_OFFSET + life.shared[seq];

@@ -1,4 +1,4 @@
-/* Damage: what one flipped byte, a cut or garbage costs, and that none of it is passed over silently. */
+/* Damage: what one flipped byte, a cut or garbage costs, and that none of it is ignored silently. */
 #include "journal_image.h"
 
 #include <dirent.h>
@@ -7,7 +7,7 @@
 
 TestSuite(journal_damage, .init = test_dir_make_in_memory, .fini = test_dir_remove, .timeout = 120);
 
-/* Is the byte at `at` of the damaged file in a file of the folder, with all its neighbours there? */
+/* Whether the byte at `at` of the damaged file is in a file of the folder, together with its neighbours. */
 static bool is_salvaged(uint32_t at)
 {
     static char kept[IMAGE_BYTES];
@@ -28,7 +28,7 @@ static bool is_salvaged(uint32_t at)
     return found;
 }
 
-/* After a recovery nothing is found any more, the same is read, and the journal goes on. */
+/* After a recovery nothing more is found, the same is read, and the journal continues. */
 static void assert_repaired(uint64_t records, uint64_t next_seq)
 {
     struct journal_recovery found;
@@ -262,7 +262,7 @@ Test(journal_damage, what_became_a_gap_is_checked_and_repaired_too)
         }
 }
 
-/* Segments that are begun early, each with one record. */
+/* Segments begun early, each with one record. */
 Test(journal_damage, any_number_of_segments_is_one_journal)
 {
     enum { SEGMENTS = 70 };

@@ -70,7 +70,7 @@ static struct outcome work(void)
     return out;
 }
 
-/* Everything that was accepted is there, readable, and nothing is called damaged. */
+/* Everything accepted is there and readable, and nothing is reported as damaged. */
 static void assert_kept(uint64_t accepted, uint64_t appended, const char *what, unsigned at)
 {
     struct journal_recovery found;
@@ -298,7 +298,7 @@ Test(journal_fault, a_full_disk_means_full_and_not_the_end)
     cr_assert_eq(journal_append(journal, bytes, WALL + CLOCK_SECOND, &seq, &err), JOURNAL_APPENDED);
     sync_journal(journal);
 
-    /* With the clock set back, it is tried at once. */
+    /* If the clock was set back, it is tried at once. */
     sim.disk_full = true;
     while (append_sized(journal, 60000) == JOURNAL_APPENDED)
         ;
@@ -391,7 +391,7 @@ Test(journal_fault, on_a_small_file_system_full_passes_when_there_is_room_again)
     umount2(in_dir("small"), MNT_DETACH);
 }
 
-/* No room for copies of what is damaged: the journal opens all the same, and says what it could not copy. */
+/* No room for copies of damaged bytes: the journal opens all the same, and reports what it could not copy. */
 Test(journal_fault, damage_on_a_full_disk_does_not_keep_the_journal_from_opening)
 {
     static char filler[4 << 20];
@@ -429,7 +429,7 @@ Test(journal_fault, damage_on_a_full_disk_does_not_keep_the_journal_from_opening
     umount2(in_dir("small"), MNT_DETACH);
 }
 
-/* Nobody appends then, who would find out. */
+/* Then nobody appends and would find out. */
 Test(journal_fault, a_segment_that_cannot_begin_while_idle_is_reported)
 {
     struct err err;

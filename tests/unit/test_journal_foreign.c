@@ -1,4 +1,4 @@
-/* Files in the journal's directory that are not of this journal: they are moved aside, whole, and counted. */
+/* Files in the journal's directory that do not belong to this journal are salvaged whole, and counted. */
 #include "journal_image.h"
 
 #include <dirent.h>
@@ -94,7 +94,7 @@ Test(journal_foreign, an_old_copy_of_a_segment_whose_numbers_are_taken_is_foreig
     make_image(6, false);
     uint32_t offsets[64];
     frame_offsets(image, offsets, 64);
-    /* As its own later self, renamed and re-sealed to begin within the numbers of the first. */
+    /* Like its own later segment, renamed and sealed again to begin within the numbers of the first. */
     for (size_t i = 0; i < 2; i++) {
         struct frame_header header;
         memcpy(&header, damaged + offsets[i], sizeof(header));
@@ -141,7 +141,7 @@ static void assert_ours_with_lock(const char *bytes, size_t len)
     journal_free(&journal);
 }
 
-/* Under valgrind also that nothing is read after its end. */
+/* Under valgrind also checks that nothing is read beyond its end. */
 Test(journal_foreign, a_torn_lock_file_does_not_make_the_journal_foreign)
 {
     char lock[128];

@@ -1,6 +1,6 @@
 /*
  * Files of the journal that have another name too: a backup of hard links, a copy that another daemon uses, a lock file
- * that was removed. What others may write to is not appended to, and what others keep is not changed.
+ * that was removed. A file that others may write to is not appended to, and one that others keep is not changed.
  */
 #include "test_journal_support.h"
 
@@ -10,7 +10,7 @@ TestSuite(journal_links, .init = test_dir_make, .fini = test_dir_remove, .timeou
 
 #define SEGMENT_1 "00000000000000000001.seg"
 
-/* As cp -al, but for the lock file. */
+/* Like cp -al, except for the lock file. */
 static void link_all(const char *to)
 {
     cr_assert_eq(mkdir(to, 0700), 0);

@@ -1,5 +1,5 @@
 /*
- * A start on a journal that has a damaged record, a torn tail and a file of something else: each call of it fails once.
+ * A start on a journal with a damaged record, a torn tail and an unrelated file: each of its calls fails once.
  * The start fails with a reason, or it works; either way the next one, without faults, delivers every intact record and
  * one row for the damaged, and none of the bytes that were there is gone. The same where the segments have hard links,
  * as in a backup, which is not changed.
@@ -159,7 +159,7 @@ static void assert_whole(size_t records, const char *what, unsigned at)
     assert_backup_unchanged();
 }
 
-/* A segment that the disk cannot read is lost, and said to be; the rest of it is another test's. */
+/* A segment that the disk cannot read is lost, and reported as such; other tests cover the rest. */
 static bool start(struct journal **journal, const char *what, unsigned at)
 {
     struct journal_options options = options_of(SMALL);
@@ -194,7 +194,7 @@ static void assert_each_call_may_fail(bool linked)
             sim.counting = false;
             failed += journal == NULL;
             size_t records = RECORDS;
-            if (journal && !lost) { /* it goes on from there */
+            if (journal && !lost) { /* it continues from there */
                 cr_assert_eq(append_sized(journal, RECORD_BYTES), JOURNAL_APPENDED);
                 sync_journal(journal);
                 records++;

@@ -1,4 +1,4 @@
-/* What the log says of a journal that was damaged. */
+/* What the log says about a damaged journal. */
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /*
- * Segments that the disk cannot read, while the journal is open and when it is opened: what still checks is delivered,
- * the rest comes as unreadable, and what comes after it goes on. The doubles are pread() and openat().
+ * Segments that the disk cannot read, while the journal is open and when it is opened: what is still valid is
+ * delivered, the rest is delivered as unreadable, and reading continues after it. The doubles are pread() and openat().
  */
 #include "test_journal_support.h"
 

@@ -1,5 +1,5 @@
-/* The writer's session with a database that is played: what it makes of answers of another shape than expected. In
- * place of pgconn.c, so that nothing connects. */
+/* The writer's session with a simulated database: how it handles results of an unexpected shape. In place of pgconn.c,
+ * so that nothing connects. */
 #include "played_connection.h"
 #include "store/journal_session.h"
 
@@ -137,7 +137,7 @@ Test(journal_session, a_schema_of_another_version_or_none_is_waited_for)
     }
 }
 
-/* Without its row a journal would pass for one that the database does not know, and be stored again, without end. */
+/* Without its row a journal would be taken for one that the database does not know, and be stored again and again. */
 Test(journal_session, a_position_that_is_not_answered_is_not_taken_for_unknown)
 {
     connect_session();
@@ -217,7 +217,7 @@ Test(journal_session, a_server_that_was_changed_and_changed_back_is_kept)
 {
     struct writer_options options = {.conninfo = "host=other", .instance = "test", .journal_uuid = journal};
     connect_session();
-    journal_session_reconfigure(owner.session, &options); /* a question is on its way: later */
+    journal_session_reconfigure(owner.session, &options); /* a query is in progress: later */
     cr_expect(journal_session_due(owner.session));
     options.conninfo = "host=db";
     journal_session_reconfigure(owner.session, &options);

@@ -1,6 +1,6 @@
 /*
- * The machine is short of descriptors, memory or disk space while a segment is created: nothing was promised of it, so
- * that the journal is full for a while, and not a failure.
+ * The machine is short of descriptors, memory or disk space while a segment is created: nothing was promised yet, so
+ * the journal is full for a while, but has not failed.
  */
 #include "test_journal_support.h"
 
@@ -164,7 +164,7 @@ Test(journal_shortage, a_name_that_replaced_another_is_not_taken_back)
     assert_all_there(10);
 }
 
-/* Stored segments make room on a full disk; descriptors they would not. */
+/* Stored segments make room on a full disk; they would not free descriptors. */
 Test(journal_shortage, of_descriptors_costs_no_stored_segment)
 {
     struct err err = {""};

@@ -1,4 +1,4 @@
-/* The UUID of a journal: a new one costs nothing, and a copy has the same. */
+/* The UUID of a journal: a new one loses nothing, and a copy has the same one. */
 #include "test_journal_support.h"
 
 TestSuite(journal_uuid, .init = test_dir_make, .fini = test_dir_remove);

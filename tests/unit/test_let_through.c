@@ -1,5 +1,4 @@
-/* Whatever a decoder lets through is promised to the sender: it packs, unpacks to the same, and PostgreSQL stores it.
- */
+/* Whatever a decoder accepts is promised to the sender: it packs, unpacks to the same, and PostgreSQL stores it. */
 #include "../messages/messages.h"
 #include "alert_equal.h"
 #include "dc09_frames.h"
@@ -14,7 +13,7 @@ RIG_SUITE(let_through);
 
 static const struct conf bounds = {.has_bounds = true, .bounds = {3.2, 50.7, 7.3, 53.6}};
 
-/* What was let through, as the journal keeps it. */
+/* What was accepted, as the journal keeps it. */
 static struct buf bytes;
 static size_t *start;
 static size_t n_records, records_cap;

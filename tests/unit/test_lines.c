@@ -1,4 +1,4 @@
-/* Lines of any length out of pieces of any size. */
+/* Lines of any length from pieces of any size. */
 #include <criterion/criterion.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* Each call by which a raw TCP endpoint begins to listen fails once: it does not listen with half of its options, and
- * the error says why. */
+/* Each call by which a raw TCP endpoint begins to listen fails once: it does not listen with only some of its options,
+ * and the error says why. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>

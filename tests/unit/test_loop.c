@@ -1,4 +1,4 @@
-/* The loop, and what libevent has to say. */
+/* The loop, and the messages of libevent. */
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <stdlib.h>

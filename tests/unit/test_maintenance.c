@@ -1,5 +1,5 @@
-/* Maintenance with a database that is played: who does the jobs, what becomes of those that fail, and what is known of
- * the queue. */
+/* Maintenance with a simulated database: which daemon does the jobs, what happens to failed ones, and what is known
+ * about the queue. */
 #include "played_connection.h"
 #include "store/maintenance.h"
 #include "store/maintenance_jobs.h"
@@ -148,7 +148,7 @@ Test(maintenance, a_daemon_that_does_not_lead_does_nothing_and_says_if_nobody_le
     cr_expect_str_eq(take_log(), "");
     pass(owner.loop, 20 * CLOCK_SECOND);
     report_and_read();
-    answer_nothing(); /* neither question has an answer: it must not pass for a lead */
+    answer_nothing(); /* neither query has a result: that must not be taken for leading */
     cr_expect_not(conn.querying);
     cr_expect_not_null(strstr(take_log(), "no daemon has run maintenance"));
     pass(owner.loop, 2 * CLOCK_MINUTE);

@@ -1,5 +1,5 @@
-/* Which peers are cut off when memory runs short, and which endpoints are bound again: with connections, and memory in
- * use, that are played. With real ones: integration/test_flood.py. */
+/* Which peers are cut off when memory runs short, and which endpoints are bound again: with simulated connections and
+ * memory. With real ones: integration/test_flood.py. */
 #include <malloc.h>
 
 #include "ingest/connections.h"

@@ -1,4 +1,4 @@
-/* What the service manager is told, and that nobody waits for it. */
+/* What is sent to the service manager, and that nobody waits for it. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

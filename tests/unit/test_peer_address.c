@@ -1,4 +1,4 @@
-/* Who a peer is, for the log: by its socket, and by what libzmq says of it. */
+/* The address of a peer, for the log: from its socket, and from what libzmq says about it. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-/* The work after commits with a database that is played: what fails is done again, and delays nothing else. */
+/* The work after commits with a simulated database: what fails is repeated, and delays nothing else. */
 #include <endian.h>
 
 #include "played_connection.h"

@@ -74,7 +74,7 @@ static void close_all(void)
 
 TestSuite(preparation, .init = open_all, .fini = close_all);
 
-/* The number of steps that it takes; the batch is whole afterwards. */
+/* The number of steps that it takes; then the batch is complete. */
 static size_t finish(void)
 {
     size_t steps = 1;

@@ -1,4 +1,4 @@
-/* An alert as a journal record, and back; nothing that is damaged gets through. */
+/* An alert as a journal record, and back; nothing damaged gets through. */
 #include <criterion/criterion.h>
 #include <endian.h>
 #include <math.h>

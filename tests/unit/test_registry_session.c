@@ -1,4 +1,4 @@
-/* The loader of the registry with a database that is played: what it makes of failures, and of changes at any moment.
+/* The loader of the registry with a simulated database: how it handles failures, and changes at any moment.
  * Rows: test_registry_loader. */
 #include <endian.h>
 

@@ -1,5 +1,5 @@
-/* Which address of a name an endpoint connects to, and when: with a resolver, a socket and a time that are played. With
- * a name server that does not answer: integration/test_names.py. */
+/* Which address of a name an endpoint connects to, and when: with a simulated resolver, socket and clock. With a name
+ * server that does not answer: integration/test_names.py. */
 #include <errno.h>
 #include <zmq.h>
 
@@ -42,7 +42,7 @@ static struct {
     unsigned connects, disconnects;
     size_t count;
     bool established, waiting, refuses;
-    bool reported; /* the monitor has told of a connection, and nobody has read that */
+    bool reported; /* the monitor has reported a connection, but nobody has read that */
 } zmq;
 
 int zmq_connect(void *socket, const char *address)

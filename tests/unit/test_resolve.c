@@ -1,5 +1,5 @@
-/* The lookup of a server's name, with name servers that are played: what is handed on, and that nobody is called back
- * who has gone. */
+/* The look-up of a server's name, with simulated name servers: what is passed on, and that freed callers are not called
+ * back. */
 #include <criterion/criterion.h>
 #include <event2/dns.h>
 #include <event2/event.h>
@@ -83,7 +83,7 @@ void evutil_freeaddrinfo(struct evutil_addrinfo *list)
     }
 }
 
-/* The only timer, whose time comes when a test says so. */
+/* The only timer, which fires when a test says so. */
 static struct {
     struct event *event;
     int64_t after_us;
@@ -326,7 +326,7 @@ Test(resolve, nobody_is_called_back_who_has_gone)
     turn();
     cr_expect_eq(called, 0);
 
-    resolve = ask("db1"); /* its answers are in, and not handed on yet */
+    resolve = ask("db1"); /* its answers have arrived, but have not been passed on yet */
     reply(AF_INET, 0, addresses(1, 0));
     reply(AF_INET6, 0, addresses(1, 0));
     resolve_free(&resolve);

@@ -1,5 +1,4 @@
-/* The language of scenarios: what is understood, what is an error, and that expectations that do not hold are reported.
- */
+/* The language of scenarios: what is valid, what is an error, and that failed expectations are reported. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What mobeyectl reads of a daemon's /metrics, served as the daemon does. */
+/* What mobeyectl reads from a daemon's /metrics, served as by the daemon. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* An incident is as secret as the most secret of its alerts. */
 #include "writer_steps.h"
 
-/* Of a device each, since one that is placed elsewhere begins another incident. */
+/* Each from another device, since a device placed elsewhere begins a new incident. */
 static const struct {
     const char *device;
     uint64_t placement;

@@ -164,7 +164,7 @@ Test(secret, a_key_stands_alone_in_its_file)
     expect_key(" " KEY "\n", "does not contain a key");
 }
 
-/* One secret key in 85 begins as a path does: it must not be told in a complaint. */
+/* One secret key in 85 begins like a path: it must not appear in an error. */
 Test(secret, a_key_in_the_place_of_its_file_is_not_told)
 {
     static const char *const keys[] = {"/erysecretverysecretverysecretverysecret",

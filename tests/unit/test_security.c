@@ -1,4 +1,4 @@
-/* Who gets in over CURVE, with real peers; above all who does when nobody judges. */
+/* Which peers are admitted over CURVE, with real peers; above all, if there is no handler. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -81,7 +81,7 @@ static void teardown(void)
 
 TestSuite(security, .init = setup, .fini = teardown, .timeout = 120);
 
-/* A DEALER with the client's keys, or plain, and what is heard of its connection. */
+/* A DEALER with the client's keys, or without CURVE, and the events of its connection. */
 struct peer {
     void *socket, *monitor;
 };
@@ -149,7 +149,7 @@ static void turn(struct endpoint *endpoint)
         endpoint_drain(endpoint, 100);
 }
 
-/* Turns until the connection of the peer is done for or its message is there. */
+/* Turns the loop until the peer's connection has failed or its message has arrived. */
 static bool gets_in(struct endpoint *endpoint, const struct peer *peer)
 {
     int before = received, event = 0;
@@ -399,7 +399,7 @@ Test(security, a_network_ends_at_any_bit)
     cr_expect_not(allow_sockaddr(&limited, &(struct sockaddr){.sa_family = AF_UNIX}), "no address of IP");
 }
 
-/* libzmq reports the denial of a peer by this side, and of this side by its peer, alike. */
+/* libzmq reports the denial of a peer by this side, and of this side by its peer, in the same way. */
 Test(security, who_denied_a_peer_is_left_open_where_it_may_have_been_this_endpoint)
 {
     struct network network = {.bits = 0};

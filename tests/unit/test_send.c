@@ -84,7 +84,7 @@ static void rejects_what_has_no_id(struct peer *peer)
     cr_assert(holds(&second, "garbage"));
     reply(peer, &second, "REJECT", "", "malformed: message: not JSON");
     reply(peer, &first, "ACK", "a", "1");
-    /* A daemon that reads an id where we do not. */
+    /* A daemon that can read an id that we cannot. */
     reply(peer, &third, "REJECT", "elsewhere", "malformed: message: not UTF-8");
 }
 
@@ -224,7 +224,7 @@ Test(send, gives_up_where_nobody_listens)
     assert_says(path_out, "1 unanswered; 0 sent again");
 }
 
-/* A daemon that does not admit the key of a client says nothing either, until the handshake times out. */
+/* A daemon that does not admit a client's key does not reply either, until the handshake times out. */
 Test(send, tells_a_peer_that_does_not_complete_the_handshake_from_none)
 {
     FILE *file = input();

@@ -1,4 +1,5 @@
-/* The sender against a router of this test, by its own calls: what mobeyectl send and the camera bridge build on. */
+/* The sender against a router of this test, through its own interface: what mobeyectl send and the camera bridge build
+ * on. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
@@ -68,8 +69,8 @@ static void wait_for_event(struct rig *rig, uint16_t wanted)
     }
 }
 
-/* The first of the replies, all of which have come: the daemon dies and comes back, while the sender is in the middle
- * of reading them. */
+/* The first of the replies, all of which have arrived: the daemon dies and comes back while the sender is reading
+ * them. */
 static void on_rejected(void *ctx, uint64_t number, struct str why)
 {
     (void)number, (void)why;
@@ -96,7 +97,7 @@ static void add_alerts(struct rig *rig)
     }
 }
 
-/* Reads an alert and replies to it, in three frames and so many more. */
+/* Reads an alert and replies to it, in three frames and this many more. */
 static void reject_one(struct rig *rig, unsigned more)
 {
     char from[256], payload[1024];
@@ -145,7 +146,7 @@ Test(sender, survives_a_daemon_that_dies_while_its_replies_are_read)
         lose_the_daemon(more);
 }
 
-/* As its owners do: steps where something comes or is due, and only then. */
+/* Like its owners: steps when something arrives or is due, and only then. */
 static void step_until_connected(struct rig *rig)
 {
     while (sender_link(rig->sender) != SENDER_CONNECTED) {

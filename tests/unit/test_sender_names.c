@@ -1,5 +1,5 @@
-/* To which address a sender connects and how long it waits for it, with names whose look-up is played. With a name
- * server that does not answer: integration/test_names.py. */
+/* Which address a sender connects to and how long it waits for it, with simulated look-ups. With a name server that
+ * does not answer: integration/test_names.py. */
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* Each call by which an endpoint gets its socket and the options of it fails once: the endpoint is not opened, for want
- * of CURVE it would be open to anybody; and nothing is left of it that keeps it from being opened the next time. And
- * how long an address in use is waited for. */
+/* Each call by which an endpoint gets its socket and its options fails once: the endpoint is not opened, since without
+ * CURVE it would be open to anybody; and nothing remains that would keep it from being opened the next time. Also how
+ * long it waits for an address in use. */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -222,7 +222,7 @@ Test(socket_calls, an_address_in_use_is_waited_for_only_by_the_socket_that_has_j
     loop_free(&loop);
 }
 
-/* The address goes away while another endpoint takes it over: neither can be bound. */
+/* The address disappears while another endpoint takes it over: neither can be bound. */
 static void lose_the_address(struct conf_endpoint door)
 {
     static const struct endpoint_calls calls = {.on_ready = on_ready, .on_message = on_message};

@@ -1,4 +1,4 @@
-/* The writer's parts that need no database. */
+/* The parts of the writer that need no database. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <signal.h>
@@ -448,7 +448,7 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
     free(big);
 }
 
-/* Whether its buffer was used before makes no difference. */
+/* It makes no difference whether its buffer was used before. */
 Test(store, an_empty_parameter_is_null)
 {
     struct statement_params sent;

@@ -1,4 +1,5 @@
-/* Raw TCP with real sockets: addresses, replies to connections that are gone or do not read, ends of every kind. */
+/* Raw TCP with real sockets: addresses, replies to connections that are gone or do not read, every way in which a
+ * connection ends. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static void teardown(void)
 
 TestSuite(tcp, .init = setup, .fini = teardown, .timeout = 60);
 
-/* An endpoint at a port of loopback that the kernel chooses, and where that is. */
+/* An endpoint at a loopback port chosen by the kernel, and its address. */
 static struct tcp *open_at_loopback(struct conf_endpoint *conf, struct sockaddr_in *ret)
 {
     static char address[64];
@@ -88,7 +89,7 @@ static void say(int fd, const char *text)
     cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/* Until so many frames have been taken. */
+/* Runs until this many frames have been taken. */
 static void run_until(struct tcp *tcp, int count)
 {
     while (frames < count) {
@@ -99,7 +100,7 @@ static void run_until(struct tcp *tcp, int count)
     }
 }
 
-/* Until the loop has done all that is to be done of this connection, which is closed in the end. */
+/* Runs until the loop has done everything for this connection, which is closed in the end. */
 static void run_until_closed(struct tcp *tcp, uint64_t connection)
 {
     while (tcp_reply(tcp, connection, STR(""))) {

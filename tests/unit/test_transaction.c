@@ -1,6 +1,6 @@
 /*
- * The transaction that stores a batch, against a server that fails at any statement and sends replies that it should
- * not. Whatever it does, what is reported as stored is stored, whole, and nothing else is.
+ * The transaction that stores a batch, against a server that fails at any statement and sends invalid replies. Whatever
+ * it does, what is reported as stored is stored completely, and nothing else is.
  */
 #include "played_server.h"
 
@@ -28,7 +28,7 @@ static const struct fault kinds[] = {
     {SQLSTATE_REFUSED, "23505", "duplicate", 1},
 };
 
-/* What a batch without a fault takes. */
+/* The statements of a batch without a fault. */
 static unsigned count_statements(void)
 {
     start_server();
@@ -207,7 +207,7 @@ Test(transaction, each_statement_may_fail_where_earlier_periods_are_searched)
         }
 }
 
-/* A constraint of somebody else's refuses what the current period would take. */
+/* Somebody else's constraint refuses what the current period would accept. */
 Test(transaction, a_period_that_is_closed_however_often_is_left_after_some_attempts)
 {
     start_server();

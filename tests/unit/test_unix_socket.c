@@ -1,4 +1,4 @@
-/* A socket that a killed process left behind is removed; whatever else is at the path is kept. */
+/* A socket that a killed process left behind is removed; anything else at the path is kept. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>

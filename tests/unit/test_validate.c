@@ -1,4 +1,4 @@
-/* Meaning, whatever the format. */
+/* Validation common to all formats. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* How mobeyectl watch hands an event to a command: whole or not at all, when a process has no descriptor left and when
- * a user's pipes are short. */
+/* How mobeyectl watch passes an event to a command: completely or not at all, when no descriptors are left and when a
+ * user's pipes are small. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ int pidfd_open(pid_t pid, unsigned flags)
     return no_descriptor ? -1 : (int)syscall(SYS_pidfd_open, pid, flags);
 }
 
-/* As the kernel makes it for a user who has many: of one page. */
+/* As the kernel creates it for a user who has many: of one page. */
 int pipe2(int ends[2], int flags)
 {
     int rc = (int)syscall(SYS_pipe2, ends, flags);

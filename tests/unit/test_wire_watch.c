@@ -1,4 +1,4 @@
-/* What may pass to evhttp: one request at a time, read strictly. */
+/* What may pass to evhttp: one request at a time, parsed strictly. */
 #include <string.h>
 
 #include <criterion/criterion.h>

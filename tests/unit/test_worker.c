@@ -1,4 +1,4 @@
-/* Jobs on a thread, their ends on the loop. */
+/* Jobs on a thread, whose ends are reported on the loop. */
 #include <criterion/criterion.h>
 #include <event2/event_struct.h>
 #include <pthread.h>

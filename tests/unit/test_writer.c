@@ -131,7 +131,7 @@ Test(writer, duplicates_across_batches_are_left_out)
     RIG_EXPECT(&rig, "select concat_ws(' ', count(*), count(distinct event_id), max(journal_seq)) from mobeye.alert",
                "100 100 100");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "100");
-    /* New ones after a batch of nothing but duplicates. */
+    /* New ones after a batch consisting only of duplicates. */
     owner.event = NULL;
     owner_more(&owner, 100);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
@@ -223,7 +223,7 @@ Test(writer, a_position_that_was_set_back_is_told_and_nothing_is_doubled)
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     cr_expect_eq(owner.duplicate, 380);
     cr_expect_eq(owner.committed, 500);
-    /* Of another journal: nothing to us. */
+    /* From another journal: irrelevant to us. */
     rig_sql(&rig, "notify mobeye_journal, '00000000-0000-0000-0000-000000000000'");
     owner_more(&owner, 100);
     RIG_WAIT(&rig, OWNER_STORED(&owner));

@@ -1,9 +1,9 @@
-/* One source and id, two devices: better a double than an alarm that somebody else has silenced. */
+/* One source and id, two devices: better a duplicate than an alarm silenced by somebody else. */
 #include "writer_rig.h"
 
 RIG_SUITE(conflict);
 
-/* What the alert numbered so is about: an id and a device, both letters; and in which format it came. */
+/* What the alert with this number is: an id and a device, both letters; and its format. */
 struct sent {
     const char *id, *device;
     enum alert_format format;
@@ -28,7 +28,7 @@ static void change(struct batch_row *row, uint64_t seq)
     row->alert.format = sent->format;
 }
 
-/* Sends the script `times` over, in batches of so many, and expects `rows` in the end: "id device flags". */
+/* Sends the script `times` times, in batches of this many, and expects `rows` in the end: "id device flags". */
 static void expect(const struct sent *sent, size_t n, unsigned times, size_t batch_rows, const char *rows)
 {
     struct owner owner = {.total = n * times, .batch_rows = batch_rows, .event = event_of, .change = change};
@@ -134,7 +134,7 @@ Test(conflict, both_refused_are_both_in_quarantine)
     cr_expect_eq(owner.duplicate, 5u);
 }
 
-/* A quarter of the ids, three devices, and both daemons send much of the same, each in an order of its own. */
+/* A quarter of the ids, three devices, and both daemons send much of the same, each in a different order. */
 static uint64_t shuffled(uint64_t seq, unsigned which)
 {
     uint64_t z = seq * UINT64_C(0x9E3779B97F4A7C15) + which;

@@ -1,4 +1,4 @@
-/* Incidents in the transaction that stores their alerts: made, joined, closed and counted once, whatever happens. */
+/* Incidents in the transaction that stores their alerts: created, joined, closed and counted once, whatever happens. */
 #include "writer_rig.h"
 #include "writer_steps.h"
 
@@ -228,7 +228,7 @@ Test(incidents, a_mute_until_restored_ends_when_the_condition_goes_on_to_another
     owner_stop(&owner);
 }
 
-/* Two daemons may store in another order than they received. */
+/* Two daemons may store in a different order than they received. */
 Test(incidents, the_first_receipt_is_the_earliest)
 {
     static const struct step steps[] = {
@@ -248,7 +248,7 @@ Test(incidents, the_first_receipt_is_the_earliest)
     owner_stop(&owner);
 }
 
-/* The person's transaction is on its way when the daemon reads: it is waited for. */
+/* The person's transaction is in progress when the daemon reads: it is waited for. */
 Test(incidents, a_person_who_is_closing_it_comes_first)
 {
     static const struct step steps[] = {
@@ -307,7 +307,7 @@ Test(incidents, two_daemons_at_once_make_one_of_each_key)
     owner_stop(&other);
 }
 
-/* The one has made the incident of the first step and not committed it when the other comes with the second. */
+/* One has created the incident of the first step, but not committed it, when the other comes with the second. */
 static void expect_other_joins(const struct step steps[2])
 {
     struct owner one = {.instance = "one", .total = 0, .change = play_ours};
@@ -340,7 +340,7 @@ Test(incidents, a_key_that_another_daemon_is_making_is_joined)
     expect_other_joins(steps);
 }
 
-/* The rules of the two make different keys of what is one condition: it leads to one incident, and is active in one. */
+/* The rules of the two give different keys for one condition: it leads to one incident, and is active in one. */
 Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
 {
     static const struct step steps[] = {
@@ -350,7 +350,7 @@ Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
     expect_other_joins(steps);
 }
 
-/* The database is tried again now and then, not without end. */
+/* The database is retried from time to time, not continuously. */
 Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_maintenance)
 {
     struct owner owner = {.total = 1, .change = play_ours};
@@ -443,7 +443,7 @@ Test(incidents, a_batch_from_an_older_registry_is_prepared_again)
     owner_stop(&owner);
 }
 
-/* So that nobody who edits without end keeps alerts from being stored. */
+/* So that somebody who keeps editing does not keep alerts from being stored. */
 Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_prepared_again)
 {
     struct owner owner = {.total = STEPS(night), .batch_rows = 1, .change = play_ours, .settled = true};
@@ -468,7 +468,7 @@ Test(incidents, a_first_batch_from_an_older_registry_is_prepared_again)
     owner_stop(&owner);
 }
 
-/* Somebody has a change on its way and does not commit it: nobody waits, and its number comes after its commit. */
+/* Somebody has an uncommitted change: nobody waits, and its number is assigned after its commit. */
 Test(incidents, changes_are_numbered_in_the_order_of_commits)
 {
     struct owner one = {.total = 200, .batch_rows = 10, .change = crowd};

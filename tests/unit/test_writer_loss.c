@@ -1,4 +1,4 @@
-/* Connections that are cut, killed, refused or never answered: every alert is stored once all the same. */
+/* Connections that are cut, killed, refused or never answered: every alert is still stored once. */
 #include <arpa/inet.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
@@ -314,7 +314,7 @@ Test(loss, a_server_that_has_become_read_only_is_left)
     owner_stop(&owner);
 }
 
-/* A port that answers nobody, and one that refuses. */
+/* A port that never answers, and one that refuses. */
 Test(loss, servers_that_are_dead_or_silent_cost_their_attempt_alone)
 {
     char host[200], port[10] = "5432", conninfo[900];

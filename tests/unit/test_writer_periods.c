@@ -17,7 +17,7 @@ static void turn(void)
     rig_sql(&rig, "select mobeye.turn_identity_period(0)");
 }
 
-/* Ends the period after so many alerts, and after as many again; then all of them come again. */
+/* Ends the period after this many alerts, and again after as many; then all of them come again. */
 static void expect_once(bool filters, bool after_each)
 {
     struct owner owner = {.total = 0, .batch_rows = 7, .event = twice};
@@ -55,7 +55,7 @@ Test(periods, each_alert_once_where_nothing_new_comes)
     expect_once(true, true);
 }
 
-/* The writer is told by the refusal alone, and the batch that it is about is stored in the next period. */
+/* The writer learns it only from the refusal, and the batch concerned is stored in the next period. */
 Test(periods, one_that_ends_while_a_batch_is_under_way)
 {
     struct owner owner = {.total = 10};
@@ -75,7 +75,7 @@ Test(periods, one_that_ends_while_a_batch_is_under_way)
                "10 10");
 }
 
-/* The same event of two devices, the second beside an alert that is refused; and the first one again. */
+/* The same event from two devices, the second together with an alert that is refused; and the first one again. */
 static const char *const two_devices[] = {"A", "B", "refused", "another", "A"};
 
 static uint64_t event_of_two_devices(uint64_t seq)

@@ -1,4 +1,4 @@
-/* What follows on commits: verification, hints, what devices were last heard to say. */
+/* What follows commits: verification, hints, the status of devices. */
 #include "writer_rig.h"
 #include "writer_steps.h"
 
@@ -8,7 +8,7 @@ static const char verified_sql[] =
     "select coalesce(string_agg(concat_ws(' ', device_id, verified_by, priority), ';' order by device_id, "
     "incident_id), '') from mobeye.incident where verified_by is not null";
 
-/* Plays them one by one and waits until nothing waits to follow. */
+/* Plays them one by one, and waits until no post-commit work is left. */
 static void play_all(struct owner *owner, const struct step *steps, size_t n)
 {
     *owner = (struct owner){.total = n, .batch_rows = 1, .change = play_ours};

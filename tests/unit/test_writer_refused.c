@@ -1,4 +1,4 @@
-/* Alerts that the database refuses: each is set aside with its bytes, all others are stored. */
+/* Alerts that the database refuses: each is quarantined with its bytes, all others are stored. */
 #include "writer_rig.h"
 #include "writer_steps.h"
 
@@ -86,7 +86,7 @@ ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_quarant
     owner_stop(&owner);
 }
 
-/* Every alert makes an incident of its device. */
+/* Every alert creates an incident of its device. */
 static void poisoned_incident(struct batch_row *row, uint64_t seq)
 {
     poisoned(row, seq);
@@ -250,7 +250,7 @@ Test(refused, a_quarantine_that_refuses_the_record_holds_the_batch)
     owner_stop(&owner);
 }
 
-/* The server says no while most of the batch is still on its way, more than fits any buffer. */
+/* The server refuses while most of the batch is still to be sent, more than fits into any buffer. */
 Test(refused, a_refusal_early_in_a_long_copy_is_heard)
 {
     struct owner owner = {.total = 8000, .batch_rows = 8000, .change = poisoned};

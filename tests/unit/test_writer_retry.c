@@ -1,4 +1,4 @@
-/* What was set aside is tried again. */
+/* Quarantined alerts are retried. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -70,7 +70,7 @@ static void poisoned(struct batch_row *row, uint64_t seq)
     row->alert.place.accuracy_m = NAN;
 }
 
-/* Has the writer set one alert of three aside; returns its id in quarantine. */
+/* Makes the writer quarantine one alert of three; returns its id in quarantine. */
 static int64_t set_one_aside(void)
 {
     struct owner owner = {.total = 3, .change = poisoned};

@@ -1,4 +1,4 @@
-/* The server itself is stopped and started: these tests want it for themselves. */
+/* The server itself is stopped and started: these tests need it for themselves. */
 #include "writer_rig.h"
 
 static struct rig rig;

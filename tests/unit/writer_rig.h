@@ -1,6 +1,6 @@
 /*
- * For the tests of the writer: a database of its own for each test, an owner that feeds it made-up alerts, and waiting
- * for conditions. Needs MOBEYE_TEST_CONNINFO (tests/with-postgres --migrate); a test without it is skipped.
+ * For the tests of the writer: a database for each test, an owner that feeds it invented alerts, and waiting for
+ * conditions. Needs MOBEYE_TEST_CONNINFO (tests/with-postgres --migrate); a test without it is skipped.
  */
 #ifndef MOBEYE_TESTS_WRITER_RIG_H
 #define MOBEYE_TESTS_WRITER_RIG_H
@@ -61,7 +61,7 @@ struct owner {
     size_t n_spare;
 };
 
-/* Waits for the condition, and fails where it does not come. */
+/* Waits for the condition, and fails if it does not occur. */
 #define RIG_WAIT(rig, condition)                                                                                       \
     do {                                                                                                               \
         int64_t deadline_us_ = clock_mono_us() + RIG_WAIT_US;                                                          \
@@ -103,7 +103,7 @@ static inline long long rig_number(struct rig *rig, const char *sql)
     return number;
 }
 
-/* Does the writer of that instance wait for a lock? Others' locks are autovacuum's, which comes and goes. */
+/* Whether the writer of that instance waits for a lock. Other locks are autovacuum's, which comes and goes. */
 static inline bool rig_waits(struct rig *rig, const char *instance)
 {
     char sql[200];
@@ -160,7 +160,7 @@ static inline void rig_open(struct rig *rig)
     rig_admin(rig, rig->admin_conninfo);
 }
 
-/* Safe where it was never opened, as for a test that is skipped. */
+/* Safe if it was never opened, as in a skipped test. */
 static inline void rig_close(struct rig *rig)
 {
     char sql[200];

@@ -20,7 +20,7 @@ static const struct conf_rule default_rule = {
               .verify_priority = 1},
 };
 
-/* The same without verify_by, and one that groups what comes in by one endpoint. */
+/* The same without verify_by, and one that groups what arrives at one endpoint. */
 static const struct conf_rule plain_rule __attribute__((unused)) = {
     .group_by = GROUP_DEVICE,
     .terms = {.rule = {"plain", 5}, .category = CATEGORY_ALARM, .priority = 2, .gap_us = 270 * CLOCK_MINUTE},
@@ -77,7 +77,7 @@ static inline void play(struct batch_row *row, const struct step *step)
     incident_key_of_rule(NULL, alert, step->rule);
 }
 
-/* What the writers play: those of ours, and of another daemon. */
+/* The steps of the writers: ours, and another daemon's. */
 static const struct step *ours, *theirs __attribute__((unused));
 
 static inline void play_ours(struct batch_row *row, uint64_t seq)
