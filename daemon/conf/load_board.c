@@ -176,7 +176,7 @@ static void check_identity(const struct board_check *check)
     bool header = identity && node_key(identity, "header"), fixed = identity && node_key(identity, "fixed");
     if (header == fixed)
         identity_error(check, header ? "fixed" : NULL,
-                       header ? "is set beside header (expected either header or fixed)"
+                       header ? "is set together with header (expected either header or fixed)"
                               : "does not identify the person (expected header or fixed)");
     check_header(check, NULL, "identity.header", conf->identity.header);
     check_header(check, "secret", "identity.secret.header", conf->identity.secret_header);

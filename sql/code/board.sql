@@ -236,7 +236,7 @@ as $$
      where i.incident_id = id
 $$;
 comment on function mobeye.conflict(bigint, boolean) is
-    'What a person whose action came too late should know of an incident: status, alert_count, and by whom (null: an alert) and '
+    'What a person whose action came too late should know about an incident: status, alert_count, and by whom (null: an alert) and '
     'when it was changed: its last status, or with_alerts the last panic, holdup or verification.';
 
 create or replace function patrol.board(person text, call text, id bigint, arguments text)

@@ -21,7 +21,7 @@ begin
 end
 $$;
 comment on function mobeye.stored_before(uuid[], integer[]) is
-    'The positions in the arrays of those identities that are stored in the period beside them.';
+    'The positions in the arrays of those identities that are stored in the period given with each.';
 
 -- Consistent lock order: new identities of alerts, then copies of those of other alerts, then own identities, each sorted. What
 -- is copied is in an earlier period, so that nobody stores it as new. Concurrent daemons cannot deadlock.
@@ -67,7 +67,7 @@ begin
 end
 $$;
 comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[], integer[], integer) is
-    'For alerts whose identities are stored already, in the periods beside them: the positions in the arrays of those that '
+    'For alerts whose identities are already stored, in the period given with each: the positions in the arrays of those that '
     'belong to another device than the stored alert and whose own identities are new.';
 
 -- A transaction that has stored an identity in the current period locks its table until it commits, so the constraint waits for

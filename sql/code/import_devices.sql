@@ -101,7 +101,7 @@ begin
      where r.until > lower(r.during);
 end
 $$;
-comment on function mobeye.overlapping_rows(text[]) is 'Complaints of check_devices() about placements of device_import that overlap.';
+comment on function mobeye.overlapping_rows(text[]) is 'Diagnostics of check_devices() about placements of device_import that overlap.';
 
 create or replace function mobeye.erased_rows()
 returns table (line bigint, warning boolean, "column" text, message text)
@@ -255,7 +255,7 @@ begin
 end
 $$;
 comment on function mobeye.address_rows(text[]) is
-    'Complaints of check_devices() about accounts of device_import that are another device''s, or of which a device has several inputs.';
+    'Diagnostics of check_devices() about accounts of device_import that belong to another device, or with several inputs of one device.';
 
 create or replace function mobeye.check_devices(bounds float8[], columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)

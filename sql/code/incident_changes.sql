@@ -47,7 +47,7 @@ language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$ select c.value from mobeye.counter c where c.name = 'changes' $$;
 comment on function patrol.last_change() is
-    'The last change_id given out, whoever sees it. A reader of patrol.changes that stands beyond it has outlived the '
+    'The last change_id given out, whoever sees it. A reader of patrol.changes that is beyond it has outlived the '
     'database, which was restored to an earlier time.';
 
 create or replace function mobeye.add_changes(incidents bigint[], ops text[], urgent boolean[]) returns void

@@ -216,7 +216,7 @@ begin
 end
 $$;
 comment on function mobeye.add_mute(text, text, timestamptz, text, bigint) is
-    'Adds a mute, of an area, of a device where it stands now, or of the device and placement of an incident, and records it for '
+    'Adds a mute, of an area, of a device where it is now, or of the device and placement of an incident, and records it for '
     'every open incident that it applies to.';
 
 create or replace function mobeye.muted_incidents(mute_id bigint) returns setof bigint

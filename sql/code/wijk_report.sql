@@ -259,5 +259,5 @@ end
 $$;
 comment on function patrol.wijk_report(date, date, text, integer) is
     'The district safety report from one local day until another (excluded), for each area of a layer, what is in none of them '
-    '(elsewhere) and in all (total), each beside the period before and the same period a year earlier. null: left out, since it '
+    '(elsewhere) and in all (total), each with the preceding period and the same period a year earlier. null: left out, since it '
     'is below min_cell (and not 0), or could be used to compute what is. For mobeye_analyst whole months, and min_cell at least 5.';

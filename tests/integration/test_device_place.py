@@ -248,7 +248,7 @@ def test_the_cell_of_an_incident_is_not_a_place(filled):
 ])
 def test_a_home_that_becomes_secret_where_its_device_stands_does_so_from_the_start(filled, place, corrected):
     _, said = filled.done("device", "place", "NL-1", *place, "--secret", "--team", "zuid")
-    assert ("note: the device stands there since 2026-03-01T00:00:00.000000Z: that placement becomes secret" in said) == corrected
+    assert ("note: the device has been there since 2026-03-01T00:00:00.000000Z: that placement becomes secret" in said) == corrected
     assert [row[1:3] for row in placements(filled, "NL-1")] == [
         ("noord", True), *([] if corrected else [("noord", False)]), ("zuid", True)]
 
@@ -256,5 +256,5 @@ def test_a_home_that_becomes_secret_where_its_device_stands_does_so_from_the_sta
 def test_a_home_whose_address_is_not_known_becomes_secret_from_the_start(filled):
     filled.done("device", "place", "NL-2", "--at", "5.4,52.25", "--from", "2026-01-01T00:00:00Z")
     _, said = filled.done("device", "place", "NL-2", "--at", "5.4,52.25", "--address", "Straat 9", "--secret")
-    assert "note: the device stands there since 2026-01-01T00:00:00.000000Z: that placement becomes secret" in said
+    assert "note: the device has been there since 2026-01-01T00:00:00.000000Z: that placement becomes secret" in said
     assert placements(filled, "NL-2") == [("Straat 9", None, True, None)]

@@ -32,7 +32,7 @@ static const char help[] =
     "what\n"
     "the latest alert said or its camera recognised (person 87 %, oprit), address or district, status and who has "
     "it.\n\n"
-    "On a terminal, what nobody has acknowledged is bold, and what is overdue is red; NO_COLOR turns that off.\n\n"
+    "On a terminal, unacknowledged incidents are bold, and overdue ones red; NO_COLOR turns that off.\n\n"
     "Example:\n"
     "  $ mobeyectl queue --follow --team noord\n\n" CTL_EXIT_HELP;
 

@@ -34,7 +34,7 @@ static const char help[] =
     "erase erases it permanently. It asks for confirmation, and requires --yes if standard input is not a terminal.\n"
     "It prints a log of what was erased, without the contents, on standard output: keep these lines outside the\n"
     "database. After an older backup has been restored, again erases what FILE, such a log, lists. What cannot be\n"
-    "erased is listed on standard error: data under a legal hold, and placements where the device still stands. The\n"
+    "erased is listed on standard error: data under a legal hold, and placements where the device still is. The\n"
     "journal keeps the erased data for some time longer; erase prints until when.\n\n"
     "      --address ADDRESS  address as it is written at the placements and reported burglaries\n"
     "      --device DEVICE    with --from and --until; or with --address, for one device at that address\n"

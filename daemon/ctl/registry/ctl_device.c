@@ -37,7 +37,7 @@ static const char help[] =
     "retrieved. remove deletes a device that was registered by mistake; one that incidents refer to is kept, and one\n"
     "with a placement that was erased at a person's request and that alerts may follow.\n\n"
     "      --at PLACE         place: in degrees (WGS84), such as 5.38421,52.19634; in RD New, such as\n"
-    "                         \"155990.61 464256.19\"; an address where a device stands or stood; or the reference\n"
+    "                         \"155990.61 464256.19\"; an address where a device is or was placed; or the reference\n"
     "                         of an incident, such as 2026-000010\n"
     "      --at TIME          retrieve: end of the placement (default: now)\n"
     "      --from TIME        place: start, RFC 3339, such as 2026-11-23T21:00:00+01:00, or local time, such as\n"
@@ -197,7 +197,7 @@ static int find_standing(const struct device_request *request, const struct foun
     if (row && PQntuples(row) > 0) {
         snprintf(text, CLOCK_RFC3339_SIZE, "%s", PQgetvalue(row, 0, 0));
         *from = text;
-        fprintf(stderr, "mobeyectl " VERB ": note: the device stands there since %s: that placement becomes secret\n",
+        fprintf(stderr, "mobeyectl " VERB ": note: the device has been there since %s: that placement becomes secret\n",
                 text);
     }
     PQclear(row);

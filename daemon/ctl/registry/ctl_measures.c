@@ -14,8 +14,8 @@ static const char help[] =
     "kind is letter, tent, patrol or other; layer and code name an area. The measure counts on the local day of from;\n"
     "times are RFC 3339 or local time, such as 23-11-2026 21:00 or 23-11-2026, in the time zone of the configuration\n"
     "(with --db alone: of the database). number is how many letters, visitors or hours. Importing the same file twice\n"
-    "changes nothing; a measure that differs only in number is changed. One that is wrong in anything else is to be\n"
-    "deleted from mobeye.measure, or it is counted beside the corrected one.\n" CSV_HELP
+    "changes nothing; a measure that differs only in number is changed. One that is wrong in anything else must be\n"
+    "deleted from mobeye.measure, or it is counted in addition to the corrected one.\n" CSV_HELP
     "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
     "  $ mobeyectl measures import maatregelen.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;

@@ -14,9 +14,9 @@ struct found_place {
     bool secret;
 };
 
-/* Finds "5.38421,52.19634" (degrees), "155990.61 464256.19" (RD New), an address where a device stands or stood, or the
- * reference of an incident ("2026-000010", "2026-10"), and says on stderr what an address or a reference stands for.
- * Returns an exit status; errors are printed, with `option` as their subject. */
+/* Finds "5.38421,52.19634" (degrees), "155990.61 464256.19" (RD New), an address where a device is or was placed, or
+ * the reference of an incident ("2026-000010", "2026-10"), and says on stderr what an address or a reference stands
+ * for. Returns an exit status; errors are printed, with `option` as their subject. */
 int find_place(const char *verb, PGconn *conn, const char *option, const char *text, struct found_place *ret);
 
 #endif
