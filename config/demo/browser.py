@@ -1,4 +1,4 @@
-"""Chromium without a window, for one page: what it shows, and a screenshot. It is spoken to over pipes."""
+"""Chromium without a window, for one page: what it shows, and a screenshot. It is controlled over pipes."""
 import base64
 import json
 import os

@@ -21,7 +21,7 @@ def free_port():
 
 
 def events(now):
-    """One that MQTT tells of, and one that MQTT has lost: in progress, and ended ten minutes ago."""
+    """One that MQTT reports, and one that MQTT has lost: in progress, and ended ten minutes ago."""
     live = {"id": f"{now - 5:.6f}-demo1", "camera": "nieuwland", "label": "person", "top_score": 0.91, "false_positive": False,
             "start_time": now - 5, "end_time": None, "frame_time": now, "box": [100, 90, 200, 360], "entered_zones": ["stoep"],
             "stationary": False, "has_snapshot": True}
@@ -122,7 +122,7 @@ class Frigate:
                                   "data": {"top_score": self.live["top_score"], "box": [0.1, 0.18, 0.1, 0.54]}})
 
     def ids(self):
-        """The alerts that come of it."""
+        """The resulting alerts."""
         return [f"{self.lost['id']}:{what}" for what in ("new", "end", "image")] + \
                [f"{self.live['id']}:{what}" for what in ("new", "image")]
 

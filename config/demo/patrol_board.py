@@ -16,7 +16,7 @@ SHOWN = """JSON.stringify({
 
 
 class Failed(Exception):
-    """The board does not run, or shows something else than the queue; the text says what."""
+    """The board is not running, or shows something other than the queue; the text says what."""
 
 
 class Board:

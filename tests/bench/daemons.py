@@ -1,4 +1,4 @@
-"""mobeyed with a journal of its own, on the disk that the build is on, and the sender of the load."""
+"""mobeyed with its own journal, on the disk of the build, and the sender of the load."""
 import contextlib
 import json
 import pathlib
@@ -25,7 +25,8 @@ rules:
 
 
 def wait_until_done(look, wanted, tick=lambda done: None):
-    """Looks ever closer to the end, so that looking costs nothing: look() says how many are done. Returns when they were."""
+    """Polls rarely at first and more often towards the end, so that polling costs nothing: look() returns how many are
+    done. Returns when all were."""
     start = moved = time.monotonic()
     before = 0
     while True:
@@ -52,7 +53,7 @@ class Daemon:
         self.port = None
 
     def wait_ready(self):
-        """Until it has devices and areas in memory and a database to store in."""
+        """Waits until it has devices and areas in memory and a database to store in."""
         while self.port is None:
             self.log.seek(0)
             ports = [line.split()[-1] for line in self.log if "/readyz on port" in line and line.endswith("\n")]
@@ -77,7 +78,7 @@ class Daemon:
             POLL.wait(0.01)
 
     def wait_stored(self, count, tick=lambda done: None):
-        """Returns the monotonic time at which so many alerts were in the database."""
+        """Returns the monotonic time at which this many alerts were in the database."""
 
         def settled():
             metrics = self.metrics()
@@ -99,7 +100,7 @@ class Daemon:
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def stop(self):
-        """As systemd does, and as hard as it does where that takes too long."""
+        """As systemd does, including killing it if that takes too long."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(60)
@@ -132,6 +133,6 @@ def sender_command(count, run, *flags, **options):
 
 
 def send(endpoint, count, run, *flags, **options):
-    """Sends, waits until all are answered, and returns what bench_send measured."""
+    """Sends, waits until all have a reply, and returns what bench_send measured."""
     done = subprocess.run(sender_command(count, run, *flags, to=endpoint, **options), check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)

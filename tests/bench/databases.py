@@ -33,7 +33,7 @@ def import_areas(database, directory, country):
 
 
 def import_devices(database, directory, count):
-    """Those that are there already stay as they are."""
+    """Existing ones are left unchanged."""
     mix.write_devices(directory / "devices.csv", count)
     mobeyectl("devices", "import", "--db", conninfo(database, "postgres"), directory / "devices.csv")
 
@@ -45,7 +45,7 @@ def mobeyectl(*arguments):
 
 
 def create(name, template=TEMPLATE):
-    """An empty database, and nothing that the server still has to write from before."""
+    """An empty database, and a server with no earlier writes outstanding."""
     drop(name)
     psql("postgres", f"create database {name} template {template}", "checkpoint")
     return name
@@ -68,7 +68,7 @@ def _stat(pid):
 
 
 def server_cpu_s():
-    """CPU of the whole server: the sessions that have ended, and the processes that live."""
+    """CPU time of the whole server: of ended sessions, and of live processes."""
     postmaster = int(pathlib.Path(os.environ["MOBEYE_PG_DATA"], "postmaster.pid").read_text().split("\n", 1)[0])
     ticks = sum(map(int, _stat(postmaster)[11:15]))
     for child in pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():

@@ -1,4 +1,4 @@
-"""What a run shows: how far it is, and each row as soon as it is measured."""
+"""What a run shows: its progress, and each row as soon as it is measured."""
 import datetime
 import os
 import pathlib
@@ -19,7 +19,7 @@ def span(seconds):
 
 
 class Progress:
-    """On a terminal a bar that moves by itself, elsewhere a line a step; both on stderr."""
+    """On a terminal a bar that moves by itself, otherwise one line per step; both on stderr."""
 
     def __init__(self, total_s):
         self.total_s, self.done_s, self.what, self.expected_s = total_s, 0.0, "", 0.0

@@ -1,4 +1,4 @@
-"""Measurements of time: from the sending of an alert to its ACK, and to its being in the database."""
+"""Measurements of latency: from sending an alert to its ACK, and until it is in the database."""
 import bisect
 import os
 import statistics

@@ -31,7 +31,7 @@ WEST, WIDTH, SOUTH, HEIGHT = 5.33, 0.12, 52.12, 0.09
 
 
 def place(device):
-    """Where a device stands: beside the fixes that it reports."""
+    """Where a device is placed, near the fixes that it reports."""
     return WEST + device * 7919 % 20000 * (WIDTH / 20000), SOUTH + device * 104729 % 20000 * (HEIGHT / 20000)
 
 

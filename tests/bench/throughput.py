@@ -53,7 +53,7 @@ IN_FLIGHT = 2000  # of all senders together, as end_to_end() has them
 
 
 def at_once(bench, names):
-    """An equal share of the alerts to a daemon for each of the databases named, at the same time."""
+    """Sends an equal share of the alerts to one daemon for each database named, at the same time."""
     share = bench.count // len(names)
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(daemon(bench.directory, database, mix.SEVEN_RULES, f"bench-{number}"))
@@ -70,12 +70,12 @@ def at_once(bench, names):
 
 
 def two_daemons(bench, _):
-    """Of the same devices: they share incidents."""
+    """From the same devices: they share incidents."""
     return at_once(bench, 2 * [databases.create("bench")])
 
 
 def four_databases(bench, _):
-    """Of a municipality each: they share the server, and nothing else."""
+    """One municipality each: they share only the server."""
     names = [databases.create(f"bench_{number}") for number in range(4)]
     try:
         return at_once(bench, names)

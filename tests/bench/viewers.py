@@ -50,7 +50,7 @@ def request_queue(connection):
 
 
 def wait_ready(port, process, log):
-    """Until it serves the queue: it listens before it has a connection to the database."""
+    """Waits until it serves the queue: it listens before it has a connection to the database."""
     end = time.monotonic() + PATIENCE_S
     while True:
         with contextlib.suppress(OSError):
@@ -121,7 +121,7 @@ class Viewers:
 
 @contextlib.contextmanager
 def following(port, count):
-    """Viewers who have had their first heartbeat: they are where the database is."""
+    """Viewers who have had their first heartbeat: they are up to date."""
     pages = Viewers(port, count)
     try:
         pages.wait("event: heartbeat")

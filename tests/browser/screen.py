@@ -52,7 +52,7 @@ class Chromium:
         self.driver.switch_to.window(self.first)
 
     def requests(self):
-        """The addresses of everything that was asked for since this was asked last."""
+        """The addresses of everything requested since the last call."""
         entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [e["params"]["request"]["url"] for e in entries if e["method"] == "Network.requestWillBeSent"]
 
@@ -109,7 +109,7 @@ class Window:
 
 
 class Screen(Window):
-    """A person looks at the board in it. Everything is waited for; nothing is slept."""
+    """A person looks at the board in it. Everything waits for conditions; nothing sleeps."""
 
     def __init__(self, driver, board, person, path, width=1280, height=900, language="nl", theme="light", touch=False):
         super().__init__(driver)
@@ -147,7 +147,7 @@ class Screen(Window):
         return f'#queue [data-incident="{incident}"]'
 
     def click(self, selector):
-        """As a person does: where it is, with what may lie above it in the way."""
+        """As a person does: at its position, even if something lies above it."""
         wait_until(lambda: self.all(selector), selector)
         self.all(selector)[0].click()
 
@@ -160,7 +160,7 @@ class Screen(Window):
         return self.js("const e = document.activeElement; return e.id || e.dataset.action || e.getAttribute('href') || e.nodeName")
 
     def check_log(self):
-        """No script failed, and the policy refused nothing."""
+        """No script has failed, and the policy has blocked nothing."""
         if self.handle in self.driver.window_handles:
             self.focus_window()
             bad = [entry["message"] for entry in self.driver.get_log("browser")

@@ -1,4 +1,4 @@
-"""How it looks, and to whom: sizes, themes, languages, accessibility, and that nobody else is asked for anything."""
+"""How it looks to different people: sizes, themes, languages, accessibility, and that no other server is contacted."""
 import pytest
 
 from harness.wait import wait_until

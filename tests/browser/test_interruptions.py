@@ -1,4 +1,4 @@
-"""What the board shows when something is gone: the board, the database, the session."""
+"""What the board shows when something is unavailable: the board, the database, the session."""
 import pytest
 
 from harness.board import Board
@@ -131,7 +131,7 @@ def test_a_person_who_is_removed_is_told(scene):
 
 
 def test_a_person_of_no_team_is_told_so_and_not_that_all_is_quiet(scene):
-    """Also one whose team is deleted while the page is open."""
+    """Including one whose team is deleted while the page is open."""
     incident = scene.incident(kind="panic", priority=1)
     scene.database.execute("insert into mobeye.person values ('zonder', 'Z. Zonder', null, false)")
     pages = [scene.screen("jansen", path) for path in ("/", "/wall")]
@@ -156,7 +156,7 @@ def test_a_person_of_no_team_is_told_so_and_not_that_all_is_quiet(scene):
         assert "rustig" not in screen.text() and screen.count('[data-do="next"]') == 0
     scene.database.execute("update mobeye.person set team = 'zuid' where login = 'zonder'")
     theirs.wait('[data-do="next"]')
-    theirs.wait(theirs.row(incident))  # it is of no team any more
+    theirs.wait(theirs.row(incident))  # it no longer belongs to a team
     theirs.js("localStorage.setItem('language', 'en')")
     scene.database.execute("update mobeye.person set team = null where login = 'zonder'")
     theirs.open("/")

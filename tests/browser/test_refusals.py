@@ -1,4 +1,5 @@
-"""What is said of what could not be done: why, in the language of the person; and nothing that was typed is lost."""
+"""What is said if something could not be done: why, in the language of the person; and nothing that was typed is
+lost."""
 import night
 from test_equipment import SILENT
 from test_working import mute

@@ -1,4 +1,4 @@
-"""The district safety report in HTML: accessible, no wider than A4, on two to four pages, and asking nobody."""
+"""The district safety report in HTML: accessible, no wider than A4, two to four pages, and without outside requests."""
 import base64
 import re
 

@@ -18,7 +18,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory):
-    """The directory of the .debs of this checkout; making them fails where lintian finds something wrong."""
+    """The directory of the .debs of this checkout; building them fails if lintian finds something wrong."""
     directory = pathlib.Path(MADE) if MADE else tmp_path_factory.mktemp("deb")
     if not MADE:
         for tool in "dpkg-buildpackage", "dh", "lintian":

@@ -1,4 +1,4 @@
-"""The administrator's guide, executed on a Debian that boots, and what happens to a machine afterwards (in-debian)."""
+"""The administrator's guide, executed on a booted Debian, and what happens to a machine afterwards (in-debian)."""
 import re
 import subprocess
 

@@ -1,4 +1,5 @@
-"""The Debian package: installed, upgraded, removed and purged in a Debian of its own; it takes root, mmdebstrap and a mirror."""
+"""The Debian package: installed, upgraded, removed and purged in a separate Debian; requires root, mmdebstrap and a
+mirror."""
 import os
 import pathlib
 import re
@@ -71,7 +72,7 @@ def template(package):
 
 @pytest.fixture
 def debian(template):
-    """One after another has it; each finds nothing of the package but its users."""
+    """Used by one test after another; each finds nothing of the package but its users."""
     made = Debian(template / "root")
     yield made
     made.run("dpkg", "-P", "mobeyed")
@@ -136,7 +137,7 @@ def test_what_belongs_to_the_board_is_in_a_package_of_its_own(package, board_pac
 
 
 def test_the_board_is_installed_without_a_start(debian, board_package):
-    """Its libraries are among those of the daemon. Before its login and a proxy are there it would only fail."""
+    """Its libraries are among those of the daemon. Without its login and a proxy it would only fail."""
     debian.install(board_package)
     try:
         assert debian.run("id", "-un", "mobeye-board").strip() == "mobeye-board"

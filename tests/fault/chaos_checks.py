@@ -1,14 +1,15 @@
-"""What must hold when everything is over, a function a guarantee."""
+"""What must hold when everything is over, one function per guarantee."""
 
 
 def none(database, what, sql):
-    """No row is what it must not be."""
+    """No row has a forbidden result."""
     rows = database.rows(sql)
     assert not rows, f"{what}: {len(rows)}, among them {rows[:5]}"
 
 
 def check_alerts(database, ledgers):
-    """Accepted is what is stored, once; an alert of a panel is known by its frame. A lost connection makes nothing poison."""
+    """Exactly what was accepted is stored, once; a panel's alert is identified by its frame. A lost connection turns
+    nothing into poison."""
     none(database, "in quarantine", "select source, event_id, sqlstate, reason from mobeye.quarantine")
     none(database, "an id of two devices", "select source, event_id from patrol.alerts where 'identity_conflict' = any(flags)")
     rows = database.rows("select source, coalesce(payload->>'frame', event_id) from patrol.alerts"
@@ -23,7 +24,7 @@ def stored_of_cameras(database):
 
 
 def check_cameras(database, traffic):
-    """Each event that Frigate knows is there with begin, end and image, once."""
+    """Each event that Frigate knows is there with its start, end and image, once."""
     assert sorted(stored_of_cameras(database)) == sorted(traffic.wanted())
     none(database, "doubled", "select event_id from patrol.alerts where source = '/frigate/noord' group by 1 having count(*) > 1")
     none(database, "images that are not there",
@@ -31,7 +32,8 @@ def check_cameras(database, traffic):
 
 
 def check_incidents(database):
-    """Each alert is in one incident, which counted it, or its rule or phase makes none; of a key one accepts."""
+    """Each alert is in one incident, which counted it, unless its rule or phase creates none; one incident per key
+    accepts."""
     none(database, "raises without an incident", """
         select event_id, kind, rule from patrol.alerts
          where incident_id is null and phase = 'raise' and rule is distinct from 'signs-of-life' and source <> '/test/old'""")
@@ -47,7 +49,7 @@ def check_incidents(database):
 
 
 def check_changes(database):
-    """Numbers from 1 without gap, each once; also those of incidents that were erased, whose changes stay."""
+    """Numbers from 1 without gaps, each once; including those of erased incidents, whose changes stay."""
     none(database, "changes without a number", "select entry from mobeye.change where change_id is null")
     none(database, "numbers given twice or never", """
         select n, count(c.change_id) from generate_series(1, (select value from mobeye.counter where name = 'changes')) as n
@@ -55,7 +57,7 @@ def check_changes(database):
 
 
 def check_follower(database, follower):
-    """The page has seen every change that there is, each once and in order."""
+    """The page has seen every change, each once and in order."""
     there = {number for number, in database.rows("select change_id from mobeye.change")}
     follower.wait(max(there))
     seen = follower.stop()
@@ -64,7 +66,7 @@ def check_follower(database, follower):
 
 
 def check_history(database):
-    """Each step goes from where the one before ended, along a transition, and the last is the status of the incident."""
+    """Each step starts where the previous one ended, along a transition, and the last is the status of the incident."""
     none(database, "steps that do not follow from the one before", """
         select * from (select incident_id, entry, from_status,
                               lag(to_status, 1, 'new') over (partition by incident_id order by entry) as before
@@ -98,6 +100,6 @@ def check_people(database, officers):
 
 
 def check_erased(database):
-    """A home that was erased is not there."""
+    """An erased home is not there."""
     assert database.value("select count(*) from patrol.alerts where source = '/test/home' or device_id = 'NL-home'") == 0
     assert database.value("select count(*) from mobeye.incident where device_id = 'NL-home'") == 0

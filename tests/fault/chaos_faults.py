@@ -1,5 +1,5 @@
-"""What may happen in test_chaos.py. A fault is a function of the stage and returns what ends it, if it does not end by itself;
-None also where there is nobody to do it to."""
+"""What may happen in test_chaos.py. A fault is a function of the stage and returns what ends it, if it does not end by
+itself; None also if it cannot be applied."""
 import os
 import signal
 
@@ -108,7 +108,7 @@ def freeze_bridge(stage):
 
 
 def kill_bridge_that_waits(stage):
-    """It has written down how far it is while no daemon runs that would take what it has."""
+    """It has stored its position while no daemon is running to accept what it has."""
     if stage.bridge_away:
         return
     killed = [daemon for daemon in stage.daemons if daemon not in stage.away]
@@ -164,7 +164,7 @@ def restart_database(stage):
 
 
 def fail_over(stage):
-    """The primary is gone for good; its standby takes its place, and gets one of its own."""
+    """The primary is gone permanently; its standby takes its place, and gets a new standby."""
     def kill():
         stage.pair.wait_caught_up()
         stage.pair.primary.kill()

@@ -1,4 +1,4 @@
-"""Those who use the system all at once: senders with ledgers, cameras, officers at the board, a page that follows the
+"""All users of the system at once: senders with ledgers, cameras, officers at the board, a page that follows the
 changes."""
 import array
 import collections
@@ -40,8 +40,8 @@ select mobeye.device_place(device_id, 5.31 + (row_number() over ()) % 18 / 100.0
 
 
 class MixedLoad(Load):
-    """Every kind of alert, of sets that are registered and of some that are not. What an id says is the same whoever sends
-    it. `rate` a second; what a stall has held up for longer than a second is not caught up with."""
+    """Every kind of alert, of sets that are registered and of some that are not. An id means the same whichever sender
+    uses it. `rate` per second; delays of more than a second are not caught up."""
 
     def __init__(self, *arguments, devices=DEVICES + STRANGERS, rate=150, **more):
         self.devices, self.rate = devices, rate
@@ -92,7 +92,7 @@ class Panel(Worker):
         super().__init__()
 
     def _ask(self, frame):
-        """The answer, None: it did not come."""
+        """The response; None: there was none."""
         try:
             if self.portal is None:
                 self.portal = Portal(self.address)
@@ -153,7 +153,7 @@ class Traffic(Worker):
                 self._tell("end", self.ended[-1])
 
     def stop(self):
-        """All have ended, the last of them for Frigate alone."""
+        """All have ended, the last of them only for Frigate."""
         super().stop()
         for one in self.open:
             self.ended.append({**one, "end_time": time.time()})
@@ -161,7 +161,7 @@ class Traffic(Worker):
         self.open = []
 
     def wanted(self):
-        """The ids of the alerts that must come of it."""
+        """The ids of the alerts that must result."""
         return {f"{one['id']}:{what}" for one in self.ended for what in ("new", "end", "image")}
 
 
@@ -188,7 +188,7 @@ class Officer(Worker):
         super().__init__()
 
     def _post(self, path, body, incident, action):
-        """Written down before it is sent: it may be done, whatever is heard of it."""
+        """Recorded before it is sent: it may take effect, whatever the response."""
         self.unknown[incident, action] += 1
         try:
             status, answer = self.board.ask(self.login, path, "POST", body)
@@ -236,7 +236,7 @@ class Follower(Worker):
         super().__init__()
 
     def _is_refused(self):
-        """The database is not there: 503, on a connection that stays."""
+        """The database is unavailable: 503, on a connection that stays open."""
         return re.match(r"HTTP/1\.1 (?!200)\d", self.page.text)
 
     def _follow(self):
@@ -254,13 +254,13 @@ class Follower(Worker):
             self.page.close()
 
     def wait(self, number):
-        """Until it has seen that change."""
+        """Waits until it has seen that change."""
         wait_until(lambda: self.failure or self.seen[-1] >= number or any(seen >= number for seen, _ in self.page.events()),
                    f"change {number} on the page", every=0.2)
 
     def work(self):
         while not self.ending.wait(0.05):
-            with contextlib.suppress(OSError):  # nobody listens: the board is down
+            with contextlib.suppress(OSError):  # the board is down
                 self._follow()
 
     def stop(self):

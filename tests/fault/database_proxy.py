@@ -1,4 +1,4 @@
-"""The way of a daemon to the database, through a proxy that breaks it at any byte or stalls it."""
+"""A daemon's connection to the database, through a proxy that breaks it at any byte or stalls it."""
 import re
 import selectors
 import socket
@@ -64,7 +64,7 @@ class Proxy(threading.Thread):
             self.failure = failure
 
     def _allowed(self, direction, count):
-        """How many of these bytes pass, and whether it ends there."""
+        """How many of these bytes pass, and whether the connection ends there."""
         with self.lock:
             if self.cut_in != direction:
                 return count, False

@@ -1,5 +1,5 @@
-"""A small file system of a test's own, whose power can be cut. The mounts are in a namespace of the test process: they
-end with it however it ends, and their loop devices with them."""
+"""A small file system for one test, whose power can be cut. The mounts are in a namespace of the test process: they end
+with it, however it ends, and so do their loop devices."""
 import ctypes
 import errno
 import fcntl
@@ -20,7 +20,7 @@ SIZE_MIB = {"tmpfs": 64, "ext4": 64, "xfs": 304}
 
 @functools.cache
 def why_no_mounts():
-    """Moves this process to mounts of its own; says why it cannot."""
+    """Moves this process to its own mount namespace; says why it cannot."""
     if os.geteuid() != 0:
         return "needs root, to mount a file system"
     libc = ctypes.CDLL(None, use_errno=True)
@@ -76,7 +76,7 @@ class Disk:
             self.mounted = False
 
     def fill(self):
-        """Takes all room that is left."""
+        """Uses up all remaining space."""
         with self.filler.open("wb") as filler:
             taken = 0
             for step in (1 << 20, 1 << 12):

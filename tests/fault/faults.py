@@ -21,7 +21,7 @@ BENCH_SEND = BUILD / "tests" / "bench_send"
 
 
 def each_cycle(n, first=0):
-    """The numbers of n cycles; each that is over is noted."""
+    """The numbers of n cycles; each completed one is recorded."""
     print(f"MOBEYE_SEED={SEED}")  # shown where a test fails
     for cycle in range(first, first + n):
         yield cycle
@@ -37,7 +37,8 @@ LIBFAKETIME = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfake
 
 
 class Clock:
-    """The wall clock of the programs that run with `env`; as in earnest, the monotonic one does not know of its steps."""
+    """The wall clock of the programs that run with `env`; as in reality, its steps do not affect the monotonic
+    clock."""
 
     def __init__(self, directory):
         self.clear()
@@ -62,7 +63,7 @@ class Clock:
 
 
 def stream(prefix, size=0):
-    """Alerts without end, each with about `size` bytes more than it needs."""
+    """Endless alerts, each with about `size` bytes more than it needs."""
     n = 0
     while True:
         message = alert(f"{prefix}-{n:07}")

@@ -75,7 +75,7 @@ def growth(figure, times, values):
 
 
 def describe(figure, grown):
-    """A line: how flat it is."""
+    """One line that says how flat it is."""
     unit = f" {figure.unit}" if figure.unit else ""
     return (f"{figure.title}: {'flat' if grown.flat else 'GROWS'}, {grown.first:.1f}{unit} in the first half, {grown.second:.1f} in the "
             f"second, trend {grown.trend:+.2f} over the run (bound {grown.bound:.2f})")

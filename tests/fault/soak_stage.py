@@ -67,7 +67,7 @@ class BigLedger:
 
 
 class PushLoad(MixedLoad):
-    """Sends to a `pull`, which answers nothing: what it sends may be lost in a crash, and is never doubled."""
+    """Sends to a `pull`, which does not reply: what it sends may be lost in a crash, but is never doubled."""
 
     def run(self):
         context = zmq.Context()
@@ -144,7 +144,7 @@ class SoakStage:
         self.senders[name] = self.new_sender[name]()
 
     def _disconnect(self, name):
-        """When all that it sent is answered."""
+        """When everything that it sent has a reply."""
         ledger = self.senders.pop(name).stop()
         assert not ledger.rejected, f"{name}: {ledger.rejected}"
         self.ledger.write(ledger, image_of if name == "images" else lambda _: None)
@@ -177,7 +177,7 @@ class SoakStage:
     # What must hold.
 
     def end(self):
-        """Everybody stops, and what was journaled is stored."""
+        """Everybody stops, and everything journaled is stored."""
         self.database.cluster.recover()  # it may have been interrupted while the database was stopped
         for officer in self.officers:
             officer.stop()
@@ -197,7 +197,7 @@ class SoakStage:
         assert seen == array.array("q", range(1, len(seen) + 1)), "the page missed a change, or saw one twice"
 
     def check(self):
-        """Returns lines that say what there was."""
+        """Returns lines that summarise what happened."""
         found = self.ledger.compare()
         said = (f"{found.accepted} accepted, {found.stored} stored, {found.lost} lost, {found.doubled} doubled; {found.pushed} more pushed "
                 f"without an answer, of which {found.missing} are missing")

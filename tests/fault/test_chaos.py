@@ -95,7 +95,7 @@ class Stage:
         return make_conninfo(self.database.conninfo, options=IMPATIENT, connect_timeout=5)
 
     def sql(self, text, *arguments):
-        """As an administrator. False: the server is not there, or somebody holds what this needs."""
+        """As an administrator. False: the server is unavailable, or somebody holds a lock that this needs."""
         if self.database_away:
             return False
         try:
@@ -108,7 +108,7 @@ class Stage:
         return True
 
     def read_books(self, program):
-        """A scrape whose books do not balance is an AssertionError."""
+        """A scrape in which the laws between metrics do not hold is an AssertionError."""
         while not self.ending.wait(0.1):
             try:
                 program.metrics()
@@ -207,7 +207,7 @@ def stage(pair, database, proxies, daemons, tmp_path):
 
 
 def say(what):
-    """What a failed run shows: when what was done."""
+    """What a failed run shows: what was done when."""
     print(f"{datetime.datetime.now():%T.%f} {what}")
 
 
@@ -221,7 +221,7 @@ def recover(stage, lasting):
 
 
 def play(stage, cycles):
-    """Each fault begins while up to two others last; after some of them all recover."""
+    """Each fault begins while up to two others last; after some of them everything recovers."""
     lasting, chance = [], stage.chance
     fault = faults(chance)
     try:
@@ -241,7 +241,7 @@ def play(stage, cycles):
 
 
 def apply_all_again(stage):
-    """Everything that the journals hold: nothing comes of it."""
+    """Replays everything in the journals: nothing results from it."""
     positions = "select journal, position from mobeye.journal_position order by 1"
     before, stored = stage.database.rows(positions), sorted(stage.database.identities())
     stage.database.execute(REWIND)

@@ -35,7 +35,7 @@ def test_steps_under_load_lose_and_double_nothing(clock, database, daemons):
 
 
 def test_a_step_stalls_no_alert_that_is_alone(clock, database, daemons, context):
-    """One that waits for company, and the next after it, come through as if nothing was."""
+    """One that waits for others, and the next after it, are stored as if nothing had happened."""
     daemon = daemons(database.ingest, batch_wait="50ms").start(env=clock.env)
     dealer = Dealer(context, daemon.address())
     for n, step in enumerate(STEPS):

@@ -1,4 +1,5 @@
-"""The connection to the database breaks at any byte: exactly once, and the books balance in every scrape."""
+"""The connection to the database breaks at any byte: exactly once, and the laws between metrics hold in every
+scrape."""
 import itertools
 import random
 
@@ -14,7 +15,8 @@ BATCH = 10
 
 
 class Stream:
-    """Small batches to a daemon whose way to the database is the proxy; every look at its metrics checks the books."""
+    """Small batches to a daemon that reaches the database through the proxy; every scrape checks the laws between its
+    metrics."""
 
     def __init__(self, context, daemon, proxy):
         self.dealer, self.daemon, self.proxy = Dealer(context, daemon.address()), daemon, proxy

@@ -12,7 +12,7 @@ FIRST = "00000000000000000001.seg"
 
 
 class Disk:
-    """What of the journal of one daemon cannot be read."""
+    """The part of a daemon's journal that cannot be read."""
 
     def __init__(self, path):
         self.path = path

@@ -23,14 +23,14 @@ def servers():
 
 @pytest.fixture
 def pair(servers):
-    """As a test leaves it, both run again."""
+    """After each test both are running again."""
     for cluster in servers.primary, servers.standby:
         cluster.recover()
     return servers
 
 
 class DeviceLoad(Load):
-    """Of many devices, all senders of the same ones."""
+    """From many devices; all senders use the same ones."""
 
     def messages(self):
         for n, message in enumerate(super().messages()):
@@ -153,7 +153,7 @@ def test_while_commits_wait_for_a_standby_alerts_are_accepted(pair, daemons, con
 
 
 def test_a_standby_that_is_named_first_is_passed_by(pair, daemons, context):
-    """Where the conninfo takes any server, each connection finds out by itself that this one takes no writes."""
+    """If the conninfo accepts any server, each connection finds out by itself that this one accepts no writes."""
     database = pair.primary.database()
     pair.follow()
     daemon = daemons(pair.conninfo(database, target_session_attrs="any", standby_first=True), more=RULES).start()

@@ -1,4 +1,4 @@
-"""A full disk: RETRY, no ACK, no end of the daemon, and it recovers by itself."""
+"""A full disk: RETRY, no ACK, the daemon does not end, and it recovers by itself."""
 import json
 import re
 
@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_at_start_loses_nothing_and_recovers(disk, cluster, 
 
 @on("ext4")
 def test_what_is_stored_makes_room_on_a_full_disk(disk, database, daemons, context):  # noqa: F811
-    """Segments that are kept for later are the first to go."""
+    """Segments that are merely kept are removed first."""
     daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="64MiB").start()
     sender = Sender(context, daemon)
     while daemon.metric("journal_bytes") < 12 << 20:
@@ -99,7 +99,7 @@ def test_what_is_stored_makes_room_on_a_full_disk(disk, database, daemons, conte
 
 @on("tmpfs", "ext4")
 def test_a_disk_with_room_for_one_usual_segment_is_used_whole_and_resumes_by_itself(disk, cluster, database, daemons, context):  # noqa: F811
-    """The journal has one segment of the usual size, and that is full: once it is stored, nobody has to make room."""
+    """The journal has one segment of the usual size, which is full: once it is stored, nobody has to make room."""
     daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="640MiB").start()
     assert daemon.metric("journal_bytes") == 40 << 20
     cluster.stop()
@@ -118,7 +118,7 @@ def test_a_disk_with_room_for_one_usual_segment_is_used_whole_and_resumes_by_its
 
 @on("tmpfs")
 def test_status_says_that_senders_get_retry_though_nothing_waits(disk, database, daemons, context):  # noqa: F811
-    """Others fill the disk, so that not even the smallest segment has room."""
+    """Other files fill the disk, so that there is no room even for the smallest segment."""
     daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="640MiB").start()
     disk.fill()
     sender = Sender(context, daemon)

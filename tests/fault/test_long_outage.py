@@ -1,4 +1,4 @@
-"""A long outage of the database: ingest goes on, the journal holds it all, and it drains by itself."""
+"""A long outage of the database: ingest continues, the journal holds everything, and it drains by itself."""
 import json
 import os
 import subprocess

@@ -1,4 +1,5 @@
-"""The soak (./run soak): what it calls growth, and that it runs. That nothing is lost, test_chaos.py shows better in a short time."""
+"""The soak (./run soak): what counts as growth, and that it runs. test_chaos.py is better at showing in a short time
+that nothing is lost."""
 import random
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What a sender sees of the accepting endpoint, and what then stands in the database."""
+"""What a sender sees of the accepting endpoint, and what is then in the database."""
 import subprocess
 
 import zmq

@@ -1,4 +1,4 @@
-"""The board and those who lie to it: who is believed, which bytes are refused, and what a bad peer costs the others."""
+"""The board and deceptive peers: who is believed, which bytes are refused, and what a bad peer costs the others."""
 import http.client
 import json
 import os
@@ -67,7 +67,7 @@ def test_a_header_with_an_underscore_is_refused_before_anything_else(board_of_mo
     (request(JANSEN, "Transfer-Encoding: xchunked"), 400), (request(JANSEN, "Transfer-Encoding : chunked"), 400),
     (request(JANSEN, "Content-Length: +5", body="12345"), 400), (request(JANSEN, "Content-Length: 0x5", body="12345"), 400),
     (request(JANSEN, "Content-Length: 5, 5", body="12345"), 400), (request(JANSEN, "Content-Length: 1 1", body="1"), 400),
-    # evhttp does not read the body of HEAD: it would be the next request, of whomever it says it is.
+    # evhttp does not read the body of HEAD: it would be the next request, from anyone it claims to be from.
     (request(JANSEN, "Content-Length: 5", line="HEAD /healthz HTTP/1.1", body="GET /"), 400),
     (request(JANSEN, "Content-Length: 5", body="GET /"), 400),
     (request(JANSEN, "Content-Length:"), 400), (request(JANSEN, "Content-Length: -1"), 400),

@@ -1,4 +1,4 @@
-"""The board behind a real nginx with client certificates, by the configuration that is shipped; the secret of a proxy."""
+"""The board behind a real nginx with client certificates, with the shipped configuration; the secret of a proxy."""
 import json
 import os
 import pathlib

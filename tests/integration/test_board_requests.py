@@ -1,4 +1,4 @@
-"""What the board makes of any request: its method, members that are empty, times, what was looked at before."""
+"""How the board treats any request: its method, empty members, times, earlier looks."""
 import signal
 
 import pytest

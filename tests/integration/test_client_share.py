@@ -1,4 +1,4 @@
-"""No client of several fills the journal for the others: its share."""
+"""None of several clients can fill the journal for the others: each has a share."""
 import pytest
 from harness.alerts import alert, padded
 from harness.curve import Site

@@ -64,7 +64,7 @@ class Door:
 
 
 def disconnections(socket):
-    """Counts how often the socket loses its connection: a function that tells."""
+    """Counts how often the socket loses its connection; gives a function that returns the number."""
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     seen = []
 

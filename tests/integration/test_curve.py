@@ -1,4 +1,4 @@
-"""CURVE: who gets in, who does not, and what a client may report for; on real connections, through reloads."""
+"""CURVE: who is admitted, who is not, and what a client may report for; on real connections, through reloads."""
 import datetime
 import stat
 import subprocess
@@ -74,7 +74,7 @@ def test_neither_plain_peers_nor_another_server_key_get_in(context, site):
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_a_sender_that_cannot_connect_is_counted_and_named(context, site, stale):
-    """After CURVE or another server key was introduced, these are all senders. One without CURVE tries once."""
+    """After CURVE or another server key was introduced, this applies to all senders. One without CURVE tries once."""
     site.start()
     peer = Dealer(context, site.daemon.address(), curve=Key(Key()) if stale else None)
     peer.send(alert("never"))

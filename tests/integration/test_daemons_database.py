@@ -1,4 +1,4 @@
-"""mobeyectl as root finds the database of the daemon, also where the connection string does not say where it is."""
+"""mobeyectl as root finds the database of the daemon, even if the connection string does not say where it is."""
 import pytest
 
 from harness.machine_fixtures import *  # noqa: F401,F403

@@ -1,4 +1,4 @@
-"""The dashboard of Grafana: what each panel asks, a real Prometheus that has scraped a daemon answers with numbers."""
+"""The Grafana dashboard: a real Prometheus that has scraped a daemon answers the queries of each panel with numbers."""
 import json
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""SIA DC-09: what frames are answered, to the byte, and what becomes of them."""
+"""SIA DC-09: the replies to frames, to the byte, and what happens to the frames."""
 import shutil
 import subprocess
 

@@ -1,5 +1,5 @@
-"""What frames of alarm panels come to: which device they speak of, where it stands, what is raised, restored, verified
-and called off."""
+"""What results from frames of alarm panels: which device they concern, where it is, what is raised, restored, verified
+and cancelled."""
 import csv
 import json
 

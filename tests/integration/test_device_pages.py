@@ -1,4 +1,4 @@
-"""The pages in systemd/devices: what they show is so."""
+"""The pages in systemd/devices: what they show is true."""
 import re
 
 import pytest

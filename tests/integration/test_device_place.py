@@ -1,4 +1,4 @@
-"""A device is placed: where its place comes from, what is corrected, and a secret home stays one."""
+"""A device is placed: where its place comes from, what is corrected, and that a secret home stays secret."""
 import re
 
 import pytest
@@ -224,7 +224,7 @@ def test_a_home_found_by_its_incident_stays_secret_whatever_it_is_called(filled)
 
 
 def test_the_cell_of_an_incident_is_not_a_place(filled):
-    """Who only sees the cell must not place a device in the middle of it."""
+    """A person who sees only the cell must not place a device in the middle of it."""
     reference, = filled.query(
         "insert into mobeye.incident (incident_key, category, priority, kind, device_id, first_seen, last_seen, last_received_at, geom)"
         " values (gen_random_uuid(), 'alarm', 2, 'panic', 'NL-1', now(), now(), now(), 'SRID=4326;POINT(5.4 52.2)') returning reference")[0]

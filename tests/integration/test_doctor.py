@@ -1,4 +1,4 @@
-"""mobeyectl doctor: quiet where all is well, and each thing that is wrong is named with what to do about it."""
+"""mobeyectl doctor: quiet if all is well, and each problem is named with what to do about it."""
 import fcntl
 import json
 import os
@@ -44,7 +44,7 @@ class Findings:
 
 @pytest.fixture
 def asleep(database, daemons):
-    """A daemon that was configured and does not run."""
+    """A daemon that was configured but is not running."""
     daemon = daemons(database.ingest)
     return daemon
 
@@ -251,7 +251,7 @@ REPORTED = """insert into mobeye.device_status (device_id, registered, first_rec
 
 
 def test_cameras_behind_a_bridge_need_no_heartbeat(asleep, database):
-    """A bridge says when its server is gone; who reports without one is silent unnoticed."""
+    """A bridge reports that its server is gone; the silence of a camera without one goes unnoticed."""
     for device, group, source in (("new", "camera", None), ("seen", None, "/frigate/noord"), ("direct", "camera", "/axis/1")):
         database.execute("insert into mobeye.device (device_id, device_group) values (%s, %s)", device, group)
         database.execute("insert into mobeye.placement (device_id, during, geom) values (%s, tstzrange(now() - interval '1 day', null), "
@@ -358,7 +358,7 @@ def test_a_board_is_examined(daemon, database, tmp_path):
 
 
 def test_logins_that_cannot_be_read_are_not_missing(asleep, database):
-    """A table that somebody holds is not a reason to insert a row."""
+    """A table that somebody has locked is not a reason to insert a row."""
     with psycopg.connect(database.conninfo) as holder:
         holder.execute("lock table mobeye.proxy_login")
         seen = examine(asleep, f"{database.conninfo} options='-c lock_timeout=100ms'")

@@ -83,7 +83,7 @@ def test_files_of_another_user_are_a_problem(ready, path, mode, told):
 
 @pytest.mark.parametrize("closed", [("chmod", "0700"), ("chgrp", "root")])
 def test_a_directory_that_the_daemon_cannot_enter_is_a_problem(ready, closed):
-    """Nothing is wrong with the files in it, nor with the database, for which no password is found."""
+    """Nothing is wrong with the files in it, nor with the database, whose password is not found."""
     ready.must(*closed, "/etc/mobeyed")
     said = ready.run("mobeyectl", "doctor").stdout
     assert said.count("cannot enter") == 1 and "ok       files        /etc/mobeyed" not in said, said

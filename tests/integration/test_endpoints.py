@@ -149,7 +149,7 @@ class Hub:
 @pytest.mark.parametrize("transport", ["tcp", "ipc"])
 @pytest.mark.parametrize("kind", PEERS)
 def test_one_that_connects_comes_back_after_a_frame_that_is_too_large(context, database, daemons, kind, transport):
-    """libzmq ends the connection, makes no other, and says no more."""
+    """libzmq ends the connection, does not make another, and reports nothing more."""
     hub = Hub(context, database, daemons(database.ingest), kind, transport)
     hub.open()
     hub.start()

@@ -1,4 +1,4 @@
-"""A home that was erased is in no byte of a dump, nor in a daemon's memory, and no longer in the journal than it says."""
+"""An erased home is in no byte of a dump, nor in a daemon's memory, and in the journal no longer than announced."""
 import datetime
 import pathlib
 import re
@@ -37,7 +37,7 @@ select mobeye.device_retrieve('NL-home');
 
 
 def hex_of(place):
-    """As a dump has it."""
+    """As in a dump."""
     return struct.pack("<dd", *place).hex().upper()
 
 

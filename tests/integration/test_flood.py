@@ -1,4 +1,4 @@
-"""Large messages and many: what one sender brings holds up neither the loop nor the journal, and nothing of it is lost."""
+"""Large messages and many: one sender's messages hold up neither the loop nor the journal, and none of them is lost."""
 import contextlib
 import json
 import threading
@@ -65,7 +65,8 @@ def test_the_loop_serves_others_between_the_turns_of_a_flood(database, daemons, 
 
 
 def test_a_sender_of_little_is_answered_before_a_flood_is_through(database, daemons, context):
-    """By the numbers of the journal, not by the clock: what comes late in a flood is not behind all of it."""
+    """By the numbers of the journal, not by the clock: a message that arrives late in a flood is not queued after all
+    of it."""
     daemon = daemons(make_conninfo(database.ingest, host="/nonexistent"), max_size="1GiB").start()
     flood, other = Dealer(context, daemon.address()), Dealer(context, daemon.address())
     count = 2000

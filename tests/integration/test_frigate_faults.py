@@ -1,4 +1,4 @@
-"""mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
+"""mobeye-frigate when something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
 import os
 import shutil
 import socket
@@ -202,7 +202,7 @@ def test_a_clock_that_is_put_right_loses_nothing(bridges, frigate, receiver):
 # Servers that hang.
 
 def test_http_that_hangs_delays_what_mqtt_says_by_nothing(bridges, frigate, broker, receiver):
-    """Connections are taken and never answered: the request is given up, and asked again."""
+    """Connections are accepted but never answered: the request is given up, and repeated."""
     over = threading.Event()
 
     def answer(handler):

@@ -104,7 +104,7 @@ def test_a_refused_login_and_a_wrong_authority_are_named(bridges, tmp_path):
 
 
 def test_two_bridges_with_one_name_are_told_so(bridges, tmp_path):
-    """The broker lets in the one that connects last, and throws the other out."""
+    """The broker admits the one that connects last, and disconnects the other."""
     one, two = bridges().start(), bridges().start()
     wait_until(lambda: one.metric("mqtt_contested") + two.metric("mqtt_contested") > 0, "they throw each other out")
     bridge = one if one.metric("mqtt_contested") else two

@@ -110,7 +110,7 @@ def test_ten_times_max_size_passes_when_the_database_keeps_up(database, daemons,
 
 
 def test_what_is_stored_makes_room_after_a_restart_without_the_database(cluster, database, daemons, context):
-    """The journal is full of alerts that the database has; the daemon starts again while the database is away."""
+    """The journal is full of alerts that the database has; the daemon restarts while the database is down."""
     daemon = daemons(database.ingest, max_size="8MiB").start()
     dealer = Dealer(context, daemon.address())
     for n in range(250):

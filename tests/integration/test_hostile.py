@@ -1,4 +1,4 @@
-"""Peers that mean harm: each costs bounded memory, is counted, and holds nobody else up."""
+"""Malicious peers: each costs bounded memory, is counted, and holds up nobody else."""
 import os
 import socket
 import subprocess

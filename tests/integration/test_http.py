@@ -102,7 +102,7 @@ def test_at_most_32_connections_are_held_and_a_scraper_gets_in(daemon):
 
 
 def test_a_request_that_never_ends_is_cut_off(daemon):
-    """A byte now and then, as a slow line sends it, keeps no connection open."""
+    """An occasional byte, as on a slow line, does not keep a connection open."""
     slow = connect(daemon)
     slow.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
 

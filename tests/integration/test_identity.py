@@ -1,4 +1,4 @@
-"""One source and id, two devices: what somebody else has sent under them silences no alarm."""
+"""One source and id, two devices: what somebody else has sent with them does not silence an alarm."""
 from harness.alerts import alert
 from harness.peers import Dealer
 

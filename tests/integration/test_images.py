@@ -90,7 +90,7 @@ def test_a_bad_image_is_dropped_and_its_alert_flagged(database, daemon, dealer):
 
 
 def test_an_image_that_is_cut_anywhere_is_itself_or_nothing(database, daemon, dealer):
-    """Its first bytes say what it is, whatever follows; what stops before that is not an image."""
+    """Its first bytes determine what it is, whatever follows; anything shorter is not an image."""
     whole = {"jpeg": (jpeg(60), 3), "png": (png(60), 8), "webp": (webp(60), 12)}
     images = {f"{name}-{size}": (image[:size], size >= first) for name, (image, first) in whole.items() for size in range(61)}
     images["gif in png"] = (png(60)[:8] + b"GIF89a" + bytes(40), True)

@@ -1,4 +1,4 @@
-"""Imports of devices and their DC-09 addresses; what an import holds while it says what it thinks of a file."""
+"""Imports of devices and their DC-09 addresses; what an import keeps locked while it reports on a file."""
 import subprocess
 
 import pytest

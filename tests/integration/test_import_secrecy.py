@@ -1,4 +1,4 @@
-"""Imports of devices and secret homes: what a file does not say makes no home plain."""
+"""Imports of devices and secret homes: what a file does not say does not end the secrecy of a home."""
 import pytest
 
 HOME = "5.38421,52.19634"

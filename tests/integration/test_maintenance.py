@@ -1,4 +1,4 @@
-"""What the daemon looks after by itself: silence, retention; one daemon of several."""
+"""What the daemon does without being triggered: silence, retention; one daemon of several."""
 import json
 import re
 

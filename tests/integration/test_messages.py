@@ -1,4 +1,4 @@
-"""The table of messages over the wire: each is answered as it says, and stands in the database with its flags."""
+"""The table of messages over the wire: each gets the reply it says, and is in the database with its flags."""
 import importlib.util
 
 from harness.paths import MESSAGES

@@ -1,4 +1,4 @@
-"""The mistakes of a night (tests/conf/mistakes): each is named at its own line, in its own words, and not buried."""
+"""The mistakes of a night (tests/conf/mistakes): each is reported at its line, in its own words, and not buried."""
 import re
 import subprocess
 

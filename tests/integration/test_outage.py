@@ -1,4 +1,4 @@
-"""The database goes and comes: ingest goes on, and everything arrives once."""
+"""The database goes down and comes back: ingest continues, and everything arrives once."""
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -106,7 +106,7 @@ def test_what_was_stored_before_a_long_outage_is_verified_after_it(cluster, data
 
 
 def test_what_waited_for_its_verification_for_long_is_verified_after_a_crash(database, daemons, context):
-    """More was stored in between: when that was tells nothing about the raises that waited. Nor does a second crash."""
+    """More was stored in between: its time says nothing about the raises that waited. Nor does a second crash."""
     daemon = daemons(database.ingest, more=VERIFY).start()
     place = {"type": "Point", "coordinates": [5.38421, 52.19603], "accuracy_m": 5}
     database.execute("revoke execute on function mobeye.verify_incidents from mobeye_ingest")

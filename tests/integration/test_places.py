@@ -1,4 +1,4 @@
-"""Where an alert is: from its message, from where the device stood, from where it was last; and in which areas."""
+"""Where an alert is: from its message, from where the device was placed, from where it was last; and in which areas."""
 import datetime
 import threading
 
@@ -31,7 +31,7 @@ def registry(database):
 
 
 class Registry:
-    """What those who manage devices and areas do."""
+    """What the people who manage devices and areas do."""
 
     def __init__(self, database):
         self.database = database

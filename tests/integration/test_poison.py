@@ -1,4 +1,4 @@
-"""What the database refuses is set aside with its bytes and its reason, and holds nobody up."""
+"""What the database refuses is quarantined with its bytes and the reason, and holds up nobody."""
 import json
 
 import pytest

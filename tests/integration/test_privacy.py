@@ -1,4 +1,4 @@
-"""The log carries nothing of what alerts say: no text, no place, no payload, no password."""
+"""The log contains nothing of the contents of alerts: no text, no place, no payload, no password."""
 import re
 
 import zmq

@@ -1,4 +1,4 @@
-"""Whoever is refused is named in the log: by address, and by name where a key tells; and the log is not filled."""
+"""The log names refused peers: by address, and by name if the key is known; and is not flooded."""
 import os
 
 from harness.alerts import alert

@@ -1,4 +1,4 @@
-"""The registry as it is lived with: listed, shown, exported and imported again, undone, taken out of use, removed."""
+"""The registry in everyday use: listed, shown, exported and imported again, undone, retired, removed."""
 import base64
 import concurrent.futures
 import hashlib

@@ -1,4 +1,4 @@
-"""What is refused, with which word, and that it holds nobody up."""
+"""What is refused, with which word, and that it holds up nobody."""
 import json
 
 import pytest
@@ -54,7 +54,7 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def rejecting(shared_cluster):
-    """One daemon for all rejects: nothing of them stays."""
+    """One daemon for all rejects: they leave nothing behind."""
     from harness.daemon import Daemon
     database = shared_cluster.database()
     daemon = Daemon(database.ingest).start()

@@ -1,4 +1,4 @@
-"""SIGHUP: a good file is applied whole, a bad one changes nothing and is told."""
+"""SIGHUP: a good file is applied as a whole, a bad one changes nothing and is reported."""
 import contextlib
 import socket
 

@@ -1,4 +1,5 @@
-"""A database restored from a backup: caught up from the journal, what was erased stays erased, what is missing is told."""
+"""A database restored from a backup: caught up from the journal, what was erased stays erased, what is missing is
+reported."""
 import json
 import re
 import subprocess

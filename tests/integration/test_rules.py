@@ -1,4 +1,4 @@
-"""What stands by those who write rules: explain, replay, apply."""
+"""What helps people who write rules: explain, replay, apply."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""A database that cannot be used yet: told once, journaled on, drained when it can be."""
+"""A database that cannot be used yet: reported once; the journal fills, and drains once it can be used."""
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -9,7 +9,7 @@ from harness.wait import wait_until
 
 
 def accepted_but_not_stored(daemon, context, count=200):
-    """The daemon works without the database, and says why it has none."""
+    """The daemon works without the database, and says why."""
     dealer = Dealer(context, daemon.address())
     dealer.deliver(alerts(count))
     metrics = daemon.metrics()

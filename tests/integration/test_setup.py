@@ -22,7 +22,7 @@ from harness.wait import wait_until
 
 @pytest.fixture(scope="module")
 def server():
-    """A cluster of its own: passwords of roles belong to all of it."""
+    """A separate cluster: passwords of roles apply to all of it."""
     cluster = Cluster(migrated=False, MOBEYE_PG_AUTH="debian")
     yield cluster
     cluster.close()
@@ -322,7 +322,7 @@ def test_pg_hba_is_named_where_it_is_the_reason(server, place, name):
 
 @contextlib.contextmanager
 def elsewhere(server, password):
-    """The daemon's role is connected from another address, by what stands between."""
+    """The daemon's role is connected from another address, through something in between."""
     port = int(psycopg.conninfo.conninfo_to_dict(server.conninfo)["port"])
     with socket.create_server(("127.0.0.1", 0)) as door:
         def carry(one, other):
@@ -415,7 +415,7 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
 
 @pytest.mark.parametrize("more, status", [([], 1), (["--dry-run"], 0)])
 def test_nothing_is_done_unasked(server, place, name, more, status):
-    """Nobody can be asked without a terminal."""
+    """Without a terminal nobody can be asked."""
     done = mobeyectl("setup", "--admin", server.conninfo, "--database", name, "-c", place / "mobeyed.yaml", *more, input="")
     assert done.returncode == status and (status == 0 or "use --yes" in done.stderr), done.stdout + done.stderr
     assert not list(place.iterdir())

@@ -49,7 +49,7 @@ def test_a_file_that_is_replaced_survives_every_interruption(ready):
 
 
 def test_it_gets_there_though_each_run_is_interrupted(machine):
-    """From nothing; each gets one step further than the last, and leaves what it made."""
+    """From nothing; each gets one step further than the previous one, and leaves behind what it created."""
     step = 1
     while interrupted(machine, step):
         step += 1

@@ -1,4 +1,5 @@
-"""mobeyectl setup and the password of a daemon that has one: whom it would lock out, and what it takes for its own."""
+"""mobeyectl setup and the password of a daemon that has one: whom a new one would lock out, and what setup considers
+its own."""
 import os
 import re
 import shutil

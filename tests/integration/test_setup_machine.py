@@ -1,4 +1,4 @@
-"""mobeyectl as root finds a Debian machine: setup in one command, and who gets into the database without saying how."""
+"""mobeyectl as root on a Debian machine: setup in one command, and who can connect to the database without options."""
 import contextlib
 import json
 import re

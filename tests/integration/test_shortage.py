@@ -1,4 +1,4 @@
-"""The machine is short of descriptors: senders are told to wait, nobody is lost, and it ends by itself."""
+"""The machine is short of descriptors: senders are told to wait, nothing is lost, and it recovers by itself."""
 import resource
 
 from harness.alerts import alert, padded

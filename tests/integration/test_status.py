@@ -132,7 +132,7 @@ def test_a_journal_with_nothing_in_it_is_never_full(daemon, database):
 
 
 def test_a_database_that_is_away_is_no_matter_of_rights(daemons):
-    """And libpq's sentence stands there once, though two users tried."""
+    """And libpq's sentence appears once, although two users tried."""
     daemon = daemons("host=/run/no-postgresql dbname=mobeye")
     daemon.write()
     shown = mobeyectl("status", "-c", daemon.file).stdout

@@ -1,4 +1,4 @@
-"""Start, stop, and what the service manager and probes hear meanwhile."""
+"""Start, stop, and what the service manager and probes are told meanwhile."""
 import signal
 import socket
 import urllib.error

@@ -1,4 +1,4 @@
-"""Raw TCP: how frames arrive, and what peers may do to it."""
+"""Raw TCP: how frames arrive, and what peers may do."""
 import contextlib
 import random
 import resource

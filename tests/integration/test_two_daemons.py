@@ -1,4 +1,4 @@
-"""Two daemons: side by side on one database they double nothing; on one journal there is only one."""
+"""Two daemons: together on one database they double nothing; only one can use a journal."""
 import shutil
 import subprocess
 

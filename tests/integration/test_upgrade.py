@@ -1,4 +1,5 @@
-"""What an earlier version left behind (tests/fixtures) is taken over: its database by migrate, its journal as it is."""
+"""What an earlier version left behind (tests/fixtures) is taken over: its database by migrate, its journal
+unchanged."""
 import gzip
 import json
 import subprocess

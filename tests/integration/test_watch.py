@@ -1,4 +1,4 @@
-"""mobeyectl watch: every change once, in order, whatever happens to those it tells."""
+"""mobeyectl watch: every change once, in order, whatever happens to its receivers."""
 import hashlib
 import hmac
 import http.server

@@ -1,5 +1,5 @@
 """What mobeyectl watch tells other systems: --only, --include, and the templates of config/watch, each tried against a
-server that reads as the real one does."""
+server that parses them like the real one."""
 import email
 import email.policy
 import hashlib

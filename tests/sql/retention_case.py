@@ -38,7 +38,7 @@ class RetentionTest(SchemaTest):
         insert_alert(self.superuser, kind, at, event_id=event, **columns)
 
     def identity(self, ago):
-        """One that is stored alone in a period that was closed so long ago."""
+        """One that is stored alone in a period that was closed this long ago."""
         self.superuser.execute(
             "insert into mobeye.alert_identity select gen_random_uuid(), 1, p.period from mobeye.identity_period p where p.closed_at is null")
         self.superuser.execute("select mobeye.turn_identity_period(0)")

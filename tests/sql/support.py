@@ -1,4 +1,4 @@
-"""What the tests of the schema share: databases of their own, and mobeyectl."""
+"""What the tests of the schema share: their own databases, and mobeyectl."""
 
 import os
 import subprocess

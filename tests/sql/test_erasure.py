@@ -1,4 +1,4 @@
-"""A person's request: everything that is kept of a home is exported, or erased, and what remains is told."""
+"""A person's request: everything kept about a home is exported, or erased, and what remains is reported."""
 
 import json
 
@@ -240,7 +240,7 @@ class Late(ErasureTest):
 
 
 class Everything(ErasureTest):
-    """One home, with all that can be kept of it."""
+    """One home, with everything that can be kept about it."""
 
     def setUp(self):
         super().setUp()

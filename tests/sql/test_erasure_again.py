@@ -1,4 +1,4 @@
-"""After a restore, and at any later time, the log of erasures is about the devices that it was about, whatever they are called."""
+"""After a restore, and at any later time, the log of erasures refers to the same devices, whatever they are called."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A person's request, while others store or change what it is about."""
+"""A person's request, while others store or change the data concerned."""
 
 import json
 import threading

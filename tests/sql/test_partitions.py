@@ -1,4 +1,4 @@
-"""Partitions of mobeye.alert: which there are, how they come about, that nobody waits for it."""
+"""Partitions of mobeye.alert: which exist, how they are created, and that nobody has to wait for it."""
 
 import threading
 

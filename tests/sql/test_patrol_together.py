@@ -1,4 +1,4 @@
-"""People who work at the same time, each on a connection of its own."""
+"""People who work at the same time, each on a separate connection."""
 
 import concurrent.futures
 import contextlib

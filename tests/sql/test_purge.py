@@ -1,4 +1,4 @@
-"""What mobeye.purge() removes besides alerts and incidents: what nothing refers to any longer."""
+"""What mobeye.purge() removes besides alerts and incidents: what nothing refers to any more."""
 from concurrent.futures import ThreadPoolExecutor
 
 from retention_case import RetentionTest

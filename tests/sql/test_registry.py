@@ -1,4 +1,4 @@
-"""The registry: versions in the order of commits, what changed by which, placements, states, rights."""
+"""The registry: versions in commit order, what changed in which, placements, states, rights."""
 
 import select
 import threading

@@ -1,4 +1,4 @@
-"""What the district safety report leaves out: that nobody can compute that from the rest, nor from the other reports."""
+"""What the district safety report leaves out: that nobody can compute it from the rest, nor from the other reports."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The district safety report: its figures, who gets which, and what two reports tell together."""
+"""The district safety report: its figures, who gets which, and what two reports reveal together."""
 
 import datetime
 import random

@@ -1,1 +1,1 @@
-"""What the integration and fault tests stand on: a private PostgreSQL, the daemon, its peers, and waiting."""
+"""The foundation of the integration and fault tests: a private PostgreSQL, the daemon, its peers, and waiting."""

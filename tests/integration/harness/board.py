@@ -1,4 +1,5 @@
-"""mobeye-board as a process, and peers of it: a proxy that names the person, raw sockets, pages that follow the changes."""
+"""mobeye-board as a process, and its peers: a proxy that names the person, raw sockets, pages that follow the
+changes."""
 import contextlib
 import http.client
 import json
@@ -106,7 +107,8 @@ class Board:
         return ("\r\n".join([*lines, *headers]) + "\r\n\r\n").encode() + body
 
     def raw(self, request):
-        """(status, headers, body) of the first answer to these bytes, and whether the connection was closed after it."""
+        """(status, headers, body) of the first response to these bytes, and whether the connection was closed after
+        it."""
         with self.connect() as peer:
             peer.sendall(request)
             return read_answer(peer)
@@ -136,7 +138,7 @@ def read_more(peer, before):
 
 
 def read_answer(peer, buffered=b"", method="GET"):
-    """(status, headers, body) of one answer with a Content-Length."""
+    """(status, headers, body) of one response with a Content-Length."""
     while b"\r\n\r\n" not in buffered:
         buffered = read_more(peer, buffered)
     head, _, body = buffered.partition(b"\r\n\r\n")

@@ -40,7 +40,7 @@ class Cluster:
         self.process.wait(120)
 
     def database(self, template=TEMPLATE):
-        """A database of its own: by default with the schema, with template None an empty one."""
+        """A separate database: by default with the schema; with template None an empty one."""
         name = "t_" + uuid.uuid4().hex[:12]
         with psycopg.connect(self.conninfo, dbname="postgres", autocommit=True) as connection:
             # Without fsync a copy of the files takes half the processor time of one through the WAL.
@@ -60,7 +60,7 @@ class Cluster:
         self._run("restart")
 
     def kill(self):
-        """As by a crash."""
+        """As in a crash."""
         self._run("kill")
 
     def running(self):
@@ -78,7 +78,7 @@ class Cluster:
                 os.kill(pid, number)
 
     def freeze(self):
-        """The server hangs: connections stay open and nothing answers."""
+        """The server hangs: connections stay open but nothing responds."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self):
@@ -107,7 +107,7 @@ class Database:
             return connection.execute(sql, args or None)
 
     def alter(self, setting):
-        """alter database ... SETTING, for connections to come."""
+        """alter database ... SETTING, for future connections."""
         with psycopg.connect(self.cluster.conninfo, dbname="postgres", autocommit=True) as connection:
             connection.execute(f"alter database {self.name} {setting}")
 
@@ -136,8 +136,8 @@ class Database:
         return self.rows("select source, event_id from patrol.alerts")
 
     def check(self, *ledgers, elsewhere=(), rows=None):
-        """The oracle: what was accepted is there, once, and nothing else is. `elsewhere`: identities in quarantine; `rows`:
-        what is there, where it is not all or not known by (source, id)."""
+        """The oracle: what was accepted is there, once, and nothing else. `elsewhere`: identities in quarantine;
+        `rows`: what is there, where it is not all or not known by (source, id)."""
         rows = self.identities() if rows is None else rows
         accepted = set().union(*(ledger.accepted for ledger in ledgers))
         sent = set().union(*(ledger.sent for ledger in ledgers))
@@ -160,7 +160,7 @@ class Database:
         return found
 
     def copy(self):
-        """A copy as of now; nobody else may be connected to this one meanwhile."""
+        """A copy of the present state; nobody else may be connected to this one meanwhile."""
         self.disconnect_all()
         return self.cluster.database(self.name)
 

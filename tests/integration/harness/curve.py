@@ -8,7 +8,7 @@ from .paths import free_port
 
 
 class Key:
-    """A pair, and whom it goes to as a client."""
+    """A key pair, and the client that it belongs to."""
 
     def __init__(self, server=None):
         self.public, self.secret = (key.decode() for key in zmq.curve_keypair())

@@ -1,4 +1,4 @@
-"""mobeyed as a process: its file, its life, its log, its metrics and its word to the service manager."""
+"""mobeyed as a process: its file, its life, its log, its metrics and its notifications to the service manager."""
 import json
 import os
 import pathlib
@@ -98,13 +98,13 @@ class Notices:
         return self.seen.count(word)
 
     def wait(self, word, count=1, alive=lambda: True):
-        """False where it ended before it said so."""
+        """False if it ended before it said so."""
         wait_until(lambda: self.count(word) >= count or not alive(), f"{word} ({count}) to the service manager")
         return self.count(word) >= count
 
 
 class Metrics(dict):
-    """{(name, labels): value} of one scrape; the books are balanced when it is made."""
+    """{(name, labels): value} of one scrape; checks the laws between metrics."""
 
     @classmethod
     def parse(cls, text):
@@ -215,7 +215,7 @@ class Daemon:
         return self.start()
 
     def reload(self, **keys):
-        """SIGHUP with these keys changed; returns when the daemon says that it is done, however it went."""
+        """SIGHUP with these keys changed; returns when the daemon says that it is done, whatever the result."""
         self.write(**keys)
         self.hang_up()
 
@@ -280,7 +280,7 @@ class Daemon:
         wait_until(lambda: holds(self.metric(name, **labels)), f"mobeyed_{name}")
 
     def wait_drained(self):
-        """Everything that was journaled is in the database or set aside. However long it takes, as long as it becomes less."""
+        """Everything journaled is in the database or in quarantine. Waits as long as the rest keeps decreasing."""
         pending = self.metric("journal_pending")
         while pending > 0:
             before = pending

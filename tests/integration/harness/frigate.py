@@ -26,7 +26,7 @@ JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 100
 
 
 def event(number, start=None, camera="front_door", label="person", score=0.8, zones=(), end=None, **more):
-    """An event as MQTT has it under before and after."""
+    """An event as in MQTT, under before and after."""
     start = time.time() - 10 if start is None else start
     return {"id": f"{start:.6f}-t{number}", "camera": camera, "label": label, "sub_label": None, "top_score": score,
             "score": score - 0.1, "false_positive": False, "start_time": start, "end_time": end, "frame_time": start + 1.5,
@@ -35,7 +35,7 @@ def event(number, start=None, camera="front_door", label="person", score=0.8, zo
 
 
 def as_rest(one):
-    """The same event as the HTTP interface has it."""
+    """The same event as in the HTTP interface."""
     return {"id": one["id"], "camera": one["camera"], "label": one["label"], "sub_label": None, "zones": one["entered_zones"],
             "start_time": one["start_time"] - 5, "end_time": one["end_time"], "has_clip": one["has_clip"],
             "has_snapshot": one["has_snapshot"], "plus_id": None, "retain_indefinitely": False, "top_score": None,
@@ -230,7 +230,7 @@ class Broker:
 
 
 class EndlessBroker:
-    """Lets anybody in and subscribe, and then sends one message of 250 MB."""
+    """Lets anybody log in and subscribe, and then sends one message of 250 MB."""
 
     def __init__(self):
         self.server = socket.create_server(("127.0.0.1", 0))
@@ -292,7 +292,7 @@ class Receiver:
         self.socket.close()
 
     def ids(self):
-        """Each once, in the order in which they came first."""
+        """Each once, in the order of first receipt."""
         return list(dict.fromkeys(one for one, _, _ in self.got))
 
     def alert(self, wanted):
@@ -370,7 +370,7 @@ class Bridge:
         self.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
 
     def _lines_of(self, verb, directory):
-        """What a verb says of it, on a machine without a daemon."""
+        """What a verb says about it, on a machine without a daemon."""
         daemon = directory / "mobeyed.yaml"
         daemon.write_text(json.dumps({"instance": "a", "database": {"conninfo": f"host={directory} dbname=none"},
                                       "journal": {"directory": str(directory)}, "endpoints": [

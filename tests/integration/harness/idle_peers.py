@@ -17,7 +17,7 @@ PING, PONG = b"\x04PING", b"\x04PONG"
 
 
 class IdlePeers:
-    """With `with`; closed() ends them and tells how many had been closed."""
+    """For use with `with`; closed() ends them and returns how many had been closed."""
 
     def __init__(self, address, count):
         self.count = count
@@ -37,7 +37,8 @@ class IdlePeers:
 
 
 def answer(data):
-    """What goes back for what came: a PONG for each PING. The daemon sends nothing else to who never asked."""
+    """The replies to what arrived: a PONG for each PING. The daemon sends nothing else to a peer that never sent
+    anything."""
     replies = data.count(PING)
     return (b"\x04" + bytes([len(PONG)]) + PONG) * replies
 

@@ -17,7 +17,7 @@ TSAN_SUPPRESSIONS = ROOT / "tests" / "tsan.supp"
 
 
 def sanitized():
-    """Whether the daemon is built with AddressSanitizer: its memory figures then mean nothing."""
+    """Whether the daemon is built with AddressSanitizer: then its memory figures are meaningless."""
     return b"__asan_init" in MOBEYED.read_bytes()
 
 

@@ -17,7 +17,7 @@ class Reply(collections.namedtuple("Reply", "word id detail")):
 
 
 class Ledger:
-    """What was sent and what came of it, by (source, id)."""
+    """What was sent and what resulted, by (source, id)."""
 
     def __init__(self):
         self.sent = set()
@@ -56,12 +56,12 @@ class Dealer:
         self.socket.close()
 
     def send(self, *frames):
-        """Frames as they are, after the delimiter where this peer sends one."""
+        """Frames unchanged, after the delimiter if this peer sends one."""
         head = [b""] if self.delimiter else []
         self.socket.send_multipart(head + [encode(frame) for frame in frames])
 
     def send_alert(self, message):
-        """With its image, where this peer sends images."""
+        """With its image, if this peer sends images."""
         image = self.image_of(message["id"]) if self.image_of else None
         self.send(message, *([image] if image else []))
 

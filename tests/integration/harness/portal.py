@@ -1,4 +1,4 @@
-"""A plain TCP client that speaks SIA DC-09, as an alarm panel or the portal of one does."""
+"""A plain TCP client that speaks SIA DC-09, as an alarm panel or its portal does."""
 import datetime
 import socket
 

@@ -15,13 +15,13 @@ class Registry:
                               timeout=120)
 
     def done(self, *arguments, stdin=None):
-        """Its --json, and what it complained of."""
+        """Its --json output, and its diagnostics."""
         ran = self.run(*arguments, "--json", stdin=stdin)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout), ran.stderr
 
     def refused(self, *arguments, stdin=None, status=1):
-        """Its complaints, by line."""
+        """Its diagnostics, by line."""
         before = self.state()
         ran = self.run(*arguments, stdin=stdin)
         assert ran.returncode == status, (ran.stdout, ran.stderr)

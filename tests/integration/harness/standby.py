@@ -36,7 +36,7 @@ class Pair:
             return [connection.execute(statement) for statement in statements][-1]
 
     def follow(self, synchronous=True):
-        """Makes the standby from what the primary has now, whatever it was before."""
+        """Creates the standby from the present state of the primary, whatever it was before."""
         at = conninfo_to_dict(self.primary.conninfo)
         if self.standby.running():
             self.standby.stop()
@@ -70,7 +70,7 @@ class Pair:
                                        f" and flush_lsn >= '{there}'").fetchone() is not None, "the standby caught up")
 
     def promote(self):
-        """The standby becomes the primary; the old one stays as it is."""
+        """The standby becomes the primary; the old one is left unchanged."""
         self._query(self.standby, "alter system set synchronous_standby_names = ''", "select pg_promote(true, 60)")
         self.primary, self.standby = self.standby, self.primary
 
@@ -82,7 +82,7 @@ class Pair:
         return Database(self.standby, database.name)
 
     def conninfo(self, database, target_session_attrs="read-write", standby_first=False, user="mobeye_ingest"):
-        """As a program is told: both servers."""
+        """As configured for a program: both servers."""
         clusters = (self.standby, self.primary) if standby_first else (self.primary, self.standby)
         servers = [conninfo_to_dict(cluster.conninfo) for cluster in clusters]
         return make_conninfo(database.ingest, user=user, target_session_attrs=target_session_attrs,

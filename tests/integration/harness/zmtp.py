@@ -1,4 +1,4 @@
-"""A ZMTP 3.0 peer by hand: it does what no libzmq would."""
+"""A handwritten ZMTP 3.0 peer: it does what libzmq never would."""
 import ctypes
 import ctypes.util
 import os
