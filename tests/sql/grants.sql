@@ -1,4 +1,4 @@
--- Each role with each object of schema patrol, and with the tables behind it: what it may, and nothing else.
+-- Each role with each object of schema patrol, and with the tables behind it: what it may do, and nothing else.
 \set QUIET on
 begin;
 \ir fixture.psql
@@ -20,7 +20,7 @@ select is(has_schema_privilege(role, 'patrol', 'usage') and has_table_privilege(
   from roles, may_read m;
 select ok(not has_table_privilege(role, 'patrol.' || relation, 'insert, update, delete, truncate, references, trigger'), format('%s writes no %s', role, relation))
   from roles, may_read;
--- By doing it: a privilege that is there and does not work is none.
+-- By doing it: a privilege that does not work is not a privilege.
 select lives_ok(format('select as_login(%L, ''select count(*) from patrol.%s'')', case role when 'mobeye_patrol' then 't_jan' when 'mobeye_auditor' then 't_anna' else 't_rik' end, relation),
                 format('%s really reads %s', role, relation))
   from may_read m, unnest(m.roles) as role;
@@ -63,7 +63,7 @@ select throws_ok(format('select as_login(%L, %L)', login, 'select patrol.' || ca
        unnest(array['acknowledge(1)', 'assign(1, ''x'')', 'release(1)', 'on_scene(1)', 'close(1, ''drill'')', 'reopen(1, ''x'')', 'verify(1, ''person'')', 'note(1, ''x'')',
                     'link(1, ''x'', ''y'')', 'claim_next(''x'', ''y'')', 'mute(''x'', now(), ''y'')', 'mute_area(''x'', ''y'', now(), ''z'')', 'unmute(1)']) as call;
 
--- The tables behind: for nobody here; the daemon's functions are the store's matter.
+-- The tables behind: for nobody here; the daemon's functions are tested with store/.
 select ok(not has_table_privilege(role, 'mobeye.' || relation, 'select, insert, update, delete'), format('%s does not reach mobeye.%s', role, relation))
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_ingest', 't_niemand']) as role,
        unnest(array['proxy_login', 'transition', 'mute', 'incident', 'incident_history', 'change', 'incident_full', 'incident_seen']) as relation;
@@ -75,7 +75,7 @@ select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || ca
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
   from unnest(array['current_viewer()', 'cell(null)', 'may_see_secret(null, null, null)']) as call;
 
--- The registry reaches the schema, and asks for nobody's incidents by a viewer that it makes up.
+-- The registry can use the schema, but cannot query anybody's incidents with an invented viewer.
 select throws_ok(format('select as_login(''t_rik'', %L)', 'select mobeye.' || call), '42501', null, 'the registry does not ask: ' || call)
   from unnest(array['may_see_secret(''noord'', 1, row(''t_jan'', null, ''noord'', true, true, true, true, true, null, null)::mobeye.viewer)',
                     'restored_in_mute(1)']) as call;

@@ -1,5 +1,5 @@
--- Who sees how much of what: each person, each object of schema patrol, each kind of row, from one table of data. An
--- object that the table does not name fails the test.
+-- Who sees how much of what: each person, each object of schema patrol, each kind of row, from one table of data. An object
+-- that the table does not name fails the test.
 \set QUIET on
 begin;
 \ir fixture.psql
@@ -7,8 +7,8 @@ select no_plan() \g /dev/null
 select mobeye.premake_partitions() \g /dev/null
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The rows. Each kind has a device at a home of its own, an incident, an alert of it and one without an incident, a note,
--- a change, and a mute (of an earlier placement, or nothing would be in the queue).
+-- The rows. Each kind has a device at its own home, an incident, an alert of it and one without an incident, a note, a change,
+-- and a mute (of an earlier placement, or nothing would be in the queue).
 
 create temporary table kind (place integer primary key, name text, team text, area text, secret boolean, columns jsonb, id bigint, mute_id bigint);
 insert into kind values
@@ -54,8 +54,8 @@ with m as (
 update kind set mute_id = m.mute_id from m where m.device_id = device(place);
 update mobeye.counter set value = 1000 where name = 'changes';
 
--- What a reader to whom a row is coarse must not find in it in any form: what has the device's name, the accuracy, the
--- place in degrees (4 digits) and in metres.
+-- What a reader to whom a row is coarse must not find in it in any form: texts with the device's name, the accuracy, the place
+-- in degrees (4 digits) and in metres.
 create temporary table hidden as
 select place, unnest(array[device(place), image(place)::text, (7000.25 + place)::text, trunc(st_x(home(place))::numeric, 4)::text,
                            trunc(st_y(home(place))::numeric, 4)::text, trunc(st_x(st_transform(home(place), 28992)))::text || '.',
@@ -63,9 +63,8 @@ select place, unnest(array[device(place), image(place)::text, (7000.25 + place):
   from kind;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The objects, by how they are asked. What is asked for a kind names it: {id} {device} {mute}, {lon} {lat} its home. The
--- query gives rows; whose they are is read from them (incident_id, mute_id,
--- journal_seq), except where each kind is asked for.
+-- The objects, by how they are queried. A query for one kind names it: {id} {device} {mute}, {lon} {lat} its home. The query
+-- returns rows; whose they are is read from them (incident_id, mute_id, journal_seq), except where each kind is asked for.
 
 create temporary table asked (object text, each boolean, query text);
 insert into asked values
@@ -81,7 +80,7 @@ insert into asked values
     ('alerts_of', true, 'select to_jsonb(t) from patrol.alerts_of(''{device}'', ''2020-01-01'', ''2100-01-01'') t'),
     ('history_at', false, 'select to_jsonb(t) from patrol.history_at(5.4, 52.16, 5000) t'),
     ('incidents_at', true, 'select to_jsonb(t) from patrol.incidents_at(''ADRES-{device}'') t'),
-    -- That it is found exactly there tells where it is.
+    -- That it is found exactly there reveals where it is.
     ('history_at, at home', true, 'select to_jsonb(t) || ''{"at": "{device}"}'' from patrol.history_at({lon}, {lat}, 3) t'),
     ('incidents_geojson', false, 'select jsonb_path_query(patrol.incidents_geojson(5, 52, 6, 53), ''$.features[*]'')'),
     ('incidents_geojson, at home', true, 'select jsonb_path_query(patrol.incidents_geojson({lon} - 1e-5, {lat} - 1e-5, {lon} + 1e-5, {lat} + 1e-5), ''$.features[*]'')'),
@@ -99,7 +98,7 @@ insert into asked values
     ('claim_next', false, 'select jsonb_build_object(''incident_id'', t) from claim_all() t'),
     ('mute', true, 'select to_jsonb(patrol.mute(''{device}'', now() + interval ''1 day'', ''x''))'),
     ('unmute', true, 'select to_jsonb(patrol.unmute({mute})::text)'),
-    -- These give nothing of one kind; what they give is searched for anything hidden.
+    -- These return nothing about one kind; what they return is searched for anything hidden.
     ('mute_area', null, 'select to_jsonb(patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''x''))'),
     ('figures', null, 'select to_jsonb(t) from patrol.figures t'),
     ('add_measure', null, 'select to_jsonb(patrol.add_measure(''tent'', ''wijk'', ''WK1'', now(), null, 1, ''x''))'),
@@ -131,7 +130,7 @@ insert into asked values
     ('number_changes', null, 'select to_jsonb(patrol.number_changes())');
 grant select on asked to public;
 
--- All that the queue has for noord, one after the other.
+-- Everything in the queue for noord, one after the other.
 create function claim_all() returns table (incident_id bigint) language plpgsql as $$
 begin
     loop
@@ -148,14 +147,14 @@ create function whose(r jsonb) returns integer language sql as $$
      where k.id = coalesce(r ->> 'incident_id', r ->> 'id')::bigint
         or r ->> 'incident_id' is null and (k.mute_id = (r ->> 'mute_id')::bigint or k.place = (r ->> 'journal_seq')::bigint % 100)
 $$;
--- 'e' what is hidden of the kind is in the rows, 'c' there are rows, '.' there are none.
+-- 'e': what is hidden of the kind is in the rows; 'c': there are rows; '.': there are none.
 create function level(rows jsonb[], of_kind integer) returns text language sql as $$
     select case when not exists (select from unnest(rows)) then '.'
                 when exists (select from unnest(rows) as r join hidden h on strpos(r::text, h.text) > 0 where h.place = of_kind) then 'e'
                 else 'c' end
 $$;
--- What a query gives a person: rows, or (none there) P0002 no rows, 42501 and 28000 'x'. An error that names the state of
--- a thing says that it is there, and is a row of its own.
+-- What a query returns to a person: rows, or P0002 for none, 'x' for 42501 and 28000. An error that names the state of a thing
+-- reveals that it exists, and counts as a row.
 create function rows_of(who text, query text, out rows jsonb[], out refused boolean) language plpgsql as $$
 declare
     message text; detail text; hint text;
@@ -214,7 +213,8 @@ insert into found select q.object, w.who, seen(w.who, q) from asked q, who w;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The table: a letter a kind, in the order of the kinds (own: open, closed, service, drill, secret; another team's: open,
 -- secret, secret and assigned to t_jan; nobody's in own area: open, secret; in the other's: open, secret).
--- e: what is hidden of it is shown; c: a row without that; '.': none, or no such; x: refused, a single one: for all.
+-- e: what is hidden of it is shown; c: a row without that; '.': none, or it does not exist; x: refused; a single letter: for
+-- all.
 
 create temporary table expected (object text, who text[], seen text);
 insert into expected
@@ -226,7 +226,7 @@ select unnest(objects), who, seen from (values
     ('{alerts,incidents,incident_history}', '{t_anna}', 'cccccccccccc'),
     ('{alerts,incidents,incident_history}', '{t_baas}', 'eeeeeeeeeeee'),
 
-    -- A device manager: what is the matter with the equipment.
+    -- A device manager: what is wrong with the equipment.
     ('{incidents,incident_history}', '{t_rik}',        '..e.........'),
     ('{changes}', '{t_rik}',                           '..c.........'),
 
@@ -276,7 +276,7 @@ select unnest(objects), who, seen from (values
     ('{mutes}', '{t_anna}',                            'cccccccccccc'),
     ('{devices,mutes}', '{t_rik,t_baas}',              'eeeeeeeeeeee'),
 
-    -- What tells nothing that is hidden, of what one sees; and where one may act.
+    -- What reveals nothing hidden, about what one sees; and where one may act.
     ('{changes,history_at,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
      '{t_jan,t_desk for t_jan}',                       'ccccc..ccc..'),
     ('{changes,history_at,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
@@ -288,7 +288,7 @@ select unnest(objects), who, seen from (values
      '{t_anna,t_rik}',                                 'x'),
     ('{claim_next}', '{t_jan,t_desk for t_jan,t_fee,t_baas}', 'c..cc...cc..'),
     ('{claim_next}', '{t_piet}',                       'x'),
-    -- Of another's home that is secret not even that it is another's.
+    -- About another team's secret home, not even that it is another's.
     ('{mute}', '{t_jan,t_desk for t_jan}',             'cccccx..c.c.'),
     ('{mute}', '{t_piet}',                             'xxxx.cccc.c.'),
     ('{mute}', '{t_fee}',                              'cccc.c..c.c.'),
@@ -330,12 +330,12 @@ select unnest(objects), who, seen from (values
     ('{board_next,board_mute,board_unmute}', '{t_leeg,t_gast,t_desk for t_leeg,t_anna,t_rik}', 'x'),
     ('{board_queue,board_closed,board_incident,board_act,board_areas,board_next,board_mute,board_unmute,board_me,board_equipment}', '{t_desk}', 'x'),
     ('{board_queue,board_closed,board_incident,board_act,board_areas}', '{t_rik}', 'x'),
-    -- For the login of the board alone.
+    -- Only for the login of the board.
     ('{board,board_changes,board_image}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik}', 'x'),
     ('{board}', '{t_baas}', 'e'),
     ('{board_changes,board_image}', '{t_baas}', 'c'),
 
-    -- Reports: figures, of devices by what their placements and incidents let each person see.
+    -- Reports: figures; those of devices by what their placements and incidents let each person see.
     ('{device_report}', '{t_jan,t_desk for t_jan}',    'ccccc..cc.c.'),
     ('{device_report}', '{t_piet}',                    '.....cccc.c.'),
     ('{device_report}', '{t_fee}',                     'cccc.c..c.c.'),
@@ -352,7 +352,7 @@ select unnest(objects), who, seen from (values
     ('{api_version}', '{t_ans}', 'c'),
     (array(select object from asked where object <> all ('{api_version,device_report,hotspots,near_repeat,wijk_report,wijk_report_html,wijk_report_rows,unknown_areas}')), '{t_ans}', 'x'),
 
-    -- Nobody here, or of no team.
+    -- Not a person here, or without a team.
     ('{alerts,images,incidents,queue,changes,incident_history,mutes,devices,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home"}',
      '{t_leeg,t_gast,t_desk,t_desk for t_leeg}',       '............'),
     ('{open_image,open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
@@ -361,7 +361,7 @@ select unnest(objects), who, seen from (values
      '{t_desk}',                                       'x'),
     ('{claim_next,mute,unmute,mute_area}', '{t_leeg,t_gast,t_desk,t_desk for t_leeg}', 'x'),
 
-    -- Who has nothing to do here.
+    -- Those who have no business here.
     ('{alerts,images,queue,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident,open_image}',
      '{t_rik}',                                        'x'),
     (array(select object from asked), '{mobeye_ingest,t_niemand}', 'x')) as m(objects, who, seen);
@@ -371,14 +371,14 @@ select is_empty($$select relname::text from pg_class where relnamespace = 'patro
                   union all select proname::text from pg_proc where pronamespace = 'patrol'::regnamespace
                   except select split_part(object, ',', 1) from asked$$, 'and every view and function of schema patrol is in it');
 select is(f.seen, e.seen, format('%s of %s', f.who, object)) from found f join expected e using (object) where f.who = any (e.who) and object <> 'figures';
--- Counts of everybody, for whom it is granted to.
+-- Counts of everybody, for those to whom it is granted.
 select matches(seen, '^[cx]$', who || ' of figures') from found where object = 'figures';
 
--- A device manager, who may call these by name, learns from them what the views show and no more.
+-- A device manager, who may call these by name, learns from them what the views show, but no more.
 select is((rows_of('t_rik', filled('select to_jsonb(coalesce((mobeye.latest_alert({id}))[1], ''nothing''))', k))).rows[1],
           to_jsonb(case when k.columns ->> 'category' = 'service' then 'tekst-' || device(place) else 'nothing' end), 't_rik of the text: ' || name)
   from kind k;
--- Nor does an officer who is one as well: what is exact in patrol.incidents has its device.
+-- Nor does an officer who is also one: what is exact in patrol.incidents has its device.
 grant mobeye_registry to t_piet;
 select is((rows_of('t_piet', filled('select to_jsonb((mobeye.latest_alert({id}))[1] is null or exists (select from patrol.incidents i where i.incident_id = {id} and i.device_id is not null))', k))).rows[1],
           to_jsonb(true), 't_piet, of the registry too, of the text: ' || name)

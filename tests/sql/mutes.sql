@@ -1,4 +1,4 @@
--- Whom a mute concerns, and how it ends.
+-- What a mute applies to, and how it ends.
 \set QUIET on
 begin;
 \ir fixture.psql
@@ -12,7 +12,7 @@ create function queued(login text) returns text language sql as $$
 $$;
 create function mute(login text, call text) returns text language sql as $$ select as_login(login, 'select patrol.' || call) $$;
 
--- What is verified or somebody's is never muted, nor what others' teams have.
+-- Verified or assigned incidents are never muted, nor those of other teams.
 select put('plain', '{"team": "noord"}'), put('verified', '{"team": "noord", "verified_by": "second_input"}'), put('taken', '{"team": "noord", "status": "assigned", "assigned_to": "t_jan"}'),
        put('panic', '{"team": "noord", "urgent": true}'), put('theirs', '{"team": "zuid"}'), put('nobodys', '{}') \g /dev/null
 select mute('t_jan', 'mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''feest'')') as area \gset
@@ -25,7 +25,7 @@ select mute('t_fee', 'mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', 
 select is(queued('t_fee'), 'panic taken verified', 'a control room''s concerns all teams');
 select mute('t_fee', format('unmute(%s)', :area)) \g /dev/null
 
--- It ends with the placement, and says nothing of the next home.
+-- It ends with the placement, and does not apply to the next home.
 select mute('t_jan', 'mute(''open-1'', now() + interval ''1 day'', ''proef in Open 1'')') as device \gset
 select is(queued('t_fee'), 'panic taken verified', 'the device is muted where it stands');
 select throws_ok($$select mute('t_piet', 'mute(''open-1'', now() + interval ''1 day'', ''x'')')$$, '42501', null, 'by its team alone');
@@ -41,7 +41,7 @@ select lives_ok('select mobeye.end_mutes()', 'which the next cycle says');
 select is((select string_agg(distinct name, ' ' order by name) from mobeye.change join made on id = incident_id where op = 'mute' and entry > (select max(entry) - 20 from mobeye.change) and name in ('plain', 'panic')),
           'plain', 'of those that it concerned');
 
--- Until what is active is restored, at the latest at a time.
+-- Until active conditions are restored, or a given time at the latest.
 update mobeye.incident set status = 'closed', accepting = false, closed_at = now();
 delete from made;
 select put('door', '{"team": "noord", "active": 2}'), put('panic', '{"team": "noord", "urgent": true}'), put('verified', '{"team": "noord", "verified_by": "person"}'),
@@ -66,7 +66,7 @@ select mobeye.end_mutes() \g /dev/null
 select ok(queued('t_fee') ~ 'again', 'still active at the latest time: it enters the queue again');
 select is((select op from mobeye.change where incident_id = (select id from made where name = 'again') order by entry desc limit 1), 'mute', 'and the change says so');
 
--- Of an incident, the device is muted where the incident is, or not at all.
+-- For an incident, the device is muted where the incident is, or not at all.
 delete from made;
 insert into made select 'here', make('{"team": "noord"}');
 update mobeye.placement set during = tstzrange(now() - interval '1 second', now()) where device_id = 'open-1' and upper_inf(during);
@@ -79,7 +79,7 @@ update mobeye.device set device_id = 'open-2' where device_id = 'open-1';
 select mute('t_jan', format('mute_until_restored(%s, now() + interval ''7 days'', ''deur staat open'')', id)) from made where name = 'there' \g /dev/null
 select is(queued('t_fee'), 'here', 'a device that was only renamed is');
 
--- Nor where another device joined that is not muted.
+-- Nor if another device joined that is not muted.
 select put('joined', '{"team": "noord", "device_id": "dc09:7"}') \g /dev/null
 update mobeye.incident set placement_id = null where device_id = 'dc09:7';
 insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'stock-1' from made where name = 'joined';
@@ -106,7 +106,7 @@ select is(as_login(login, 'select concat_ws('' '', device_id, reason, incident_i
           login || ' and the mute of a set that was retrieved from a secret home')
   from made, unnest(array['t_jan', 't_piet', 't_fee']) as login where name = 'fix';
 
--- Where another device has the better place, that of its own device counts.
+-- If another device has the better place, that of its own device counts.
 select put('placed', jsonb_build_object('device_id', 'open-2', 'team', 'noord', 'device_placement_id', p.placement_id, 'placement_id', other.placement_id))
   from mobeye.placement p, mobeye.placement other where p.device_id = 'open-2' and upper_inf(p.during) and other.device_id = 'geheim-0' \g /dev/null
 update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where ended_at is null;
@@ -136,7 +136,7 @@ select is(queued('t_fee'), 'moved in of no team to and fro', 'it is there again 
 update mobeye.incident set areas = '{}';
 select ok(bool_and(areas_throughout is null or areas_throughout = '{}'), 'no area outlives the place') from mobeye.incident;
 
--- Why a device that only joined it is muted is not said to another team.
+-- Another team is not told why a device that merely joined the incident is muted.
 delete from mobeye.mute;
 delete from mobeye.incident;
 delete from made;
@@ -151,7 +151,7 @@ select mobeye.announce_mute(:secret, 'muted') \g /dev/null
 select is((select string_agg(concat_ws(' ', name, note), ', ' order by name) from mobeye.incident_history join made on id = incident_id where action = 'mute'),
           'noord muted: op vakantie, zuid muted', 'but to its own');
 
--- What a person has released or reopened since, and what a leaver had, stays in the queue.
+-- Incidents that a person has released or reopened since, and those of a person who left, stay in the queue.
 delete from mobeye.mute;
 delete from mobeye.incident;
 delete from made;
@@ -166,7 +166,7 @@ select is(queued('t_fee'), 'left released reopened', 'a mute from before does no
 select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
 select is(queued('t_fee'), null, 'a later one does');
 
--- A mute until an incident is restored is over as soon as that is closed, whoever closes it.
+-- A mute that lasts until an incident is restored is over as soon as that is closed, whoever closes it.
 delete from mobeye.mute;
 delete from mobeye.incident;
 delete from made;

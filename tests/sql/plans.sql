@@ -1,11 +1,11 @@
--- What people do all day goes by an index; and what alerts do to incidents touches none.
+-- What people do all day uses an index; and what alerts do to incidents touches none.
 \set QUIET on
 begin;
 \ir fixture.psql
 select no_plan() \g /dev/null
 select mobeye.premake_partitions() \g /dev/null
 
--- Where a sequential scan is as good as forbidden, one that is left has no index to go by.
+-- If sequential scans are practically forbidden, one that remains has no index to use.
 set local enable_seqscan = off;
 create function plan_of(query text, login text default 'postgres') returns text language plpgsql as $$
 declare
@@ -49,7 +49,8 @@ select doesnt_match(plan_of('select * from patrol.alerts order by received_at de
   from unnest(array['postgres', 't_jan', 't_anna']) as login;
 select matches(plan_of('select * from patrol.' || view, 't_leeg'), 'One-Time Filter', 'who sees none of patrol.' || view || ' reads none') from unnest(array['alerts', 'incidents', 'queue']) as view;
 
--- What a function reads is in no plan that its caller sees: it is counted. Of 500 incidents with 300 open, the few it is about.
+-- What a function reads is in no plan that its caller sees: it is counted. Of 500 incidents with 300 open, only the few
+-- concerned.
 create function rows_read() returns bigint language sql as $$
     with counted as (
         select unnest(array['mobeye.incident', 'mobeye.placement', 'mobeye.mute']::regclass[]) as relid
@@ -84,7 +85,7 @@ select is(reads('t_fee', 'select count(*) from patrol.incidents_at(''straat 6'')
 select is(as_login(login, 'select count(*) from patrol.incidents_at(''STRAAT 6'')'), wanted, login || ' finds it')
   from (values ('t_fee', '0'), ('t_piet', '1'), ('t_jan', '0'), ('t_leeg', '0'), ('postgres', '1')) as w(login, wanted);
 
--- An import of devices asks where each stands, not what stands anywhere: whatever was there when statistics were made.
+-- An import of devices queries the placement of each, not all placements: whatever existed when statistics were gathered.
 insert into mobeye.device (device_id) select 'i' || n from generate_series(1, 300) as n;
 insert into mobeye.placement (device_id, during, geom)
 select 'i' || n, '[2010-01-01,2011-01-01)', 'SRID=4326;POINT(5.36 52.15)' from generate_series(1, 300) as n;
@@ -101,7 +102,7 @@ select mobeye.locate_devices(array['placed_until']) \g /dev/null
 select cmp_ok(placements_found() - n, '<', 3000::bigint, 'an import finds the placements of its devices') from before_import;
 select is(count(*), 300::bigint, 'as those that stand there') from pg_temp.device_import where lower(during) = '2020-01-01';
 
--- Whom a raise may verify is found by where things were raised, and by when they were closed.
+-- The incidents that a raise may verify are found by where alarms were raised, and by when incidents were closed.
 select make(jsonb_build_object('device_id', 'd' || n, 'extent', '(5.9,52.9),(5.9,52.9)')) from generate_series(1, 300) as n \g /dev/null
 select make('{"device_id": "mobile", "extent": "(5.4,52.2),(5.3,52.1)", "verify_within": "5 minutes", "verify_radius_m": 150}') as id \gset
 select make('{"device_id": "d5", "extent": "(5.4,52.2),(5.4,52.2)"}') as beside \gset
@@ -114,7 +115,7 @@ select cmp_ok(reads('postgres', format('select mobeye.verify_incidents(array[%s]
               'a raise reads the incidents around it');
 select is(verified_by, 'second_device', 'and is verified by the one there') from mobeye.incident where incident_id = :id;
 
--- The latest alert of an incident, though a device that joined it sent a thousand since, in others.
+-- The latest alert of an incident, although a device that joined it has since sent a thousand in others.
 select make('{"device_id": "busy", "first_seen": "2026-11-23 20:00+01", "last_seen": "2026-11-23 21:00+01"}') as id \gset
 insert into mobeye.incident_condition (condition, incident_id, active, since, device_id)
 values (gen_random_uuid(), :id, false, '2026-11-23 20:00+01', 'joined');
@@ -128,7 +129,7 @@ select is((mobeye.latest_alert(:id))[1], 'busy3600', 'and it is the right one');
 delete from mobeye.alert where event_id = 'busy3600';
 select is((mobeye.latest_alert(:id))[1], 'busy0', 'the latest that is left, once that is erased');
 
--- An incident asks for the mutes of its devices and areas, not for all that there ever were.
+-- An incident looks up the mutes of its devices and areas, not all that ever existed.
 insert into mobeye.mute (device_id, area, at, until, reason, muted_by)
 select case when n % 2 = 0 then 'd' || n % 500 end, case when n % 2 = 1 then 'wijk:A' || n % 500 end, now() - interval '2 days', now() - interval '1 day', 'x', 'x'
   from generate_series(1, 3000) as n;
@@ -136,7 +137,7 @@ analyze mobeye.mute;
 select cmp_ok(reads('postgres', format('select mobeye.was_muted(i, now() - interval ''7 days'') from mobeye.incident i where incident_id = %s', :beside)), '<', 50::bigint,
               'was_muted reads the mutes that may concern an incident');
 
--- A column that an index holds costs every update of it an entry in every index.
+-- Each update of an indexed column costs an entry in every index.
 select is(attname, null, 'no index holds ' || attname) from (
     select a.attname from pg_index x
       join pg_attribute a on a.attrelid = x.indrelid

@@ -1,11 +1,11 @@
--- What a hostile officer tries with psql. What a query reads, which public counters and plans tell, is the same whether what
--- is hidden is there or not; and what is called in a condition sees what the reader sees.
+-- What a hostile officer tries with psql. What a query reads, which public counters and plans reveal, is the same whether the
+-- hidden data exists or not; and a function called in a condition sees what the reader sees.
 \set QUIET on
 begin;
 \ir fixture.psql
 select no_plan() \g /dev/null
 select mobeye.premake_partitions() \g /dev/null
--- Autovacuum may not change what is known of a table between the reading of two plans.
+-- Autovacuum must not change the statistics of a table between reading two plans.
 do $$
 begin
     execute (select 'lock table ' || string_agg(oid::regclass::text, ', ') || ' in share update exclusive mode'
@@ -42,7 +42,7 @@ end
 $$;
 -- Planning reads the ends of indexes, on the first call and whenever autovacuum has changed a catalog.
 create function reads(login text, call text) returns bigint language sql as $$ select least(reads_once(login, call), reads_once(login, call), reads_once(login, call)) $$;
--- Small boxes and circles, whose edge passes over the home step by step (geheim-1 stands at 5.3702 52.1602).
+-- Small boxes and circles, whose edge passes over the home step by step (geheim-1 is at 5.3702 52.1602).
 select is(count(distinct reads(login, format('select patrol.incidents_geojson(%s, 52.1600, 5.39, 52.17)', 5.3702 + offs + n * 1e-5))), 1::bigint, login || ' finds nothing with the edge of a box')
   from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array[0.005]) as offs, generate_series(-20, 20) as n group by login;
 select is(count(distinct reads(login, format('select count(*) from patrol.history_at(%s, 52.1602, 1)', 5.3702 - 101 / (111000 * cos(radians(52.1602))) + n * 1e-5))), 1::bigint, login || ' finds nothing with the edge of a circle')
@@ -52,7 +52,8 @@ select case when current_setting('enable_indexscan')::boolean
             else skip('the planner has no index to go by', 1) end;
 select is(as_login('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '1', 'and finds it');
 
--- One address after another, until the plan no longer depends on it; also where the team has many secret homes of its own, and where few are left.
+-- One address after another, until the plan no longer depends on it; also if the team has many secret homes of its own, and if
+-- few are left.
 insert into mobeye.device (device_id) values ('eigen-1'), ('eigen-2');
 insert into mobeye.placement (device_id, during, geom, address, team, secret)
 select device_id, '[2020-01-01,)', 'SRID=4326;POINT(5.4402 52.1902)', address, 'zuid', true from (values ('eigen-1', 'Eigen 1'), ('eigen-2', 'Eigen 2')) as v(device_id, address);
@@ -82,7 +83,7 @@ select is(count(distinct reads('t_anna', format('select patrol.incidents_geojson
 select is(count(distinct reads('t_anna', format('select count(*) from patrol.history_at(%s, 52.145, 1)', 5.375 - 101 / (111000 * cos(radians(52.145))) + n * 1e-5))), 1::bigint, 'nor with the edge of a circle')
   from generate_series(-20, 20) as n;
 
--- Plans, with what was read, of a name that is there and of one that is not.
+-- Plans, with what was read, for a name that exists and for one that does not.
 create function explained(login text, query text, hidden text) returns text language plpgsql as $$
 declare
     line text;
@@ -118,7 +119,7 @@ select lives_ok(format($$select as_login(%L, 'select count(1 / (length(address) 
   from unnest(array['t_fee', 't_piet', 't_anna']) as login;
 select throws_ok($$select as_login('t_jan', 'select count(1 / (length(address) - 8)) from patrol.incidents')$$, '22012', null, 'which who sees the address does');
 
--- Functions and operators of one's own before those of the system.
+-- A user's own functions and operators before those of the system.
 create schema evil;
 grant usage on schema evil to public;
 create function evil.st_transform(g geometry, to_srid integer) returns geometry language plpgsql as $$ begin insert into public.spied values ('evil ' || public.st_astext(g)); return g; end $$;

@@ -161,7 +161,7 @@ select put('muted', '{"team": "noord"}') \g /dev/null
 select patrol.mute('open-1', clock_timestamp() + interval '1 hour', 'op test') \g /dev/null
 select is(claim('t_jan', 'noord'), null, 'what is muted is not taken');
 
--- An incident of no team whose next fix lies elsewhere: who saw it where it was hears of it too.
+-- An incident of no team whose next fix is elsewhere: those who saw it where it was are told too.
 delete from mobeye.change;
 select put('by a fix', '{"device_id": "stock-1", "areas": ["wijk:WK9"]}') \g /dev/null
 create function heard(login text) returns text language sql as $$
@@ -180,7 +180,7 @@ select is(heard('t_jan'), '2 of 1', 'a change of its areas is one, for each who 
 select is(as_login('t_gast', 'select count(*) from patrol.changes'), '0', 'and for nobody else');
 delete from mobeye.incident where incident_id = (select id from made where name = 'by a fix');
 
--- Places on the map: what no box or circle is, and both sides.
+-- Places on the map: invalid boxes and circles, and both sides of the limits.
 select throws_ok(format('select patrol.incidents_geojson(%s)', box), '22023', null, 'no box: ' || box)
   from unnest(array['1, 1, 0, 2', '0, 2, 1, 1', '-180.1, 0, 0, 1', '0, 0, 180.1, 1', '0, -90.1, 1, 0', '0, 0, 1, 90.1', 'null, 0, 1, 1', '''nan'', 0, 1, 1']) as box;
 select is(patrol.incidents_geojson(-180, -90, -180, -90), '{"type": "FeatureCollection", "features": []}', 'nothing there: an empty collection');

@@ -88,7 +88,7 @@ select matches(alert(login, 'secret'), '^t\|5\.3[0-9]+$', login || ' sees of the
   from unnest(array['t_fee', 't_anna']) as login;
 select is(alert('t_gast', 'secret'), null, 'a login that is not a person does not see it at all');
 select is(alert('t_piet', 'secret'), null, 'another team does not see it at all');
--- One from elsewhere would tell which device stands at the secret place.
+-- One from elsewhere would reveal which device is at the secret place.
 insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
                           drill, flags, location_source, incident_id, secret, payload)
 select 'alarm', first_seen, first_seen, 'dc09:1', 'moved', 'i', 2, 'e', 'moved-1', 'motion', 'raise', false, '{}', 'none', id, false, '{}'
@@ -108,7 +108,7 @@ select is(as_login(login, 'select count(*) from patrol.changes where change_id <
   from (values ('t_jan', 6), ('t_piet', 3), ('t_fee', 8), ('t_anna', 8), ('t_rik', 0), ('t_kees', 0), ('t_kim', 0), ('postgres', 8)) as w(login, n);
 select is(as_login(login, 'select count(*) from patrol.incident_history'), '0', login || ' reads the history of no alarm') from unnest(array['t_rik', 't_kees', 't_kim']) as login;
 
--- Asking by place: the exact place of a secret one cannot be found with small boxes and circles.
+-- Searching by place: the exact place of a secret one cannot be found with small boxes and circles.
 create temporary table p as
 select id, st_x(i.geom) as x, st_y(i.geom) as y, c.geom as cell from made join mobeye.incident i on incident_id = id
  cross join lateral (select st_transform(mobeye.cell(mobeye.rd(i.geom)), 4326) as geom) c where name = 'secret';
@@ -175,7 +175,7 @@ select throws_ok(format($$select as_login('t_piet', 'select patrol.mute_until_re
 delete from mobeye.incident i using made where i.incident_id = id and name = 'secret-wk2';
 delete from made where name = 'secret-wk2';
 
--- An officer who is an auditor as well: looks as an auditor, acts as an officer, and is no more than both.
+-- An officer who is also an auditor: looks as an auditor, acts as an officer, and can do no more than both.
 create role t_bea login in role mobeye_patrol, mobeye_auditor;
 insert into mobeye.person values ('t_bea', 'Bea', 'noord', false);
 select is(sees('t_bea'), names, 'officer and auditor: sees those of all teams') from everything;

@@ -1,10 +1,10 @@
--- A screen that is older than a panic, a holdup or a verification closes nothing.
+-- A screen that predates a panic, a holdup or a verification closes nothing.
 \set QUIET on
 begin;
 \ir fixture.psql
 select no_plan() \g /dev/null
 
--- As the daemon does it: an incident with its first change, and what joins.
+-- As done by the daemon: an incident with its first change, and what joins.
 create function begun(columns jsonb default '{}', urgent boolean default false) returns bigint language plpgsql as $$
 declare
     id bigint := make('{"team": "noord"}' || columns);
@@ -76,7 +76,8 @@ select throws_ok(format('select as_login(''t_jan'', ''select patrol.%s'')', form
 select throws_ok(format('select close(''t_jan'', %s, format('', %%L'', repeat(''x'', 4001)))', :id), '22023', null, 'a note of closing is bounded as every note');
 select is(close('t_jan', :id, format(', %L', repeat('x', 4000))), 'closed', 'to 4000 characters');
 
--- Assigning: whoever has an incident sees it, and its place; a call sign leaves it to the team of who assigns.
+-- Assigning: the officer who has an incident sees it, and its place; with a call sign it stays with the team of the person who
+-- assigns it.
 select make('{"device_id": "geheim-1", "areas": ["wijk:WK1"]}') as id \gset
 select as_login('t_jan', format('select patrol.assign(%s, ''wagen 12'')', :id)) \g /dev/null
 select is((select team from mobeye.incident where incident_id = :id), 'noord', 'to a call sign: it becomes the actor''s team''s');
@@ -87,7 +88,7 @@ select is(as_login('t_piet', format('select patrol.on_scene(%s)', :id)), 'on_sce
 select as_login('t_jan', format('select patrol.assign(%s, ''t_jan'')', :id)) \g /dev/null
 select is(as_login('t_piet', format('select count(*) from patrol.incidents where incident_id = %s', :id)), '0', 'until another has it');
 
--- Who saw it before hears that it left.
+-- Those who saw it before are told that it left.
 select make('{"areas": ["wijk:WK9"]}') as id \gset
 select as_login('t_jan', format('select patrol.note(%s, ''van niemand'')', :id)), as_login('t_jan', format('select patrol.assign(%s, ''t_jan'')', :id)),
        as_login('t_jan', format('select patrol.note(%s, ''van noord'')', :id)) \g /dev/null
@@ -104,15 +105,16 @@ select as_login('t_jan', format('select patrol.note(%s, ''x'')', id)) from old w
 select as_login('t_jan', format('select patrol.link(%s, ''x'', ''y'')', id)) from old where what = 'linked' \g /dev/null
 select as_login('t_jan', format('select patrol.verify(%s, ''person'')', id)) from old where what = 'verified' \g /dev/null
 select as_login('t_jan', format('select status from patrol.open_incident(%s, ''x'')', id)) from old where what = 'looked at' \g /dev/null
--- Also where the history no longer says so.
+-- Even if the history no longer says so.
 update mobeye.incident set external_system = 'x', external_ref = 'y' from old where id = incident_id and what = 'was linked';
 update mobeye.incident set on_scene_at = created_at from old where id = incident_id and what = 'was attended';
 update mobeye.incident set verified_by = 'person' from old where id = incident_id and what = 'was verified';
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
 
--- Nor an alarm that is still active and that a mute has kept from all, before it was in the queue for as long. But what nothing joins any
--- more, as each earlier alarm of a camera, which never sends a restore, does not wait for the end of a mute.
+-- Nor an alarm that is still active and was hidden from all by a mute, before it has been in the queue for as long. But an
+-- incident that nothing can join any more, such as each earlier alarm of a camera, which never sends a restore, does not wait
+-- for the end of a mute.
 truncate old;
 update mobeye.incident set status = 'closed', accepting = false, closed_at = now() where status <> 'closed';
 create temporary table muted (name text, since interval, until interval, accepting boolean);

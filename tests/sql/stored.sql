@@ -1,11 +1,11 @@
--- What is secret is what was stored as such, whatever becomes of the device, the placement and the team.
+-- What was stored as secret stays secret, whatever happens to the device, the placement and the team.
 \set QUIET on
 begin;
 \ir fixture.psql
 select no_plan() \g /dev/null
 select mobeye.premake_partitions() \g /dev/null
 
--- Alerts as the daemon stores them: of a device where it stands, or stood.
+-- Alerts as the daemon stores them: from a device where it is, or was.
 create function store(device text, event text, fix geometry default null, source text default 'placement', at timestamptz default now(), incident bigint default null)
 returns void language sql as $$
     insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
@@ -22,7 +22,7 @@ create function cells(login text) returns text language sql as $$
     select as_login(login, 'select count(distinct geom) from patrol.alerts where event_id is null')
 $$;
 
--- One cell a home: however many fixes there are.
+-- One cell per home, however many fixes there are.
 select store('geheim-1', 'fix ' || n, st_setsrid(st_makepoint(5.3702 + n * 0.0001, 52.1602 + n * 0.0001), 4326), 'message', now() - n * interval '1 second')
   from generate_series(1, 40) as n \g /dev/null
 select is(cells(login), '1', login || ' sees one cell for forty fixes') from unnest(array['t_fee', 't_anna']) as login;
@@ -35,7 +35,7 @@ select ok(as_login('t_fee', format('select exists (select from patrol.history_at
           'found at its cell, though its fix lies far from it')
   from mobeye.placement p where device_id = 'geheim-1';
 
--- A condition on what is hidden tells nothing, not even how many rows it went through.
+-- A condition on hidden data reveals nothing, not even how many rows it examined.
 create function explained(login text, device text) returns text language plpgsql as $$
 declare
     line text;
@@ -77,7 +77,7 @@ select is(muted('t_fee'), 'open-1 proef', 'the mute is plain');
 select store('open-1', 'o1'), store('open-1', 'o2', at => now() - interval '2500 ms', incident => make()) \g /dev/null
 select as_login('t_rik', 'update mobeye.device set device_id = ''open-2'' where device_id = ''open-1'' returning 1') \g /dev/null
 select store('open-2', 'o3', at => now() - interval '1500 ms') \g /dev/null
--- It stood elsewhere until now, and the day after was placed by the fix from there.
+-- It was elsewhere until now, and on the following day was located by the fix from there.
 insert into mobeye.device (device_id) values ('weg-1');
 insert into mobeye.placement (device_id, during, geom, team) values ('weg-1', tstzrange('2020-01-01', now() - interval '3 hours'), 'SRID=4326;POINT(5.3601 52.1501)', 'noord');
 select store('weg-1', 'w1', 'SRID=4326;POINT(5.3601 52.1501)', 'last_known', now() - interval '2 hours'), store('weg-1', 'w2', 'SRID=4326;POINT(5.39 52.15)', 'message', now() - interval '90 minutes') \g /dev/null
@@ -127,7 +127,7 @@ update mobeye.alert set kind = array_position('{unknown,intrusion,motion,panic,h
  where event_id = 'fout';
 select is(as_login('t_rik', 'delete from mobeye.placement where device_id = ''fout-1'' returning device_id'), 'fout-1', 'a keepalive alone keeps none');
 
--- The other way takes the owner.
+-- The reverse requires the owner.
 select as_login('t_rik', 'update mobeye.placement set secret = false where device_id = ''open-2'' returning 1') \g /dev/null
 select is(exact('t_fee', 'o2'), 'false', 'a placement that is secret no longer reveals nothing that was stored');
 select throws_ok(format($$select as_login(%L, 'select mobeye.reveal(1, ''x'')')$$, login), '42501', null, login || ' reveals nothing') from unnest(array['t_rik', 't_jan', 't_anna', 'mobeye_ingest']) as login;
@@ -165,7 +165,7 @@ select is(as_login(login, 'select string_agg(event_id, '', '' order by received_
   from (values ('t_jan', 'of noord, in noord''s wijk, nowhere'), ('t_piet', 'in the beat, nowhere'), ('t_fee', 'of noord, in the beat, in noord''s wijk, nowhere'),
                ('t_gast', null), ('t_leeg', null)) as w(login, wanted);
 
--- Teams: a rename is one act; a team that is gone is not a team.
+-- Teams: a rename is one operation; a deleted team is not a team.
 select make('{"team": "noord"}') as ours, make('{"team": "zuid", "areas": ["wijk:WK2"]}') as theirs \gset
 insert into mobeye.change (change_id, incident_id, op, status, priority, category, moved, team_before) values (-1, :theirs, 'status', 'new', 2, 'alarm', true, 'noord');
 select as_login('t_jan', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''feest'')') \g /dev/null

@@ -45,7 +45,7 @@ select throws_ok('select patrol.acknowledge(null)', 'P0002', null, 'no incident 
 select throws_ok(format('select patrol.assign(%s, ''y'')', make('{"status": "assigned", "assigned_to": "y"}')), '55000', null,
                  'assigned again is assigned to another');
 
--- What each leaves in the incident.
+-- What each changes in the incident.
 create function at(id bigint, what text) returns text language plpgsql as $$
 declare
     result text;
@@ -89,7 +89,7 @@ select results_eq(format('select op, status from mobeye.change where incident_id
              ('status', 'assigned'), ('status', 'on_scene'), ('status', 'closed'), ('status', 'reopened')$$,
     'and so do the changes') from one;
 
--- Reopened while another of its key accepts.
+-- Reopened while another incident of its key accepts alerts.
 create temporary table two as select make('{"status": "closed", "incident_key": "00000000-0000-0000-0000-000000000001"}') as id;
 select make('{"incident_key": "00000000-0000-0000-0000-000000000001"}') \g /dev/null
 select as_login('t_jan', format('select patrol.reopen(%s, ''x'')', id)) from two \g /dev/null
@@ -107,7 +107,7 @@ select throws_ok(format('select patrol.reopen(%s, %L)', make('{"status": "closed
   from unnest(array['', '  ', null]) as note;
 select throws_ok(format('select patrol.assign(%s, %L)', make(), officer), '22023', null, 'assigned to nobody')
   from unnest(array['', '  ', null]) as officer;
--- A name that is probably mistyped for a login (t_jan, t_piet, t_fee), or a person who sees nothing, is nobody's either.
+-- A name that is probably a mistyped login (t_jan, t_piet, t_fee), or a person who sees nothing, is refused too.
 select throws_ok(format('select patrol.assign(%s, %L)', make(), officer), '22023', format('officer "%s" %s', officer, what), officer || ' ' || what)
   from unnest(array['t_jam', 't_jn', 't_jjan', 'tj_an', 'T_JAN', 't_jan ', 't_peit', 't_leeg'],
               array_fill('is not a registered person'::text, array[7]) || 'cannot see incidents'::text) as o(officer, what);
