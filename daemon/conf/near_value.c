@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/nearest.h"
 #include "conf/text.h"
 #include "conf/value.h"

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/nearest.h"
 #include "conf/check_rules.h"
 #include "conf/match_set.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "conf/conf_board.h"

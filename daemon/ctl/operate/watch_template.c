@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "ctl/operate/watch_options.h"

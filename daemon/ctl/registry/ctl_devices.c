@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/nearest.h"
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/device_csv.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistr.h>
 
+#include "base/array.h"
 #include "ctl/lib/cell_read.h"
 
 enum { CODE_MAX = 64, HOMES_MAX = 999999999 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/nearest.h"
 
 enum { KIND, LAYER, CODE, FROM, UNTIL, NUMBER, NOTE, COLUMNS };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/nearest.h"
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/json_write.h"
 #include "base/mem.h"
 #include "conf/conf_board.h"
