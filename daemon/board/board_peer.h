@@ -4,7 +4,7 @@
  * Every connection that evhttp accepts gets a bufferevent from here, whose input board/wire_watch.h checks first: what
  * it refuses never reaches evhttp, and is responded to here. A request must be complete within 20 s of its first byte,
  * and that byte must arrive within 20 s of the connection; a connection that is idle after a response is closed after
- * 75 s, or at once if there are too many. A response must be taken within 60 s.
+ * 75 s, or earlier to make room for a new one. A response must be taken within 60 s.
  */
 #ifndef MOBEYE_BOARD_BOARD_PEER_H
 #define MOBEYE_BOARD_BOARD_PEER_H
@@ -56,8 +56,8 @@ bool board_peer_sent_ahead(const struct board_peer *peer);
 /* Whether the process at the other end of a Unix socket runs as one of these users. */
 bool board_peer_is(const struct board_peer *peer, const uid_t *uids, size_t n);
 
-/* The connection is an event stream from now on: bytes that its peer has not read are counted. The kernel buffers this
- * many in addition. */
+/* The connection is an event stream from now on: bytes that its peer has not read are counted. The kernel buffers
+ * kernel_bytes in addition. */
 void board_peer_stream(struct board_peer *peer, int kernel_bytes);
 
 /* Bytes that the peer of an event stream has not read. */

@@ -59,7 +59,7 @@ struct loader_source {
 /* The configuration of one program. */
 struct loader_program {
     const char *scope;    /* of its file: SCHEMA_MOBEYED, ... */
-    const char *required; /* the keys that every file has: "listen, database and identity" */
+    const char *required; /* the keys that every file must have: "listen, database and identity" */
     /* Returns the configuration, which is freed if an error was reported, or NULL. root is a mapping. */
     void *(*load)(const struct loader_source *source, const struct node *root, struct str text,
                   struct diagnostics *diagnostics);

@@ -49,7 +49,7 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* The device is at another home, which the people at the first one, and their team, may not know about; or either the
+/* The device is at another home, which the people at the first one, and their team, might not know about; or either the
  * incident or the alert is from before it was placed anywhere, as in the van. (A placement may be entered afterwards; a
  * device without one because it was retrieved has not moved.) */
 static bool is_placed_elsewhere(const struct incident *incident, const struct alert *alert)

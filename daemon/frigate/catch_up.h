@@ -1,5 +1,5 @@
 /*
- * Lists what Frigate knows over HTTP, in cycles: at start, when asked to, and every minute. A cycle asks for the events
+ * Lists over HTTP what Frigate knows, in cycles: at start, when asked to, and every minute. A cycle asks for the events
  * in progress, for open ones that are not among them, and for those that began later than an hour before the cursor;
  * the cursor moves on when mobeyed has replied to all of them.
  */

@@ -69,7 +69,7 @@ static const struct {
     {"WH", KIND_WATER, RESTORES, 0},
     {"113", KIND_WATER, QUALIFIED, 0},
 
-    /* The alarm system itself */
+    /* The alarm set itself */
     {"AT", KIND_POWER, RAISES, 0},
     {"AR", KIND_POWER, RESTORES, 0},
     {"301", KIND_POWER, QUALIFIED, 0},

@@ -6,7 +6,7 @@
  * Contact-ID: #1234|1130 01 001              qualifier and event, partition, zone
  *
  * The number after a code is the input, whatever the code, as used by the Mobeye portal. (Panels send the user's number
- * with OP, CL and 401.) 0 means the system as a whole.
+ * with OP, CL and 401.) 0 means the set as a whole.
  */
 #ifndef MOBEYE_INGEST_DC09_DATA_H
 #define MOBEYE_INGEST_DC09_DATA_H

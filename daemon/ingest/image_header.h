@@ -1,5 +1,5 @@
 /*
- * What the first bytes of an image tell: its kind, and its size in pixels. Nothing is decoded. Pure.
+ * What the first bytes of an image reveal: its kind, and its size in pixels. Nothing is decoded. Pure.
  */
 #ifndef MOBEYE_INGEST_IMAGE_HEADER_H
 #define MOBEYE_INGEST_IMAGE_HEADER_H

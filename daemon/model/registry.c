@@ -12,7 +12,7 @@
 #include "model/alert.h"
 #include "model/distance.h"
 
-#define MISTYPED_US       (7 * CLOCK_DAY) /* a device that had an address for less is passed over for another */
+#define MISTYPED_US       (7 * CLOCK_DAY) /* one that had an address for less yields to another */
 #define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
 /* An address in the list of its device, and in the table of all: there is one item for each address, and the devices

@@ -40,7 +40,7 @@ void batch_identities_claim_encode(const struct encoded_batch *encoded, uint32_t
 void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *added);
 
 /* The duplicates that may come from another device than the stored alert: parameters of batch_conflict_sql, and its
- * result, which names those that are to be stored, in conflict. false: no duplicate may. */
+ * result, which names those that are to be stored, in conflict. false: there are none. */
 enum { BATCH_CONFLICT_PARAMS = 5 };
 extern const char batch_conflict_sql[];
 extern const Oid batch_conflict_types[BATCH_CONFLICT_PARAMS];

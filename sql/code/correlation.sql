@@ -42,7 +42,7 @@ begin
     ), keyed as materialized (
         select k.key, k.from_at, k.until_at, i.incident_id,
                case when i.max_age is not null or i.moved_over_m is not null then i.last_seen
-                    -- from before its device was placed there, or after it was placed elsewhere
+                    -- from before its device was placed there, or from a time when it was placed elsewhere
                     when i.device_placement_id is null then i.first_seen
                     when k.from_at < i.last_seen and exists (
                         select from mobeye.placement p

@@ -48,7 +48,7 @@ begin
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end,
            home = mobeye.plain_address(address)
      where lon is not null or rd_x is not null;
-    -- Without a column of inputs: the stored input of that account; if there are several, the one exported first.
+    -- Without a column of inputs: the stored input; of several, one of that account if there is one, else the one exported first.
     if not 'input' = any (columns) then
         update pg_temp.device_import i
            set input = (select a.input from mobeye.device_address a where a.device_id = i.device_id
@@ -121,8 +121,7 @@ comment on function mobeye.erased_rows() is 'Warnings of check_devices() about p
 
 -- A home stays secret until a file says no: saying nothing changes nothing. A stored placement keeps its secrecy, and then its
 -- team too. Another one takes over both from a secret placement, in three ways; the first that applies gives the team:
--- 1. a new one, from a secret one of its device that is at most 50 m away, or that it ends or continues, unless both have
---    addresses that differ;
+-- 1. a new one, from a secret one of its device that is at most 50 m away, or that it ends or continues (unless both have addresses that differ);
 -- 2. one that is new, or moves to another place, from one that has its address;
 -- 3. likewise, from one at its point (within 1 m: metres in RD New), unless another placement has its address: flats may have
 --    the same point.

@@ -274,7 +274,7 @@ comment on view mobeye.address_holder is
     'Which devices have or had an account, since and until when: infinity for those that have it. Accounts are without leading zeros.';
 
 -- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the
--- zeros that the panel sends. The existing names are looked up in the index of the alerts, one after the other.
+-- zeros that the panel sends. The existing names are looked up in the index of the alerts, by skipping from each to the next.
 create or replace function mobeye.address_names(device_id text) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -147,7 +147,7 @@ class Screen(Window):
         return f'#queue [data-incident="{incident}"]'
 
     def click(self, selector):
-        """As a person does: at its position, even if something lies above it."""
+        """As a person does: at its position, so it fails if something lies above it."""
         wait_until(lambda: self.all(selector), selector)
         self.all(selector)[0].click()
 

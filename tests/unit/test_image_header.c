@@ -1,4 +1,4 @@
-/* What the first bytes of an image tell. */
+/* What the first bytes of an image reveal. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <stdlib.h>

@@ -25,8 +25,8 @@ void password_server_find(struct password_server *ret, const PGconn *conn, const
 void password_server_conninfo(const struct password_server *server, const char *database, const char *role,
                               const char *passfile, struct buf *out);
 
-/* Whether that function may have written the conninfo: it has the same contents with this passfile, in the same order,
- * and nothing else. */
+/* Whether that function may have written the conninfo: it contains what that function writes with this passfile, in the
+ * same order, and nothing else. */
 bool password_server_wrote(const char *conninfo, const char *passfile);
 
 /* Appends the beginning of the role's line in the passfile, up to the password, with a NUL. */
