@@ -4,7 +4,11 @@
 -- numbers.
 create or replace view mobeye.device_alarm as
 select coalesce(case when not starts_with(i.device_id, 'dc09:')
-                     then (select p.device_id from mobeye.placement p where p.placement_id = i.device_placement_id) end, -- as mobeye.is_of()
+                     then (select p.device_id from mobeye.placement p -- as mobeye.is_of()
+                            where p.placement_id = i.device_placement_id
+                              and (p.device_id = i.device_id
+                                   or exists (select from mobeye.device_renamed r
+                                               where r.earlier_id = i.device_id and r.device_id = p.device_id))) end,
                 case when exists (select from mobeye.device_renamed r where r.earlier_id = i.device_id)
                      then mobeye.name_holder(i.device_id, i.first_seen) end,
                 (select d.device_id from mobeye.device d where d.device_id = i.device_id),

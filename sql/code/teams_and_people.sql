@@ -118,7 +118,8 @@ begin
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
      where m.member = to_regrole(quote_ident(login))
        and exists (select from pg_roles r
-                    where (starts_with(r.rolname, 'mobeye_') or r.rolname in ('pg_read_all_data', 'pg_write_all_data'))
+                    where (starts_with(r.rolname, 'mobeye_') or r.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files',
+                                                                                       'pg_write_server_files', 'pg_execute_server_program'))
                       and pg_has_role(g.oid, r.oid, 'member'));
     if not registered and groups is null then
         raise exception 'person "%" does not exist', login
@@ -129,11 +130,11 @@ begin
                     when (select r.rolsuper from pg_roles r where r.rolname = login)
                     then format('person removed; the database login is a superuser, who still sees everything, and was kept '
                                 '(alter role %I nologin)', login)
-                    when exists (select from pg_shdepend d
-                                  where d.refclassid = 'pg_authid'::regclass and d.refobjid = to_regrole(quote_ident(login))
-                                    and d.dbid = (select b.oid from pg_database b where b.datname = current_database()))
-                    then format('person removed; the database login has privileges or objects of its own in this database and was kept '
-                                '(alter role %I nologin)', login)
+                    when exists (select from pg_shdepend d join pg_database b on b.datname = current_database()
+                                  where d.refclassid = 'pg_authid'::regclass and pg_has_role(login, d.refobjid, 'member')
+                                    and (d.dbid = b.oid or d.dbid = 0 and d.classid = 'pg_database'::regclass and d.objid = b.oid))
+                    then format('person removed; the database login has privileges or objects in this database, by itself or by a role that it '
+                                'belongs to, and was kept (alter role %I nologin)', login)
                     else 'person removed; the database login has no rights in this database and was kept' end;
     end if;
     execute format('revoke %s from %I', groups, login);

@@ -92,13 +92,16 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
 
 
 def test_what_a_leaver_may_still_do_is_said(registry, database):
-    logins = {"reader": "in role pg_read_all_data", "commander": "superuser", "granted": "", "stranger": ""}
+    logins = {"reader": "in role pg_read_all_data", "commander": "superuser", "granted": "", "member": "", "stranger": "",
+              "server": "in role pg_execute_server_program"}
     registry.done("people", "import", "-", stdin="login,name,team\n" + "".join(f"{login},Name,*\n" for login in logins))
     for login, rights in logins.items():
         database.execute(f"create role {login} login {rights}")
-    database.execute("grant select on mobeye.device to granted")
+    for statement in ("grant select on mobeye.device to granted", "create role gis", "grant select on mobeye.device to gis", "grant gis to member"):
+        database.execute(statement)
     kept = {"commander": "is a superuser, who still sees everything, and was kept (alter role commander nologin)",
-            "granted": "has privileges or objects of its own in this database and was kept (alter role granted nologin)",
+            **{login: "has privileges or objects in this database, by itself or by a role that it belongs to, and was kept"
+                      f" (alter role {login} nologin)" for login in ("granted", "member")},
             "stranger": "has no rights in this database and was kept"}
     for login, said in kept.items():
         assert registry.run("people", "remove", login).stdout == f"{login}: person removed; the database login {said}\n"
@@ -106,7 +109,8 @@ def test_what_a_leaver_may_still_do_is_said(registry, database):
         assert registry.run("people", "remove", "reader").stdout == "reader: person removed; login dropped; 1 session ended\n"
         with pytest.raises(psycopg.OperationalError):
             reader.execute("select 1")
-    database.execute("revoke select on mobeye.device from granted; drop role commander, granted, stranger")
+    assert registry.run("people", "remove", "server").stdout == "server: person removed; login dropped; 0 sessions ended\n"
+    database.execute("revoke select on mobeye.device from granted, gis; drop role commander, granted, member, gis, stranger")
 
 
 def test_a_leaver_with_rights_by_a_group_of_the_town_is_out_too(registry, database):

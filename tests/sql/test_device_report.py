@@ -142,6 +142,14 @@ class DeviceReport(SchemaTest):
         self.alarm("first", "2026-02-04", placement_id=stood, device_placement_id=stood)
         self.assertEqual({n: row["alarms"] for n, row in self.report().items()}, {"first": 1, "third": 0})
 
+    def test_they_stay_with_it_when_its_placement_is_corrected_to_another(self):
+        self.device("right")
+        self.device("wrong", ("2026-01-01 12:00", None))
+        stood = self.value(self.superuser, "select placement_id from mobeye.placement where device_id = 'wrong'")
+        self.alarm("wrong", "2026-02-04", placement_id=stood, device_placement_id=stood)
+        self.superuser.execute("update mobeye.placement set device_id = 'right'")
+        self.assertEqual({n: row["alarms"] for n, row in self.report().items()}, {"right": 0, "wrong": 1})
+
     def test_an_account_that_was_mistyped_brings_no_alarms(self):
         for day in ("2026-02-01", "2026-02-03"):
             self.alarm("dc09:B371/1", day)

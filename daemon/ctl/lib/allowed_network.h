@@ -8,8 +8,9 @@
 
 #include "base/address.h"
 
-/* allowed: IPAddressAllow as printed by `systemctl show`, networks separated by spaces. */
-bool allowed_network(const char *allowed, const struct network *network);
+/* networks: either of them as printed by `systemctl show`, separated by spaces. Whether one of them contains the
+ * network. */
+bool allowed_network(const char *networks, const struct network *network);
 
 /* Whether the unit blocks this address. An address that is not one, such as "", is not blocked, nor is any without
  * systemd. */

@@ -26,7 +26,9 @@ char *ctl_unit_property(const char *unit, const char *property)
 {
     char command[512], *text = NULL;
     size_t size = 0;
-    snprintf(command, sizeof(command), "systemctl show --value -p %s %s 2> /dev/null", property, unit);
+    if (strchr(unit, '\''))
+        return NULL; /* no name of a unit */
+    snprintf(command, sizeof(command), "systemctl show --value -p %s '%s' 2> /dev/null", property, unit);
     FILE *pipe = popen(command, "re");
     ssize_t len = pipe ? getdelim(&text, &size, '\0', pipe) : 0;
     if (len > 0 && text[len - 1] == '\n')

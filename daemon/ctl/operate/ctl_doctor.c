@@ -104,7 +104,8 @@ static void say_refused(struct doctor *d)
         size_t len = end ? (size_t)(end - line) : report.len - at;
         if (!memmem(line, len, ": warning: ", 11))
             doctor_say(d, DOCTOR_PROBLEM, "file",
-                       "correct it before the next start or reload; mobeyed --check checks it",
+                       doctor_advise(d, "correct it before the next start or reload; mobeyed --check -c %s checks it",
+                                     d->conf->file),
                        "the daemon refuses %.*s", (int)len, line);
         at += len + 1;
     }

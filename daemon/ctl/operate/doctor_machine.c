@@ -439,11 +439,12 @@ void doctor_ports(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "ports", NULL, "all ports of the configuration are free");
 }
 
-static void say_networks(struct doctor *d, const char *allowed)
+static void say_networks(struct doctor *d, const char *allowed, const char *denied)
 {
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         for (size_t j = 0; j < d->conf->endpoints[i].n_allow_from; j++)
-            if (!allowed_network(allowed, &d->conf->endpoints[i].allow_from[j]))
+            if (allowed_network(denied, &d->conf->endpoints[i].allow_from[j]) &&
+                !allowed_network(allowed, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
                            doctor_advise(d, "systemctl edit %s, and add it to IPAddressAllow= in [Service]", d->unit),
                            "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",
@@ -465,8 +466,8 @@ void doctor_unit(struct doctor *d)
 {
     unsigned problems = d->printed[DOCTOR_PROBLEM];
     char *allowed = ctl_unit_property(d->unit, "IPAddressAllow"), *denied = ctl_unit_property(d->unit, "IPAddressDeny");
-    if (allowed && denied && *denied)
-        say_networks(d, allowed);
+    if (allowed && denied)
+        say_networks(d, allowed, denied);
     say_database_blocked(d);
     if (!allowed || !denied)
         doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");

@@ -10,9 +10,10 @@ enum unit_state unit_state(const char *unit)
 {
     char *file = ctl_unit_property(unit, "UnitFileState"), *active = ctl_unit_property(unit, "ActiveState");
     enum unit_state state = UNIT_OFF;
-    if (active && (strcmp(active, "active") == 0 || strcmp(active, "reloading") == 0))
+    if (active &&
+        (strcmp(active, "active") == 0 || strcmp(active, "reloading") == 0 || strcmp(active, "deactivating") == 0))
         state = UNIT_RUNS;
-    else if (active && file && (strcmp(file, "enabled") == 0 || strcmp(active, "inactive") != 0))
+    else if (active && *active && file && (strcmp(file, "enabled") == 0 || strcmp(active, "inactive") != 0))
         state = UNIT_DOWN;
     free(file);
     free(active);

@@ -113,26 +113,30 @@ static char *conninfo_of(const struct setup *s, const struct setup_program *prog
 /* Ends the rest of a line of the passfile, its password, as libpq reads it. */
 static char *unescape(char *password)
 {
-    char *to = password;
+    char *to = password, *end = password + strlen(password);
     for (size_t len = strlen(password); len > 0 && password[len - 1] == '\r';)
         password[--len] = '\0';
     for (const char *at = password; *at && *at != ':'; at++) {
         at += *at == '\\' && at[1] != '\0';
         *to++ = *at;
     }
-    *to = '\0';
+    sodium_memzero(to, (size_t)(end - to));
     return password;
 }
 
-/* The password in the passfile's line for this server; NULL: no such line. The caller frees it. */
+/* The password in the passfile's line for this server; NULL: no such line, or none in it. The caller frees it. */
 static char *password_in(struct str text, const struct login_password *login)
 {
     size_t start = strlen(login->start);
     for (size_t at = 0; at < text.len;) {
         const char *line = text.p + at, *end = memchr(line, '\n', text.len - at);
         size_t len = end ? (size_t)(end - line) : text.len - at;
-        if (len > start && memcmp(line, login->start, start) == 0)
-            return unescape(mem_strndup(line + start, len - start));
+        if (len > start && memcmp(line, login->start, start) == 0) {
+            char *password = unescape(mem_strndup(line + start, len - start));
+            if (*password)
+                return password;
+            free(password);
+        }
         at += len + 1;
     }
     return NULL;
