@@ -3,6 +3,7 @@
 #include <event2/dns.h>
 #include <event2/event_struct.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,7 +59,7 @@ static const char *reason(const struct resolve *resolve)
     if (error == 0 || error == EVUTIL_EAI_NODATA || error == EVUTIL_EAI_NONAME)
         error = resolve->family[IPV6].error ? resolve->family[IPV6].error : error;
     if (error == EVUTIL_EAI_FAIL)
-        return "the name servers failed, or their answer is too long for UDP";
+        return "the name servers fail or do not answer, or their answer is too long for UDP";
     if (error == EVUTIL_EAI_CANCEL)
         return "the name servers do not answer";
     return error ? evutil_gai_strerror(error) : "it has no address";
@@ -104,6 +105,21 @@ static void on_resolved(int error, struct evutil_addrinfo *list, void *arg)
         loop_arm(&resolve->over, OTHER_FAMILY_US);
 }
 
+/* Each server is asked TRIES times in the longest look-up, whatever resolv.conf says: evdns counts the attempts of all
+ * servers together, and repeats a query that failed without waiting. */
+static void set_options(struct evdns_base *dns)
+{
+    enum { TRIES = 4 };
+    int servers = evdns_base_count_nameservers(dns), tries = TRIES * (servers > 0 ? servers : 1);
+    char text[32];
+    snprintf(text, sizeof(text), "%d", tries + 1); /* silence is ended by the limit, not by them */
+    evdns_base_set_option(dns, "attempts:", text);
+    snprintf(text, sizeof(text), "%.3f", (double)RESOLVE_LIMIT_US / CLOCK_SECOND / tries);
+    evdns_base_set_option(dns, "timeout:", text);
+    /* Not within a look-up: evdns would ask for google.com to see whether a server is back. 3600 s is its most. */
+    evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
+}
+
 /* Without EVUTIL_AI_ADDRCONFIG: libevent looks once in the life of a process which families the machine has, and does
  * not count local addresses. */
 static void ask(struct family *family, const char *host, int af)
@@ -116,8 +132,7 @@ static void ask(struct family *family, const char *host, int af)
         abort(); /* out of memory, the only reason without EVDNS_BASE_INITIALIZE_NAMESERVERS */
     /* Read again each time, since networks change. Without the file /etc/hosts is still used. */
     evdns_base_resolv_conf_parse(family->dns, options, "/etc/resolv.conf");
-    /* evdns takes "attempts:1" as one transmission, and would never ask a second server. 255 is its most. */
-    evdns_base_set_option(family->dns, "attempts:", "255");
+    set_options(family->dns);
     /* NULL where it has called back already. */
     family->request = evdns_getaddrinfo(family->dns, host, NULL, &hints, on_resolved, family);
 }

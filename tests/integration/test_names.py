@@ -59,8 +59,8 @@ def test_an_endpoint_connects_to_the_address_that_answers_and_follows_it(context
         hub.close()
 
 
-def test_an_endpoint_connects_although_the_first_name_server_is_silent(context, daemons, names):
-    names.put_silent_server_first()
+def test_an_endpoint_connects_although_the_first_name_servers_are_silent(context, daemons, names):
+    names.put_silent_servers_first()
     names.addresses[HUB] = ["127.0.0.3"]
     port = free_port()
     hub = context.socket(zmq.PUSH)
@@ -94,9 +94,9 @@ def servers():
         one.close()
 
 
-def test_the_database_is_reached_although_the_first_name_server_is_silent(daemons, names, servers):
+def test_the_database_is_reached_although_the_first_name_servers_are_silent(daemons, names, servers):
     port, server, _ = servers
-    names.put_silent_server_first()
+    names.put_silent_servers_first()
     names.addresses[DATABASE] = ["127.0.0.2"]
     start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=2"), names, free_port())
     server.accept()

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/resolve.h"
 
@@ -23,8 +24,8 @@ struct question {
 static struct {
     struct question question[2];
     unsigned asked, bases;
-    int options;
-    char attempts[16];
+    int options, servers;
+    char attempts[16], timeout[16], probe[16];
 } dns;
 
 struct evdns_base *evdns_base_new(struct event_base *base, int flags)
@@ -45,14 +46,28 @@ int evdns_base_resolv_conf_parse(struct evdns_base *base, int flags, const char 
     (void)base, (void)path;
     dns.options = flags;
     strcpy(dns.attempts, "of resolv.conf");
+    strcpy(dns.timeout, "of resolv.conf");
+    strcpy(dns.probe, "of resolv.conf");
     return 0;
+}
+
+int evdns_base_count_nameservers(struct evdns_base *base)
+{
+    (void)base;
+    return dns.servers;
 }
 
 int evdns_base_set_option(struct evdns_base *base, const char *option, const char *value)
 {
     (void)base;
-    cr_expect_str_eq(option, "attempts:");
-    strcpy(dns.attempts, value);
+    if (strcmp(option, "attempts:") == 0)
+        strcpy(dns.attempts, value);
+    else if (strcmp(option, "timeout:") == 0)
+        strcpy(dns.timeout, value);
+    else if (strcmp(option, "initial-probe-timeout:") == 0)
+        strcpy(dns.probe, value);
+    else
+        cr_expect_fail("%s", option);
     return 0;
 }
 
@@ -206,7 +221,7 @@ Test(resolve, without_an_address_there_is_a_reason)
     cr_expect_str_eq(why, evutil_gai_strerror(EVUTIL_EAI_AGAIN), "that there is none of IPv6 says less");
     called = 0;
     answer(EVUTIL_EAI_FAIL, NULL);
-    cr_expect_str_eq(why, "the name servers failed, or their answer is too long for UDP");
+    cr_expect_str_eq(why, "the name servers fail or do not answer, or their answer is too long for UDP");
 }
 
 Test(resolve, a_name_whose_addresses_have_no_text_has_none)
@@ -304,11 +319,29 @@ Test(resolve, the_search_list_is_for_names_without_a_dot)
     }
 }
 
-/* libevent counts the transmissions to all servers together, and "attempts:1" would never reach the second. */
-Test(resolve, servers_are_asked_until_the_look_up_ends)
+/* libevent counts the transmissions to all servers together, and repeats a query that failed without waiting. */
+Test(resolve, each_server_is_asked_four_times_in_the_longest_look_up_and_once_more_ends_it)
+{
+    static const struct {
+        int servers;
+        const char *attempts, *timeout;
+    } cases[] = {{0, "5", "5.000"}, {1, "5", "5.000"}, {2, "9", "2.500"}, {3, "13", "1.667"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        dns.servers = cases[i].servers;
+        struct resolve *resolve = ask("db1");
+        cr_expect_str_eq(dns.attempts, cases[i].attempts, "%d servers", dns.servers);
+        cr_expect_str_eq(dns.timeout, cases[i].timeout, "%d servers", dns.servers);
+        reply(AF_INET, 0, NULL);
+        reply(AF_INET6, 0, NULL);
+        resolve_free(&resolve);
+    }
+}
+
+/* libevent asks a server that was silent for the address of a host of its own choice, to see whether it is back. */
+Test(resolve, no_server_is_asked_for_another_name)
 {
     struct resolve *resolve = ask("db1");
-    cr_expect_str_eq(dns.attempts, "255");
+    cr_expect_str_eq(dns.probe, "3600");
     reply(AF_INET, 0, NULL);
     reply(AF_INET6, 0, NULL);
     resolve_free(&resolve);

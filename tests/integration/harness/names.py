@@ -18,29 +18,31 @@ class NameServer:
             pytest.skip("needs root, for port 53 and a mount")
         self.addresses = {}
         self.asked = []
-        self.silent = None
+        self.silent = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = f"127.53.{random.randrange(256)}.{random.randrange(1, 255)}"
         self.socket.bind((self.address, 53))
         self.file = directory / "resolv.conf"
-        # A look-up that nobody answers takes longer than any test waits.
-        self.file.write_text(f"nameserver {self.address}\noptions timeout:30 attempts:5\n")
+        self.file.write_text(f"nameserver {self.address}\n")
         # Each program replaces the one before: what is started is what runs in the end.
         self.wrapper = ["unshare", "--mount", "sh", "-c", WITH_RESOLV_CONF, "sh", self.file]
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
-    def put_silent_server_first(self):
-        """Each look-up asks it before this one, and waits longer for it than libevent's 3 s for the other family. One
-        attempt is one for each server."""
-        self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        silent_address = f"127.54.{random.randrange(256)}.{random.randrange(1, 255)}"
-        self.silent.bind((silent_address, 53))
-        self.file.write_text(f"nameserver {silent_address}\nnameserver {self.address}\noptions timeout:4 attempts:1\n")
+    def put_silent_servers_first(self):
+        """Each look-up asks two of them before this one: together they take longer than the 3 s that libevent waits for
+        the other family. The options, which would not let it come to this one, are not followed."""
+        addresses = [f"127.{network}.{random.randrange(256)}.{random.randrange(1, 255)}" for network in (54, 55)]
+        for address in addresses:
+            self.silent.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            self.silent[-1].bind((address, 53))
+        # libevent asks the first one, then the others from the last to the second.
+        order = [addresses[0], self.address, addresses[1]]
+        self.file.write_text("".join(f"nameserver {one}\n" for one in order) + "options timeout:30 attempts:1\n")
 
     def close(self):
-        if self.silent:
-            self.silent.close()
+        for one in self.silent:
+            one.close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
             end.sendto(b"", (self.address, 53))
         self.thread.join(60)
