@@ -124,11 +124,13 @@ struct closed {
     size_t at;
 };
 
-/* Opens the new endpoints of conf that take over no address: if one of them fails, nothing has been closed. */
-static int open_free(struct endpoint_set *set, const struct conf *conf, struct endpoint **next, struct err *err)
+/* Opens the new endpoints of conf that bind, or those that connect, and that take over no address. */
+static int open_free(struct endpoint_set *set, const struct conf *conf, bool bind, struct endpoint **next,
+                     struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
-        if (next[i] || taken_over(set, next, conf->n_endpoints, &conf->endpoints[i]) >= 0)
+        if (next[i] || conf->endpoints[i].bind != bind ||
+            taken_over(set, next, conf->n_endpoints, &conf->endpoints[i]) >= 0)
             continue;
         next[i] = open_one(set, &conf->endpoints[i], err);
         if (!next[i])
@@ -137,12 +139,12 @@ static int open_free(struct endpoint_set *set, const struct conf *conf, struct e
     return 0;
 }
 
-/* Opens the others. An endpoint whose address is taken over is closed just before and recorded in closed. */
+/* Opens the others that bind. An endpoint whose address is taken over is closed just before and recorded in closed. */
 static int open_taken_over(struct endpoint_set *set, const struct conf *conf, struct endpoint **next,
                            struct closed *closed, size_t *n_closed, struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
-        if (next[i])
+        if (next[i] || !conf->endpoints[i].bind)
             continue;
         for (int old; (old = taken_over(set, next, conf->n_endpoints, &conf->endpoints[i])) >= 0;) {
             closed[(*n_closed)++] = (struct closed){.conf = endpoint_conf(set->endpoints[old]), .at = (size_t)old};
@@ -190,9 +192,13 @@ int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct
     size_t n_closed = 0;
     for (size_t i = 0; i < conf->n_endpoints; i++)
         next[i] = find_same(set, &conf->endpoints[i]);
-    int rc = open_free(set, conf, next, err);
+    /* If an address is not free, nothing has been closed; and if it cannot be taken over either, nothing has been
+     * connected: a connected sender may hand over messages at once, which would be lost with the set. */
+    int rc = open_free(set, conf, true, next, err);
     if (rc == 0)
         rc = open_taken_over(set, conf, next, closed, &n_closed, err);
+    if (rc == 0)
+        rc = open_free(set, conf, false, next, err);
     if (rc != 0) {
         go_back(set, next, conf->n_endpoints, closed, n_closed);
         free(next);

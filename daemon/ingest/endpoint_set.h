@@ -21,8 +21,8 @@ void endpoint_set_free(struct endpoint_set **set);
 /*
  * Makes the set match conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
  * nothing: -1 with err set leaves the set as it was. An endpoint whose address another one takes over is closed before
- * that is opened, after all others, and loses what waits in it. It is reopened if opening fails; where that fails, too,
- * it stays in the set, closed, for endpoint_rebind().
+ * that is opened, after all others that bind, and loses what waits in it. It is reopened if opening fails; where that
+ * fails, too, it stays in the set, closed, for endpoint_rebind(). Those that connect are opened last.
  * Pending replies must have been sent: endpoints may be freed. conf must live until the next apply or the end of the
  * set.
  */
