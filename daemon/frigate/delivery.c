@@ -31,7 +31,6 @@ double delivery_silent_s(const struct delivery_state *delivery, int64_t mono_us)
 
 static const char *advice(const struct conf_frigate *conf, const struct sender *sender)
 {
-    const char *unresolved = sender_unresolved(sender);
     switch (sender_link(sender)) {
     case SENDER_CONNECTED:
         return "it is connected: is this a router endpoint with format cloudevents? see the log of mobeyed";
@@ -42,18 +41,21 @@ static const char *advice(const struct conf_frigate *conf, const struct sender *
                    : "a peer is there, but the handshake fails: is this a router endpoint of mobeyed, does it require "
                      "CURVE (server_key, client_key)?";
     default:
-        return unresolved ? unresolved : "is mobeyed running, is this the address of one of its router endpoints?";
+        return "is mobeyed running, is this the address of one of its router endpoints?";
     }
 }
 
 static void log_silent(const struct conf_frigate *conf, const struct sender *sender, size_t waiting)
 {
+    /* It outranks a handshake that failed, which may have been at another address, or at one this name had before. */
+    const char *unresolved = sender_link(sender) == SENDER_CONNECTED ? NULL : sender_unresolved(sender);
+    const char *at = unresolved && conf->n_to > 1 ? sender_at(sender) : NULL;
     struct buf names = {0};
     for (size_t i = 0; i < conf->n_to; i++)
         buf_printf(&names, "%s%s", i == 0 ? "" : i + 1 == conf->n_to ? " nor " : ", ", conf->to[i]);
-    log_warning("mobeyed", "%s%.*s %s; %zu alert%s wait%s (%s)", conf->n_to > 1 ? "neither " : "", (int)names.len,
+    log_warning("mobeyed", "%s%.*s %s; %zu alert%s wait%s (%s%s%s)", conf->n_to > 1 ? "neither " : "", (int)names.len,
                 names.data, conf->n_to > 1 ? "answers" : "does not answer", waiting, waiting == 1 ? "" : "s",
-                waiting == 1 ? "s" : "", advice(conf, sender));
+                waiting == 1 ? "s" : "", at ? at : "", at ? ": " : "", unresolved ? unresolved : advice(conf, sender));
     buf_free(&names);
 }
 

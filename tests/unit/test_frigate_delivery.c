@@ -1,9 +1,40 @@
-/* When it is logged that mobeyed does not answer, or answers again. */
+/* When it is logged that mobeyed does not answer, or answers again, and why it does not. */
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "frigate/delivery.h"
 
 #define S CLOCK_SECOND
+
+/* The sender, as far as it is asked here. */
+static enum sender_link link_state;
+static const char *unresolved;
+
+enum sender_link sender_link(const struct sender *sender)
+{
+    (void)sender;
+    return link_state;
+}
+
+const char *sender_unresolved(const struct sender *sender)
+{
+    (void)sender;
+    return unresolved;
+}
+
+const char *sender_at(const struct sender *sender)
+{
+    (void)sender;
+    return "tcp://b:1";
+}
+
+int64_t sender_quiet_since_us(const struct sender *sender)
+{
+    (void)sender;
+    return 0;
+}
 
 Test(frigate_delivery, without_a_connection_it_is_logged_after_ten_seconds_and_once_a_minute)
 {
@@ -44,4 +75,34 @@ Test(frigate_delivery, a_short_break_is_no_warning)
     cr_expect_eq(delivery_check(&d, false, 0, 111 * S), DELIVERY_SAME, "it begins again");
     cr_expect_eq(delivery_check(&d, false, 0, 120 * S), DELIVERY_SAME);
     cr_expect_eq(delivery_check(&d, false, 0, 121 * S), DELIVERY_SILENT);
+}
+
+/* What is logged of an alert that waits for these to answer. */
+static const char *reason(size_t n_to)
+{
+    static char line[1000];
+    static char *to[] = {(char *)"tcp://a:1", (char *)"tcp://b:1"};
+    struct conf_frigate conf = {.to = to, .n_to = n_to};
+    struct delivery_state d = {0};
+    FILE *log = cr_get_redirected_stderr();
+    delivery_watch(&d, &conf, NULL, 1, 100 * S);
+    delivery_watch(&d, &conf, NULL, 1, 110 * S);
+    cr_assert_not_null(fgets(line, sizeof(line), log));
+    const char *start = strchr(line, '(');
+    return start ? start : line;
+}
+
+Test(frigate_delivery, a_name_that_is_not_resolved_is_named_among_several, .init = cr_redirect_stderr, .timeout = 60)
+{
+    log_open(LOG_LEVEL_INFO);
+    link_state = SENDER_UNREACHABLE;
+    unresolved = "the name cannot be resolved: x";
+    cr_expect_str_eq(reason(1), "(the name cannot be resolved: x)\n");
+    cr_expect_str_eq(reason(2), "(tcp://b:1: the name cannot be resolved: x)\n");
+    link_state = SENDER_REFUSED;
+    cr_expect_str_eq(reason(2), "(tcp://b:1: the name cannot be resolved: x)\n", "a handshake failed earlier");
+    unresolved = NULL;
+    cr_expect_not_null(strstr(reason(2), "(a peer is there, but the handshake fails"));
+    link_state = SENDER_UNREACHABLE;
+    cr_expect_not_null(strstr(reason(2), "(is mobeyed running"));
 }
