@@ -186,7 +186,7 @@ def test_a_reload_that_was_refused_is_a_problem(ready):
 
 @pytest.mark.parametrize("file, change, told", [
     ("clients.yaml", "echo 'clients: 1' >", "clients.yaml:1:"),
-    ("clients.yaml", "rm", "clients.yaml: No such file or directory"),
+    ("clients.yaml", "rm", "clients.yaml: .*No such file or directory"),
     ("server.key", "echo garbage >", "server.key: "),
 ])
 def test_what_the_daemon_would_refuse_at_its_next_start_is_a_problem(ready, file, change, told):
@@ -194,7 +194,7 @@ def test_what_the_daemon_would_refuse_at_its_next_start_is_a_problem(ready, file
     ready.must("mobeyectl", "setup", "--yes", "--curve", "--replace", "--no-drill")
     assert problems(ready) == []
     ready.must("bash", "-c", f"{change} /etc/mobeyed/{file}")
-    assert any(f"/etc/mobeyed/{told}" in line and "file         the daemon refuses" in line for line in problems(ready)), problems(ready)
+    assert any(re.search(f"file +the daemon refuses .*/etc/mobeyed/{told}", line) for line in problems(ready)), problems(ready)
 
 
 def test_an_administrator_who_is_not_root_gets_no_false_problems(ready):
