@@ -13,14 +13,13 @@ struct keys_check {
     char path[128];
 };
 
+/* The environment and the service file are those of the service, which this program may not be. */
 static void check_conninfo(const struct conf *conf, struct diagnostics *diagnostics)
 {
     struct err err;
-    struct pgtargets targets = {0};
     if (conninfo_check(conf->database.conninfo, &err) != 0 ||
-        pgtargets_parse(&targets, conf->database.conninfo, &err) != 0)
+        pgtargets_check(conf->database.conninfo, &err) != 0)
         diagnostics_failure(diagnostics, conf->database.pos, "database.conninfo", &err, "a libpq connection string");
-    pgtargets_free(&targets);
 }
 
 static void on_bad_keys(void *ctx, const struct err *err)

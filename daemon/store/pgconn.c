@@ -415,7 +415,7 @@ void pgconn_configure(struct pgconn *c, const char *conninfo, const char *applic
     c->at = c->rounds = 0;
     set_stage(c, STAGE_STOPPED, "the configuration");
     if (pgtargets_parse(&c->targets, conninfo, &err) < 0)
-        snprintf(c->why, sizeof(c->why), "database.conninfo: %.400s", err.text);
+        snprintf(c->why, sizeof(c->why), "database.conninfo with the environment and its service: %.400s", err.text);
     if (started)
         pgconn_start(c);
 }

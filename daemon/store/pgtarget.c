@@ -40,11 +40,11 @@ static char *list_element(const char *list, size_t i)
     return len > 0 ? mem_strndup(list, len) : NULL;
 }
 
-static int split_hosts(struct pgtargets *targets, struct err *err)
+static int split_hosts(struct pgtargets *targets, const PQconninfoOption *options, struct err *err)
 {
-    const char *host = option_value(targets->options, "host");
-    const char *hostaddr = option_value(targets->options, "hostaddr");
-    const char *port = option_value(targets->options, "port");
+    const char *host = option_value(options, "host");
+    const char *hostaddr = option_value(options, "hostaddr");
+    const char *port = option_value(options, "port");
     size_t hosts = count_elements(host), addresses = count_elements(hostaddr), ports = count_elements(port);
     if (hosts > 0 && addresses > 0 && hosts != addresses)
         return err_set(err, "%zu hosts and %zu values of hostaddr (expected as many of both, or one of them only)",
@@ -63,18 +63,35 @@ static int split_hosts(struct pgtargets *targets, struct err *err)
     return port ? conninfo_check_ports(port, err) : 0;
 }
 
+static PQconninfoOption *parse_alone(const char *conninfo, struct err *err)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    if (!options)
+        err_set(err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
+    else if (conninfo_check(conninfo, err) == 0)
+        return options;
+    PQconninfoFree(options);
+    return NULL;
+}
+
+int pgtargets_check(const char *conninfo, struct err *err)
+{
+    struct pgtargets targets = {0};
+    PQconninfoOption *options = parse_alone(conninfo, err);
+    int ret = options ? split_hosts(&targets, options, err) : -1;
+    PQconninfoFree(options);
+    pgtargets_free(&targets);
+    return ret;
+}
+
 /* With what libpq would take from the environment and a service: it blocks where it looks a name up itself. */
 static PQconninfoOption *parse_complete(const char *conninfo, struct err *err)
 {
     struct buf complete = {0};
-    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-    if (!options) {
-        err_set(err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
+    PQconninfoOption *options = parse_alone(conninfo, err);
+    if (!options)
         return NULL;
-    }
     PQconninfoFree(options);
-    if (conninfo_check(conninfo, err) != 0)
-        return NULL;
     conninfo_complete(&complete, conninfo);
     buf_append(&complete, "", 1);
     options = PQconninfoParse(complete.data, NULL);
@@ -93,7 +110,7 @@ int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err
     const char *timeout = option_value(ret->options, "connect_timeout");
     if (timeout && atoi(timeout) > 0)
         ret->timeout_us = atoi(timeout) * CLOCK_SECOND;
-    if (split_hosts(ret, err) < 0) {
+    if (split_hosts(ret, ret->options, err) < 0) {
         pgtargets_free(ret);
         return -1;
     }

@@ -42,6 +42,12 @@ def test_a_good_file_passes(conf, tmp_path):
     assert all("warning:" in rest for _, _, rest in said)
 
 
+def test_the_environment_of_who_checks_the_file_does_not_count(conf, tmp_path, monkeypatch):
+    monkeypatch.setenv("PGPORT", "5432,5433")
+    status, _ = check(tmp_path, conf.text())
+    assert status == 0
+
+
 def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
     text = conf.text().replace("batch_max: 5000", "batch_max: lots").replace("keep: 24h", "keep: 24 moons")
     text = text.replace("instance: test-1", "instance: test-1\nflavour: vanilla")

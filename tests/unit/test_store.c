@@ -237,7 +237,19 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
         cr_expect_eq(pgtargets_parse(&targets, bad[i], &err), -1, "%s", bad[i]);
         cr_expect_neq(err.text[0], '\0');
         cr_expect_null(strstr(err.text, "geheim"));
+        cr_expect_eq(pgtargets_check(bad[i], &err), -1, "%s", bad[i]);
+        cr_expect_null(strstr(err.text, "geheim"));
     }
+}
+
+Test(store, a_mistake_of_the_environment_is_none_of_the_conninfo)
+{
+    struct pgtargets targets;
+    struct err err;
+    setenv("PGHOST", "db1,db2", 1);
+    setenv("PGPORT", "1,2,3", 1);
+    cr_expect_eq(pgtargets_check("dbname=x", &err), 0);
+    cr_expect_eq(pgtargets_parse(&targets, "dbname=x", &err), -1);
 }
 
 /* What libpq would connect with. */
