@@ -97,9 +97,10 @@ int conninfo_check(const char *conninfo, struct err *err)
     return -1;
 }
 
+/* libpq ends a value without quotes at whatever isspace() knows. */
 static void append_value(struct buf *out, const char *value)
 {
-    if (*value && !value[strcspn(value, " \\'\t\n")]) {
+    if (*value && !value[strcspn(value, " \\'\t\n\r\v\f")]) {
         buf_append_str(out, str_from(value));
         return;
     }

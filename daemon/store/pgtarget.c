@@ -96,7 +96,7 @@ static PQconninfoOption *parse_complete(const char *conninfo, struct err *err)
     buf_append(&complete, "", 1);
     options = PQconninfoParse(complete.data, NULL);
     if (!options)
-        abort(); /* out of memory, the only reason */
+        err_set(err, "libpq cannot read what they add");
     buf_free(&complete);
     return options;
 }

@@ -23,6 +23,8 @@ ParameterizedTestParameters(conninfo, is_masked)
         {"postgres://db?password=geheim", "password=******** host=db"},
         {"host=a,b port=1,2 password=", "password=******** host=a,b port=1,2"},
         {"application_name='it''s' host=db", "(unreadable)"},
+        {"host='a\rb' port=1", "host='a\rb' port=1"},
+        {"host='a\vb\fc'", "host='a\vb\fc'"},
         {"host='a b\\'c'", "host='a b\\'c'"},
         {"host=db dbname='C:\\\\x'", "dbname='C:\\\\x' host=db"},
         {"postgres://db", "host=db"},
