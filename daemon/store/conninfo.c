@@ -188,10 +188,11 @@ int conninfo_without(struct buf *out, const char *conninfo, const char *const *k
 /* libpq's values for keywords that a conninfo with this service leaves out. */
 static PQconninfoOption *defaults_with(const char *service)
 {
+    if (!service)
+        return PQconndefaults();
     const char *present = getenv("PGSERVICE");
     char *kept = mem_strdup(present);
-    if (service)
-        setenv("PGSERVICE", service, 1);
+    setenv("PGSERVICE", service, 1);
     PQconninfoOption *defaults = PQconndefaults();
     if (kept)
         setenv("PGSERVICE", kept, 1);

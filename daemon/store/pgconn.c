@@ -45,9 +45,11 @@ struct pgconn {
     void *ctx;
     const char *subject, *meanwhile; /* of what is logged */
     bool log_suppressed;
-    char *application_name;
-    struct pgtargets targets;
-    struct rate_limiter limiter; /* for messages that do not concern one server: the conninfo, a loss */
+    char *conninfo, *application_name;
+    struct pgtargets targets;                   /* of this round */
+    struct rate_limiter limiters[PGTARGET_MAX]; /* for messages about one of them */
+    unsigned turns[PGTARGET_MAX];               /* connections to them that failed */
+    struct rate_limiter limiter;                /* for other messages: the conninfo, a loss */
     enum pgconn_stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
@@ -112,19 +114,26 @@ static void pause_for(struct pgconn *c, int64_t us, const char *why)
     c->calls.on_waiting(c->ctx, text);
 }
 
+/* Of the next round. */
+static int64_t backoff_us(struct pgconn *c)
+{
+    return pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
+}
+
 static void on_attempt_failed(struct pgconn *c, const char *why)
 {
     char name[300];
-    struct pgtarget *target = &c->targets.target[c->at];
     keep_why(c, why);
+    /* libpq may have waited for one address alone, or have been refused by what answers there. */
+    if (c->stage == STAGE_POLLING)
+        c->turns[c->at]++;
     close_all(c);
-    pgtarget_describe(target, name, sizeof(name));
+    pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
     if (!c->log_suppressed)
-        log_limited(&target->limiter, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s cannot be used: %s; %s",
-                    name, c->why, c->meanwhile);
+        log_limited(&c->limiters[c->at], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
+                    "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
     c->at = (c->at + 1) % c->targets.n;
-    int64_t pause_us = c->at > 0 ? 0 : pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
-    pause_for(c, pause_us, c->why);
+    pause_for(c, c->at > 0 ? 0 : backoff_us(c), c->why);
 }
 
 static void on_connection_lost(struct pgconn *c, const char *why)
@@ -136,7 +145,7 @@ static void on_connection_lost(struct pgconn *c, const char *why)
     if (!c->log_suppressed)
         log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
     c->calls.on_down(c->ctx, c->why);
-    pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
+    pause_for(c, backoff_us(c), c->why);
 }
 
 /* Sending failed: reported from the loop, so that no callback runs within another. */
@@ -268,8 +277,7 @@ static void on_opened(struct pgconn *c)
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
     if (c->limiter.suppressed == 0) /* otherwise the preceding loss was not logged either */
         log_info(c->subject, "connected to %s", name);
-    for (size_t i = 0; i < c->targets.n; i++)
-        c->targets.target[i].limiter = (struct rate_limiter){0};
+    memset(c->limiters, 0, sizeof(c->limiters));
     c->calls.on_up(c->ctx);
 }
 
@@ -312,7 +320,8 @@ static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
 {
     set_stage(c, STAGE_POLLING, "the server is known");
     loop_arm(&c->timer, c->targets.timeout_us);
-    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->application_name);
+    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->turns[c->at],
+                             c->application_name);
     if (PQstatus(c->pq) == CONNECTION_BAD) {
         on_attempt_failed(c, PQerrorMessage(c->pq));
         return;
@@ -334,8 +343,25 @@ static void on_resolved(void *ctx, const char *const *addresses, size_t n, const
     resolve_free(&c->resolve);
 }
 
+/* false: they are not known; the next try is planned. */
+static bool read_targets(struct pgconn *c)
+{
+    struct err err;
+    pgtargets_free(&c->targets);
+    if (pgtargets_parse(&c->targets, c->conninfo, &err) == 0)
+        return true;
+    snprintf(c->why, sizeof(c->why), "database.conninfo with the environment and its service: %.400s", err.text);
+    if (!c->log_suppressed)
+        log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s; %s", c->why, c->meanwhile);
+    pause_for(c, backoff_us(c), c->why);
+    return false;
+}
+
 static void start_attempt(struct pgconn *c)
 {
+    /* The service file may have changed, or may be there only now. */
+    if (c->at == 0 && !read_targets(c))
+        return;
     const struct pgtarget *target = &c->targets.target[c->at];
     const char *name = pgtarget_name(target);
     c->why[0] = '\0';
@@ -355,8 +381,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         start_attempt(c);
         return;
     }
-    /* libpq waits for one address as long as it is let; the others have their turn in the attempts to come. */
-    pgtarget_set_silent(&c->targets.target[c->at], PQhostaddr(c->pq));
     on_attempt_failed(c, "no answer in time");
 }
 
@@ -388,6 +412,7 @@ void pgconn_free(struct pgconn **conn)
         return;
     close_all(c);
     pgtargets_free(&c->targets);
+    free(c->conninfo);
     free(c->application_name);
     free(c);
 }
@@ -395,27 +420,21 @@ void pgconn_free(struct pgconn **conn)
 void pgconn_start(struct pgconn *c)
 {
     set_stage(c, STAGE_PAUSE, "started");
-    if (c->targets.n > 0) {
-        loop_arm(&c->timer, 0);
-        return;
-    }
-    log_error(c->subject, "%s; %s", c->why, c->meanwhile);
-    c->calls.on_waiting(c->ctx, c->why);
+    loop_arm(&c->timer, 0);
 }
 
 void pgconn_configure(struct pgconn *c, const char *conninfo, const char *application_name)
 {
-    struct err err;
     bool started = c->stage != STAGE_STOPPED;
     close_all(c);
-    pgtargets_free(&c->targets);
-    char *name = mem_strdup(application_name);
+    char *new_conninfo = mem_strdup(conninfo), *name = mem_strdup(application_name);
+    free(c->conninfo);
     free(c->application_name);
+    c->conninfo = new_conninfo;
     c->application_name = name;
     c->at = c->rounds = 0;
+    memset(c->limiters, 0, sizeof(c->limiters));
     set_stage(c, STAGE_STOPPED, "the configuration");
-    if (pgtargets_parse(&c->targets, conninfo, &err) < 0)
-        snprintf(c->why, sizeof(c->why), "database.conninfo with the environment and its service: %.400s", err.text);
     if (started)
         pgconn_start(c);
 }

@@ -2,7 +2,8 @@
  * One connection to PostgreSQL on the loop, which reconnects indefinitely. Nothing here blocks.
  *
  * An attempt is one server of the conninfo with its own time limit, so that a server that does not answer costs one
- * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s.
+ * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s, and reads
+ * anew what the environment and a service file add to the conninfo.
  */
 #ifndef MOBEYE_STORE_PGCONN_H
 #define MOBEYE_STORE_PGCONN_H
@@ -48,7 +49,7 @@ void pgconn_free(struct pgconn **conn);
 /* Begins to connect. */
 void pgconn_start(struct pgconn *conn);
 
-/* The servers, and the name to show them (copied). After pgconn_start(): closes the connection, if there is one (down
+/* How to reach the servers, and the name to show them (copied). After pgconn_start(): closes the connection, if there is one (down
  * is not called), and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 

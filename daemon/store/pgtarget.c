@@ -175,20 +175,6 @@ static void add_defaults(struct params *params, const PQconninfoOption *options,
     add_param(params, "client_encoding", "UTF8");
 }
 
-void pgtarget_set_silent(struct pgtarget *target, const char *address)
-{
-    snprintf(target->silent, sizeof(target->silent), "%s", address ? address : "");
-}
-
-/* Index of the address after the one that did not answer; 0: none of these did not. */
-static size_t first_address(const struct pgtarget *target, const char *const *addresses, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(addresses[i], target->silent) == 0)
-            return (i + 1) % n;
-    return 0;
-}
-
 /* Appends to a comma-separated list. */
 static void list_add(struct buf *list, const char *value)
 {
@@ -196,7 +182,7 @@ static void list_add(struct buf *list, const char *value)
 }
 
 PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
-                         size_t n, const char *application_name)
+                         size_t n, unsigned turn, const char *application_name)
 {
     static const char *const ours[] = {"host", "hostaddr", "port", "client_encoding"};
     struct params params = {0};
@@ -209,9 +195,9 @@ PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget 
             add_param(&params, at->keyword, at->val);
     }
     /* The name once an address: libpq tries them one after the other, and checks certificates against the name. */
-    for (size_t i = 0, first = first_address(target, addresses, n); i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         list_add(&hosts, target->host);
-        list_add(&hostaddrs, addresses[(first + i) % n]);
+        list_add(&hostaddrs, addresses[(turn + i) % n]);
     }
     add_param(&params, "host", n > 0 ? hosts.data : target->host);
     add_param(&params, "hostaddr", n > 0 ? hostaddrs.data : target->hostaddr);

@@ -6,17 +6,15 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
-#include "base/log.h"
 
 #define PGTARGET_MAX 16
 
 /* One server. NULL: libpq's own default. */
 struct pgtarget {
     char *host, *hostaddr, *port;
-    char silent[64]; /* the address of its name that did not answer in time; "": none */
-    struct rate_limiter limiter;
 };
 
 struct pgtargets {
@@ -41,11 +39,9 @@ const char *pgtarget_name(const struct pgtarget *target);
 /* For people: host, address or socket folder, and port. */
 void pgtarget_describe(const struct pgtarget *target, char *out, size_t size);
 
-/* This address did not answer in time (NULL: not known): the next attempt begins with the one after it. */
-void pgtarget_set_silent(struct pgtarget *target, const char *address);
-
-/* Begins to connect, as PQconnectStartParams(); n resolved addresses take the place of the host name (0: none). */
+/* Begins to connect, as PQconnectStartParams(); n resolved addresses take the place of the host name (0: none),
+ * and another one is the first at each turn. */
 PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
-                         size_t n, const char *application_name);
+                         size_t n, unsigned turn, const char *application_name);
 
 #endif

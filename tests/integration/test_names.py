@@ -1,6 +1,8 @@
 """Host names: whose name server does not answer, whose first address does not, and whose address changes."""
+import contextlib
 import socket
 import subprocess
+import threading
 
 import pytest
 import zmq
@@ -107,6 +109,35 @@ def test_the_database_is_tried_at_its_next_address_when_the_first_does_not_answe
     names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
     start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=1"), names, free_port())
     second.accept()
+
+
+def hang_up(server):
+    """On everyone, until a minute is over or the test."""
+    with contextlib.suppress(OSError):
+        while True:
+            server.accept()[0].close()
+
+
+def test_the_database_is_tried_at_its_next_address_when_the_first_hangs_up(daemons, names, servers):
+    port, first, second = servers
+    names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
+    start(daemons(f"host={DATABASE} port={port} dbname=nothing"), names, free_port())
+    threading.Thread(target=hang_up, args=(first,), daemon=True).start()
+    second.accept()
+
+
+def test_the_service_file_is_read_again_as_long_as_the_database_is_not_reached(context, daemons, servers, tmp_path):
+    port, first, second = servers
+    file = tmp_path / "service"
+    daemon = daemons("service=north dbname=nothing connect_timeout=1")
+    daemon.env["PGSERVICEFILE"] = file
+    file.write_text("[north]\nhost=127.0.0.2,127.0.0.3\nport=1,2,3\n")
+    daemon.start()
+    daemon.wait_log("with the environment and its service: 2 hosts and 3 ports")
+    assert Dealer(context, daemon.address()).ask(alert("meanwhile")).word == b"ACK"
+    for address, server in (("127.0.0.2", first), ("127.0.0.3", second)):
+        file.write_text(f"[north]\nhost={address}\nport={port}\n")
+        server.accept()
 
 
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):
