@@ -320,8 +320,7 @@ static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
 {
     set_stage(c, STAGE_POLLING, "the server is known");
     loop_arm(&c->timer, c->targets.timeout_us);
-    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->turns[c->at],
-                             c->application_name);
+    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->turns[c->at]);
     if (PQstatus(c->pq) == CONNECTION_BAD) {
         on_attempt_failed(c, PQerrorMessage(c->pq));
         return;
@@ -348,7 +347,7 @@ static bool read_targets(struct pgconn *c)
 {
     struct err err;
     pgtargets_free(&c->targets);
-    if (pgtargets_parse(&c->targets, c->conninfo, &err) == 0)
+    if (pgtargets_parse(&c->targets, c->conninfo, c->application_name, &err) == 0)
         return true;
     snprintf(c->why, sizeof(c->why), "database.conninfo with the environment and its service: %.400s", err.text);
     if (!c->log_suppressed)

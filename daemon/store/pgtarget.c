@@ -88,33 +88,57 @@ int pgtargets_check(const char *conninfo, struct err *err)
 static PQconninfoOption *parse_complete(const char *conninfo, struct err *err)
 {
     struct buf complete = {0};
-    PQconninfoOption *options = parse_alone(conninfo, err);
-    if (!options)
-        return NULL;
-    PQconninfoFree(options);
     conninfo_complete(&complete, conninfo);
     buf_append(&complete, "", 1);
-    options = PQconninfoParse(complete.data, NULL);
+    PQconninfoOption *options = PQconninfoParse(complete.data, NULL);
     if (!options)
         err_set(err, "libpq cannot read what they add");
     buf_free(&complete);
     return options;
 }
 
-int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err)
+/* What is the same for all servers. The defaults are for what the conninfo itself does not set: PGAPPNAME and the like
+ * are meant for programs that people start. Keepalives detect a dead server while nothing is being sent to it,
+ * tcp_user_timeout while something is. */
+static char *make_settings(const PQconninfoOption *options, const PQconninfoOption *own, const char *application_name)
 {
-    *ret = (struct pgtargets){.timeout_us = TIMEOUT_US};
-    ret->options = parse_complete(conninfo, err);
-    if (!ret->options)
-        return -1;
-    const char *timeout = option_value(ret->options, "connect_timeout");
-    if (timeout && atoi(timeout) > 0)
-        ret->timeout_us = atoi(timeout) * CLOCK_SECOND;
-    if (split_hosts(ret, ret->options, err) < 0) {
+    const char *const defaults[][2] = {
+        {"target_session_attrs", "read-write"}, {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},          {"keepalives_count", "3"},
+        {"tcp_user_timeout", "30000"},          {"application_name", application_name},
+    };
+    struct buf out = {0};
+    for (; options->keyword; options++)
+        if (options->val && *options->val)
+            conninfo_append(&out, options->keyword, options->val);
+    /* Of two values, libpq takes the last. */
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
+        if (!option_value(own, defaults[i][0]))
+            conninfo_append(&out, defaults[i][0], defaults[i][1]);
+    conninfo_append(&out, "client_encoding", "UTF8");
+    buf_append(&out, "", 1);
+    return out.data;
+}
+
+static int take_apart(struct pgtargets *ret, const PQconninfoOption *options, struct err *err)
+{
+    const char *timeout = option_value(options, "connect_timeout");
+    ret->timeout_us = timeout && atoi(timeout) > 0 ? atoi(timeout) * CLOCK_SECOND : TIMEOUT_US;
+    return split_hosts(ret, options, err);
+}
+
+int pgtargets_parse(struct pgtargets *ret, const char *conninfo, const char *application_name, struct err *err)
+{
+    *ret = (struct pgtargets){0};
+    PQconninfoOption *own = parse_alone(conninfo, err);
+    PQconninfoOption *options = own ? parse_complete(conninfo, err) : NULL;
+    if (options)
+        ret->settings = make_settings(options, own, application_name);
+    if (!options || take_apart(ret, options, err) < 0)
         pgtargets_free(ret);
-        return -1;
-    }
-    return 0;
+    PQconninfoFree(own);
+    PQconninfoFree(options);
+    return ret->n > 0 ? 0 : -1;
 }
 
 void pgtargets_free(struct pgtargets *targets)
@@ -124,7 +148,7 @@ void pgtargets_free(struct pgtargets *targets)
         free(targets->target[i].hostaddr);
         free(targets->target[i].port);
     }
-    PQconninfoFree(targets->options);
+    free(targets->settings);
     *targets = (struct pgtargets){0};
 }
 
@@ -144,35 +168,9 @@ void pgtarget_describe(const struct pgtarget *target, char *out, size_t size)
     snprintf(out, size, "%s%s%s", host, target->port ? " port " : "", target->port ? target->port : "");
 }
 
-/* The parameters of libpq, as its two arrays. */
-struct params {
-    const char *keys[64], *values[64];
-    size_t n;
-};
-
-static void add_param(struct params *params, const char *key, const char *value)
+static const char *or_empty(const char *text)
 {
-    if (!value)
-        return;
-    if (params->n + 1 == ARRAY_LEN(params->keys))
-        abort(); /* libpq 15 knows 41 keys */
-    params->keys[params->n] = key;
-    params->values[params->n++] = value;
-}
-
-/* Defaults for what the conninfo does not set. Keepalives detect a dead server while nothing is being sent to it,
- * tcp_user_timeout while something is. */
-static void add_defaults(struct params *params, const PQconninfoOption *options, const char *application_name)
-{
-    const char *const defaults[][2] = {
-        {"target_session_attrs", "read-write"}, {"keepalives_idle", "30"},
-        {"keepalives_interval", "10"},          {"keepalives_count", "3"},
-        {"tcp_user_timeout", "30000"},          {"application_name", application_name},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
-        if (!option_value(options, defaults[i][0]))
-            add_param(params, defaults[i][0], defaults[i][1]);
-    add_param(params, "client_encoding", "UTF8");
+    return text ? text : "";
 }
 
 /* Appends to a comma-separated list. */
@@ -182,30 +180,24 @@ static void list_add(struct buf *list, const char *value)
 }
 
 PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
-                         size_t n, unsigned turn, const char *application_name)
+                         size_t n, unsigned turn)
 {
-    static const char *const ours[] = {"host", "hostaddr", "port", "client_encoding"};
-    struct params params = {0};
-    struct buf hosts = {0}, hostaddrs = {0};
-    for (const PQconninfoOption *at = targets->options; at->keyword; at++) {
-        bool left_out = false;
-        for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-            left_out |= strcmp(at->keyword, ours[i]) == 0;
-        if (!left_out)
-            add_param(&params, at->keyword, at->val);
-    }
+    struct buf conninfo = {0}, hosts = {0}, hostaddrs = {0};
     /* The name once an address: libpq tries them one after the other, and checks certificates against the name. */
     for (size_t i = 0; i < n; i++) {
         list_add(&hosts, target->host);
         list_add(&hostaddrs, addresses[(turn + i) % n]);
     }
-    add_param(&params, "host", n > 0 ? hosts.data : target->host);
-    add_param(&params, "hostaddr", n > 0 ? hostaddrs.data : target->hostaddr);
-    add_param(&params, "port", target->port);
-    add_defaults(&params, targets->options, application_name);
-    PGconn *conn = PQconnectStartParams(params.keys, params.values, 0);
+    buf_append_str(&conninfo, str_from(targets->settings));
+    /* What is left out, not empty, libpq takes from the environment or the service file: a list, or a name. */
+    conninfo_append(&conninfo, "host", or_empty(n > 0 ? hosts.data : target->host));
+    conninfo_append(&conninfo, "hostaddr", or_empty(n > 0 ? hostaddrs.data : target->hostaddr));
+    conninfo_append(&conninfo, "port", or_empty(target->port));
+    buf_append(&conninfo, "", 1);
+    PGconn *conn = PQconnectStart(conninfo.data);
     if (!conn)
         abort(); /* out of memory, the only reason */
+    buf_free(&conninfo);
     buf_free(&hosts);
     buf_free(&hostaddrs);
     return conn;

@@ -18,7 +18,7 @@ struct pgtarget {
 };
 
 struct pgtargets {
-    PQconninfoOption *options;
+    char *settings; /* a conninfo of all but the server */
     struct pgtarget target[PGTARGET_MAX];
     size_t n;           /* 1 at least */
     int64_t timeout_us; /* of one attempt, without the look-up of a name */
@@ -30,7 +30,7 @@ int pgtargets_check(const char *conninfo, struct err *err);
 
 /* What the conninfo does not say is taken from the environment and its service, as by libpq. -1: not a conninfo, or its
  * lists do not match. The error quotes no more than that of pgtargets_check(). */
-int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err);
+int pgtargets_parse(struct pgtargets *ret, const char *conninfo, const char *application_name, struct err *err);
 void pgtargets_free(struct pgtargets *targets);
 
 /* The name that must be resolved before libpq is given the target; NULL: none. */
@@ -39,9 +39,9 @@ const char *pgtarget_name(const struct pgtarget *target);
 /* For people: host, address or socket folder, and port. */
 void pgtarget_describe(const struct pgtarget *target, char *out, size_t size);
 
-/* Begins to connect, as PQconnectStartParams(); n resolved addresses take the place of the host name (0: none),
+/* Begins to connect, as PQconnectStart(); n resolved addresses take the place of the host name (0: none),
  * and another one is the first at each turn. */
 PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
-                         size_t n, unsigned turn, const char *application_name);
+                         size_t n, unsigned turn);
 
 #endif

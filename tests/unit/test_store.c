@@ -171,7 +171,7 @@ static void expect_targets(const char *conninfo, size_t n, const struct expected
 {
     struct pgtargets targets;
     struct err err;
-    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, "mobeyed test", &err), 0, "%s", err.text);
     cr_assert_eq(targets.n, n, "%s", conninfo);
     for (size_t i = 0; i < n; i++) {
         const struct pgtarget *target = &targets.target[i];
@@ -234,7 +234,7 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct pgtargets targets;
         struct err err = {""};
-        cr_expect_eq(pgtargets_parse(&targets, bad[i], &err), -1, "%s", bad[i]);
+        cr_expect_eq(pgtargets_parse(&targets, bad[i], "mobeyed test", &err), -1, "%s", bad[i]);
         cr_expect_neq(err.text[0], '\0');
         cr_expect_null(strstr(err.text, "geheim"));
         cr_expect_eq(pgtargets_check(bad[i], &err), -1, "%s", bad[i]);
@@ -249,18 +249,21 @@ Test(store, a_mistake_of_the_environment_is_none_of_the_conninfo)
     setenv("PGHOST", "db1,db2", 1);
     setenv("PGPORT", "1,2,3", 1);
     cr_expect_eq(pgtargets_check("dbname=x", &err), 0);
-    cr_expect_eq(pgtargets_parse(&targets, "dbname=x", &err), -1);
+    cr_expect_eq(pgtargets_parse(&targets, "dbname=x", "mobeyed test", &err), -1);
 }
 
 /* What libpq would connect with. */
 static char params[2000];
 
-PGconn *PQconnectStartParams(const char *const *keys, const char *const *values, int expand)
+PGconn *PQconnectStart(const char *conninfo)
 {
-    cr_expect_eq(expand, 0, "a conninfo as dbname would count as one");
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    cr_assert_not_null(options, "%s", conninfo);
     params[0] = ' ', params[1] = '\0';
-    for (; *keys; keys++, values++)
-        snprintf(params + strlen(params), sizeof(params) - strlen(params), "%s=%s ", *keys, *values);
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val)
+            snprintf(params + strlen(params), sizeof(params) - strlen(params), "%s=%s ", o->keyword, o->val);
+    PQconninfoFree(options);
     return (PGconn *)params;
 }
 
@@ -268,8 +271,8 @@ static void expect_params(const char *conninfo, const char *const *addresses, si
 {
     struct pgtargets targets;
     struct err err;
-    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
-    pgtarget_connect(&targets, &targets.target[0], addresses, n, 0, "mobeyed test");
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, "mobeyed test", &err), 0, "%s", err.text);
+    pgtarget_connect(&targets, &targets.target[0], addresses, n, 0);
     for (; *expected; expected++)
         cr_expect_not_null(strstr(params, *expected), "%s: no \"%s\" in %s", conninfo, *expected, params);
     pgtargets_free(&targets);
@@ -292,6 +295,22 @@ Test(store, a_connection_has_the_conninfo_of_one_server_and_what_that_does_not_s
                   (const char *[]){" hostaddr=10.0.0.1 ", " application_name=mobeyed test ", NULL});
 }
 
+/* Whose values are those of other programs, or a whole list for one server. */
+Test(store, a_connection_leaves_nothing_of_it_to_the_environment)
+{
+    setenv("PGHOST", ",db2", 1);
+    setenv("PGPORT", ",5433", 1);
+    setenv("PGAPPNAME", "psql", 1);
+    setenv("PGTARGETSESSIONATTRS", "prefer-standby", 1);
+    setenv("PGUSER", "u", 1);
+    expect_params("dbname=x", NULL, 0,
+                  (const char *[]){" host= ", " hostaddr= ", " port= ", " user=u ", " application_name=mobeyed test ",
+                                   " target_session_attrs=read-write ", NULL});
+    setenv("PGTARGETSESSIONATTRS", "any", 1);
+    expect_params("host='' port=5434", NULL, 0,
+                  (const char *[]){" host= ", " port=5434 ", " target_session_attrs=read-write ", NULL});
+}
+
 /* libpq would wait for the first one each time. */
 Test(store, each_address_has_its_turn_to_be_the_first)
 {
@@ -300,9 +319,9 @@ Test(store, each_address_has_its_turn_to_be_the_first)
                                            " hostaddr=::1,10.0.0.1,10.0.0.2 ", " hostaddr=10.0.0.1,10.0.0.2,::1 "};
     struct pgtargets targets;
     struct err err;
-    cr_assert_eq(pgtargets_parse(&targets, "host=db1", &err), 0, "%s", err.text);
+    cr_assert_eq(pgtargets_parse(&targets, "host=db1", "mobeyed test", &err), 0, "%s", err.text);
     for (unsigned turn = 0; turn < 4; turn++) {
-        pgtarget_connect(&targets, &targets.target[0], addresses, 3, turn, "mobeyed test");
+        pgtarget_connect(&targets, &targets.target[0], addresses, 3, turn);
         cr_expect_not_null(strstr(params, expected[turn]), "%u: %s", turn, params);
     }
     pgtargets_free(&targets);
@@ -313,7 +332,7 @@ static void expect_described(const char *conninfo, int64_t timeout_us, const cha
     struct pgtargets targets;
     struct err err;
     char text[100];
-    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, "mobeyed test", &err), 0, "%s", err.text);
     pgtarget_describe(&targets.target[0], text, sizeof(text));
     cr_expect_str_eq(text, expected, "%s: %s", conninfo, text);
     cr_expect_eq(targets.timeout_us, timeout_us, "%s", conninfo);
