@@ -17,8 +17,7 @@ struct keys_check {
 static void check_conninfo(const struct conf *conf, struct diagnostics *diagnostics)
 {
     struct err err;
-    if (conninfo_check(conf->database.conninfo, &err) != 0 ||
-        pgtargets_check(conf->database.conninfo, &err) != 0)
+    if (conninfo_check(conf->database.conninfo, &err) != 0 || pgtargets_check(conf->database.conninfo, &err) != 0)
         diagnostics_failure(diagnostics, conf->database.pos, "database.conninfo", &err, "a libpq connection string");
 }
 

@@ -49,8 +49,8 @@ void pgconn_free(struct pgconn **conn);
 /* Begins to connect. */
 void pgconn_start(struct pgconn *conn);
 
-/* How to reach the servers, and the name to show them (copied). After pgconn_start(): closes the connection, if there is one (down
- * is not called), and connects at once. */
+/* How to reach the servers, and the name to show them (copied). After pgconn_start(): closes the connection, if there
+ * is one (down is not called), and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 
 /* This server cannot be used: closes the connection, calls down, and continues with the next server. */

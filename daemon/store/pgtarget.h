@@ -24,8 +24,8 @@ struct pgtargets {
     int64_t timeout_us; /* of one attempt, without the look-up of a name */
 };
 
-/* Whether pgtargets_parse() can read the conninfo alone, as far as nothing else contradicts it. -1: no. The error quotes
- * nothing from it, since it may contain a password. */
+/* Whether pgtargets_parse() can read the conninfo alone, as far as nothing else contradicts it. -1: no. The error
+ * quotes nothing from it, since it may contain a password. */
 int pgtargets_check(const char *conninfo, struct err *err);
 
 /* What the conninfo does not say is taken from the environment and its service, as by libpq. -1: not a conninfo, or its
