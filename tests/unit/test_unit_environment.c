@@ -1,6 +1,11 @@
 /* The variables of a unit are read as systemd reads them. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "ctl/lib/root_only.h"
 #include "ctl/lib/unit_environment.h"
@@ -63,4 +68,55 @@ Test(unit_environment, a_file_is_only_roots_if_its_directories_are)
     cr_expect_eq(root_only_check("/tmp/.", &err), -1);
     cr_expect_str_eq(err.text, "/tmp/. is not only root's to change");
     cr_expect_eq(root_only_check("/proc/version", &err), 0);
+}
+
+enum { SOMEBODY = 65534 };
+
+static void expect_check(const char *path, int errno_wanted)
+{
+    struct err err = {""};
+    int rc = root_only_check(path, &err), found = rc == 0 ? 0 : errno;
+    cr_expect_eq(found, errno_wanted, "%s: %s", path, err.text);
+}
+
+Test(unit_environment, a_file_is_only_roots_if_each_link_on_the_way_is)
+{
+    char base[] = "/run/mobeye-root-only.XXXXXX";
+    if (geteuid() != 0)
+        cr_skip("only root has files of others");
+    cr_assert_not_null(mkdtemp(base));
+    cr_assert_eq(chmod(base, 0755), 0);
+    cr_assert_eq(chdir(base), 0);
+    cr_assert_eq(mkdir("theirs", 0755), 0);
+    cr_assert_eq(mknod("file", S_IFREG | 0644, 0), 0);
+    cr_assert_eq(mknod("own", S_IFREG | 0600, 0), 0);
+    static const char *const links[][2] = {
+        {"file", "good"},       {"../file", "theirs/link"},   {"theirs/link", "through"},
+        {"good", "two"},        {"theirs/../file", "around"}, {"circle", "circle"},
+        {"absent", "dangling"}, {"theirs/absent", "awaited"},
+    };
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        cr_assert_eq(symlink(links[i][0], links[i][1]), 0);
+    cr_assert_eq(lchown("theirs/link", SOMEBODY, SOMEBODY) | chown("own", SOMEBODY, SOMEBODY) |
+                     chown("theirs", SOMEBODY, SOMEBODY),
+                 0);
+    static const struct {
+        const char *name;
+        int why;
+    } expected[] = {{"file", 0},        {"good", 0},          {"two", 0},           {"through", EPERM},
+                    {"around", EPERM},  {"theirs", EPERM},    {"own", EPERM},       {"circle", ELOOP},
+                    {"absent", ENOENT}, {"dangling", ENOENT}, {"absent/x", ENOENT}, {"theirs/absent", EPERM},
+                    {"awaited", EPERM}, {"./../", 0}};
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s/%s", base, expected[i].name);
+        expect_check(path, expected[i].why);
+    }
+    expect_check("file", EINVAL);
+    char own[128], remove[128];
+    snprintf(own, sizeof(own), "%s/own", base);
+    cr_expect_eq(root_only_check_for(SOMEBODY, own, NULL), 0);
+    cr_expect_eq(root_only_check_for(SOMEBODY + 1, own, NULL), -1);
+    snprintf(remove, sizeof(remove), "rm -r %s", base);
+    cr_expect_eq(system(remove), 0);
 }
