@@ -131,6 +131,20 @@ def test_a_service_file_of_the_daemons_user_leads_root_nowhere(ready, engine, na
     assert ready.sql("select count(*) from pg_database where datname = 'mobeye_ingest'", "postgres") == "0"
 
 
+@pytest.mark.parametrize("variable, made, refused", [
+    # The file is now root's, but not the link between.
+    ("PGSERVICEFILE=/etc/linked", "ln -s /var/lib/mobeyed/services /etc/linked; ln -s /etc/mobeyed/services /var/lib/mobeyed/services", "/etc/linked"),
+    # There is none now.
+    ("PGSYSCONFDIR=/var/lib/mobeyed", "true", "/var/lib/mobeyed/pg_service.conf"),
+    ("PGSERVICEFILE=services", "true", "services"),
+], ids=["link", "absent", "relative"])
+def test_a_service_file_that_can_be_replaced_at_once_leads_root_nowhere(ready, variable, made, refused):
+    ready.must("bash", "-c", f"printf %s '{SERVICE}' > /etc/mobeyed/services; {made}; chown -h mobeyed: /var/lib/mobeyed/services || :")
+    connects_with(ready, "service=mobeye", *([variable] if "CONFDIR" not in variable else [variable, "PGSERVICEFILE=/etc/mobeyed/services"]))
+    told = ready.run("bash", "-c", "cd /etc/mobeyed && exec mobeyectl devices unknown")
+    assert told.returncode == 1 and f"{refused} is not " in told.stdout, told.stdout
+
+
 @pytest.mark.parametrize("how", ["conninfo", "unit", "service"])
 def test_root_loads_no_engine(ready, engine, how):
     """Not even one that root names: it could read what the daemon's user writes, as that of PKCS#11 does."""
@@ -149,6 +163,26 @@ def test_root_loads_no_engine(ready, engine, how):
     assert "the daemon's key is in an OpenSSL engine, which root does not load" in told, told
     # Root itself does not connect that way.
     assert "drill" in ready.must("mobeyectl", "devices", "unknown")
+
+
+@pytest.mark.parametrize("how", ["conninfo", "service"])
+def test_neither_does_an_administrator_who_is_not_root(ready, engine, how):
+    """The daemon's user would become them."""
+    given = "".join(f"{name}={value}\n" for name, value in KEY.items())
+    ready.must("bash", "-c", f"""cd /var/lib/mobeyed && printf %s '{SERVICE}{given}' > services && chown mobeyed: services && chgrp mobeyed .
+        chmod 750 . && chmod 644 services x.crt && chmod 755 engine.so && useradd -M -G mobeyed anna""")
+    ready.must("bash", "-c", r"""cd /var/lib/mobeyed && sed -i 's|seteuid(0); open("/etc|open("/tmp|; s|0600|0666|' engine.c && cc -w -shared -fPIC -o engine.so engine.c
+        rm -f /tmp/loaded""")
+    conninfo = f"host=127.0.0.1 port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE} " + given.replace("\n", " ")
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{"service=mobeye" if how == "service" else conninfo}"|', "/etc/mobeyed/mobeyed.yaml")
+    (ready.home / "mobeyed.service.environment").write_text("PGSERVICEFILE=/var/lib/mobeyed/services\n" if how == "service" else "\n")
+    try:
+        told = ready.run("env", f"HOME={ready.home}", "mobeyectl", "devices", "unknown", user="anna")  # for systemctl
+        assert ready.run("test", "-e", "/tmp/loaded").returncode == 1
+        refused = "services is not only root's or yours to change" if how == "service" else "OpenSSL engine, which only the program itself loads"
+        assert told.returncode == 1 and refused in told.stdout, told.stdout
+    finally:
+        ready.must("bash", "-c", "userdel anna; rm -f /tmp/loaded")
 
 
 @pytest.mark.parametrize("variable, value", [("PGHOSTADDR", "192.0.2.1"), ("PGSERVICE", "mine"), ("PGPORT", "1")])

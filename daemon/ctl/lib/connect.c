@@ -164,14 +164,22 @@ static char *service_file_in(const char *home)
     return mem_printf("%s/.pg_service.conf", home);
 }
 
-/* Whether root may follow the service files that the user's program follows: who can change one could have root's
- * libpq connect to any server and load any code. From then on libpq does not look into the user's home. -1: it may
- * not. */
-static int check_service_files(const char *user, const char *conninfo, struct err *err)
+/* Whether we are the user who runs the program. */
+static bool is_programs_user(const char *user)
 {
     const struct passwd *entry = getpwnam(user);
+    return entry && entry->pw_uid == geteuid() && geteuid() == getuid();
+}
+
+/* Whether we may follow the service files that the user's program follows: who can change one could have our libpq
+ * connect to any server and load any code. From then on libpq does not look into a home. -1: we may not. */
+static int check_service_files(const char *user, const char *conninfo, struct err *err)
+{
+    uid_t self = geteuid();
+    const struct passwd *entry = self == 0 ? getpwnam(user) : NULL;
+    const char *directory_of_home = entry ? entry->pw_dir : getenv("HOME");
     char *service = conninfo_value(conninfo, "service"), *named = conninfo_value(conninfo, "servicefile");
-    char *home = entry ? service_file_in(entry->pw_dir) : NULL, *all = NULL;
+    char *home = directory_of_home ? service_file_in(directory_of_home) : NULL, *all = NULL;
     const char *file = named ? named : getenv("PGSERVICEFILE"), *directory = getenv("PGSYSCONFDIR");
     bool is_named = service || getenv("PGSERVICE");
     struct stat st;
@@ -179,10 +187,9 @@ static int check_service_files(const char *user, const char *conninfo, struct er
         file = home;
     if (directory)
         all = mem_printf("%s/pg_service.conf", directory);
-    bool is_safe = !is_named || ((!file || root_only_check(file, err) == 0) &&
-                                 (!all || access(all, F_OK) != 0 || root_only_check(all, err) == 0));
-    if (entry || !is_safe)
-        setenv("PGSERVICEFILE", is_named && is_safe && file ? file : "/dev/null", 1);
+    bool is_safe = !is_named || ((!file || root_only_check_for(self, file, err) == 0) &&
+                                 (!all || root_only_check_for(self, all, err) == 0 || errno == ENOENT));
+    setenv("PGSERVICEFILE", is_named && is_safe && file ? file : "/dev/null", 1);
     free(service);
     free(named);
     free(home);
@@ -211,7 +218,7 @@ static void impersonate(struct impersonation *ret, const char *user, const char 
         unset_variables();
     if (geteuid() == 0 || is_its_file)
         ret->knows_variables = import_variables_of_unit(unit, &ret->why) == 0;
-    if (geteuid() == 0)
+    if (!is_programs_user(user))
         ret->follows = check_service_files(user, conninfo, &ret->why) == 0;
     ret->became = become(user, &ret->root);
 }
@@ -391,12 +398,12 @@ const char *connect_error(const PGconn *conn)
     return conn ? PQerrorMessage(conn) : refused.text;
 }
 
-/* libpq takes a key with a colon for an OpenSSL engine and loads it, or what its configuration names: a library in the
- * process of root, who is another user only in effect. To be asked while acting as that user. */
-static int check_engine(const char *conninfo, struct err *err)
+/* libpq takes a key with a colon for an OpenSSL engine and loads it, or what its configuration names: a library in our
+ * process, though root is another user only in effect. To be asked while acting as the program's user. */
+static int check_engine(const char *user, const char *conninfo, struct err *err)
 {
     struct buf complete = {0};
-    if (getuid() != 0)
+    if (is_programs_user(user))
         return 0;
     if (conninfo_check(conninfo, err) < 0)
         return -1;
@@ -406,7 +413,7 @@ static int check_engine(const char *conninfo, struct err *err)
     bool is_engine = key && strchr(key, ':');
     buf_free(&complete);
     free(key);
-    return is_engine ? err_set(err, "sslkey names an OpenSSL engine, which is not loaded as root") : 0;
+    return is_engine ? err_set(err, "sslkey names an OpenSSL engine, which only the program itself loads") : 0;
 }
 
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo)
@@ -415,7 +422,7 @@ PGconn *connect_as_user(const char *user, const char *file, const char *verb, co
     impersonate(&as, user, file, conninfo);
     if (!as.follows)
         refused = as.why;
-    bool may = as.follows && check_engine(conninfo, &refused) == 0;
+    bool may = as.follows && check_engine(user, conninfo, &refused) == 0;
     PGconn *conn = may ? open_as(NULL, verb, conninfo, NULL) : NULL;
     impersonate_end(&as);
     return conn;

@@ -1,7 +1,7 @@
 /*
  * Database connections of the verbs, and the user each is opened as. Peer authentication and access to password files
- * depend on the operating system user; root can act as any of them. Root follows nothing that the user of a program can
- * change: its process's environment, its home's service file; nor loads libraries that a connection string names.
+ * depend on the operating system user; root can act as any of them. Nobody else follows what the user of a program can
+ * change: its process's environment, its home's service file; nor loads libraries that its connection string names.
  * PQstatus() and connect_error() tell whether a result is connected. PQfinish() it.
  */
 #ifndef MOBEYE_CTL_LIB_CONNECT_H
@@ -31,7 +31,7 @@ bool connect_unit_of(const char *user, const char *file, char unit[CONNECT_UNIT_
  * and has the unit's variables of libpq instead of its own. */
 PGconn *connect_as_daemon(const char *file, const char *verb, const char *conninfo);
 
-/* The same as a program that another system user runs. NULL, as libpq has it for one that is not connected: root must
+/* The same as a program that another system user runs. NULL, as libpq has it for one that is not connected: we must
  * not follow the connection string. */
 PGconn *connect_as_user(const char *user, const char *file, const char *verb, const char *conninfo);
 
@@ -53,18 +53,19 @@ enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
 /* The conninfo as the user's program with this file completes it, by the environment in its unit, and by a service
  * file. Whoever asks for the server or the database of the program takes them from this, after connect_check(). Empty:
- * root must not follow it. The caller frees it. */
+ * we must not follow it. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
 
 /* Whether it is known which server and database that is. -1: the file of its service, or an EnvironmentFile= of its
- * unit without which host, port or dbname is missing, cannot be read, or is not only root's to change. */
+ * unit without which host, port or dbname is missing, cannot be read, or is not only root's to change (the service
+ * file: or ours). */
 int connect_check(const char *user, const char *file, const char *conninfo, struct err *err);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
  * by the daemon's complete conninfo, under their own role: root as user postgres, others as the role of their name;
  * over the Unix socket if the server is on this machine. false: that cannot be told, for the reason err: a service is
- * named that has no database or is not defined; or, as root, the server is remote, and PGUSER sets no role, or the
- * server's certificate is verified by a file that is not only root's to change. */
+ * named that has no database or is not defined; or the server is remote, and root has no role there by PGUSER,
+ * or its certificate is verified by a file that is not only root's or ours to change. */
 bool connect_own(struct buf *out, const char *complete, struct err *err);
 
 /* Connects with what connect_own() appended, to that database (NULL: its own) on the daemon's server: of root's own

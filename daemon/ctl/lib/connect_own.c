@@ -54,15 +54,15 @@ static char *database_of(const char *complete)
     return database;
 }
 
-/* Who can change what the server is recognised by can have root's password sent to another. */
+/* Who can change what the server is recognised by can have our password sent to another. */
 static int check_certificates(const char *complete, struct err *err)
 {
     static const char *const keywords[] = {"sslrootcert", "sslcrl", "sslcrldir", NULL};
     int rc = 0;
     for (size_t i = 0; rc == 0 && keywords[i]; i++) {
         char *file = conninfo_value(complete, keywords[i]);
-        if (file && *file == '/')
-            rc = root_only_check(file, err);
+        if (file && *file && strcmp(file, "system") != 0)
+            rc = root_only_check_for(geteuid(), file, err);
         free(file);
     }
     return rc;
@@ -79,7 +79,7 @@ bool connect_own(struct buf *out, const char *complete, struct err *err)
     else if (!local && geteuid() == 0 && !getenv("PGUSER"))
         err_set(err, "the database is on another machine (PGUSER sets your role there)");
     else
-        known = local || geteuid() != 0 || check_certificates(complete, err) == 0;
+        known = local || check_certificates(complete, err) == 0;
     if (known && local)
         append_local(out, complete);
     else if (known)
