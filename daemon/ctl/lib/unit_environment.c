@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "ctl/lib/root_only.h"
 #include "ctl/lib/unit.h"
 
@@ -102,11 +103,13 @@ void unit_environment_of_file(struct buf *ret, struct str text)
     }
 }
 
+/* One that does not exist has no variables: with a - before it the unit starts all the same, otherwise it does not. But
+ * only root may be able to remove it. */
 static int append_file(struct buf *ret, const char *path, struct err *err)
 {
     struct buf text = {0};
     if (root_only_check(path, err) < 0)
-        return -1;
+        return errno == ENOENT ? 0 : -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int rc = fd < 0 || file_read(fd, FILE_MAX, &text) < 0 ? err_set(err, "%s: %s", path, strerror(errno)) : 0;
     if (rc == 0)
@@ -119,14 +122,27 @@ static int append_file(struct buf *ret, const char *path, struct err *err)
     return rc;
 }
 
-/* One that does not exist has no variables: with a - before it the unit starts all the same, otherwise it does not. */
+/* Whether only root can change which files there are. */
+static int check_directory(const char *pattern, struct err *err)
+{
+    size_t len = strcspn(pattern, "*?[\\");
+    while (len > 0 && pattern[len - 1] != '/')
+        len--;
+    char *directory = mem_strndup(pattern, len);
+    int rc = root_only_check(directory, err) == 0 || errno == ENOENT ? 0 : -1;
+    free(directory);
+    return rc;
+}
+
 static int append_files(struct buf *ret, const char *pattern, struct err *err)
 {
     glob_t found;
+    if (!pattern[strcspn(pattern, "*?[\\")])
+        return append_file(ret, pattern, err);
+    if (check_directory(pattern, err) < 0)
+        return -1;
     int rc = 0, why = glob(pattern, 0, NULL, &found);
-    if (why == GLOB_NOMATCH && access(pattern, F_OK) != 0 && errno != ENOENT)
-        rc = err_set(err, "%s: %s", pattern, strerror(errno));
-    else if (why != 0 && why != GLOB_NOMATCH)
+    if (why != 0 && why != GLOB_NOMATCH)
         rc = err_set(err, "%s cannot be read", pattern);
     for (size_t i = 0; why == 0 && i < found.gl_pathc; i++)
         if (append_file(ret, found.gl_pathv[i], err) < 0)

@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 /* Appends NAME=VALUE and a NUL for each variable of Environment=, then of each EnvironmentFile=; the last of a name
- * counts. -1: a file cannot be read, or is not only root's to change, and was left out; err says why. */
+ * counts. -1: a file cannot be read, or is not only root's to change or to remove, and was left out; err says why. */
 int unit_environment(const char *unit, struct buf *ret, struct err *err);
 
 /* Appends in this form the variables of the text of an EnvironmentFile=, as systemd.exec(5) has it. */
