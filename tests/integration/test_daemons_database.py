@@ -75,6 +75,32 @@ def test_a_file_that_only_root_reads_is_not_guessed_by_others(ready):
     assert refused.returncode == 1 and f"{FILES}: Permission denied (run this as root, or " in refused.stdout, refused.stdout
 
 
+def test_a_file_that_others_can_remove_is_not_taken_for_an_empty_one(ready):
+    reads(ready, "PGHOST=127.0.0.1", "/var/lib/mobeyed/variables")
+    connects_with(ready, f"dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    ready.must("rm", "-f", "/var/lib/mobeyed/variables")
+    for name in "variables", "*.env":
+        (ready.home / "EnvironmentFiles.environment").write_text(f"/var/lib/mobeyed/{name} (ignore_errors=yes)\n")
+        refused = ready.run("mobeyectl", "devices", "unknown")
+        assert refused.returncode == 1 and "is not only root's to change" in refused.stdout, refused.stdout
+    for name in "/etc/absent", "/etc/absent/variables", "/etc/default/absent*":
+        (ready.home / "EnvironmentFiles.environment").write_text(f"{name} (ignore_errors=yes)\n")
+        ready.must("mobeyectl", "devices", "unknown")
+
+
+def test_without_the_tls_of_the_daemon_roots_login_goes_nowhere(ready):
+    """What demands it may be in the file that is not read; the connection string says where, but not how."""
+    ready.sql("drop role if exists dba; create role dba superuser login password 'secret'")
+    reads(ready, "PGSSLMODE=verify-full\nPGSSLROOTCERT=/etc/ca.crt")
+    ready.must("chmod", "664", FILES)
+    conninfo = f"host=127.0.0.1,192.0.2.1 port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}"
+    for more, goes in ("", False), (" sslmode=verify-ca", False), (" sslmode=prefer", True):
+        ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo}{more}"|', "/etc/mobeyed/mobeyed.yaml")
+        done = ready.run("mobeyectl", "people", "list", env={"PGUSER": "dba", "PGPASSWORD": "secret"})
+        assert (done.returncode == 0) == goes, done.stdout
+        assert goes or "and for another machine sslmode and sslrootcert" in done.stdout, done.stdout
+
+
 @pytest.fixture
 def engine(ready):
     """A server with TLS, for which libpq loads the engine that the path of a key names; and the file that it then makes."""
@@ -238,7 +264,12 @@ def test_root_is_told_whose_role_a_database_elsewhere_takes(ready):
     connects_with(ready, f"host=127.0.0.1,192.0.2.1 dbname=mobeye user=mobeye_ingest {PASSFILE}")
     refused = ready.run("mobeyectl", "people", "list")
     assert refused.returncode == 1 and "permission denied" in refused.stdout, refused.stdout
+    untried = "your own role was not tried: the database is on another machine (PGUSER sets your role there)"
     assert "since your own was not tried: the database is on another machine (PGUSER sets your role there)" in refused.stdout
+    # Also where the daemon's is refused.
+    ready.must("sed", "-i", "s|/etc/mobeyed/pgpass|/nowhere|", "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "people", "list")
+    assert refused.returncode == 1 and untried in refused.stdout, refused.stdout
 
 
 def test_of_the_daemon_roots_own_login_elsewhere_takes_nothing(ready, engine):

@@ -96,10 +96,19 @@ Test(connect, a_database_without_a_name_is_that_of_the_role)
 
 Test(connect, several_hosts_are_on_this_machine_if_each_is)
 {
-    static const char *const here[] = {"", "host=/run/postgresql,127.0.0.1", "host=/tmp,,localhost",
-                                       "hostaddr=127.0.0.1,::1 host=a,b"};
-    static const char *const elsewhere[] = {"host=db", "host=/run/postgresql,db", "host=db,/run/postgresql",
-                                            "host=127.0.0.1,192.0.2.1", "hostaddr=127.0.0.1,192.0.2.1 host=/a,/b"};
+    static const char *const here[] = {"",
+                                       "host=/run/postgresql,127.0.0.1",
+                                       "host=/tmp,,localhost",
+                                       "hostaddr=127.0.0.1,::1 host=a,b",
+                                       "hostaddr=127.0.0.1, host=a,/tmp",
+                                       "hostaddr=,127.0.0.1"};
+    static const char *const elsewhere[] = {"host=db",
+                                            "host=/run/postgresql,db",
+                                            "host=db,/run/postgresql",
+                                            "host=127.0.0.1,192.0.2.1",
+                                            "hostaddr=127.0.0.1,192.0.2.1 host=/a,/b",
+                                            "hostaddr='' host=192.0.2.1",
+                                            "hostaddr=127.0.0.1, host=/a,192.0.2.1"};
     for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
         cr_expect(connect_is_local(here[i]), "%s", here[i]);
     for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
@@ -109,17 +118,29 @@ Test(connect, several_hosts_are_on_this_machine_if_each_is)
 Test(connect, the_own_way_leads_to_the_same_servers)
 {
     struct buf own = {0};
-    cr_assert(
-        connect_own(&own, "host=/tmp,127.0.0.1 port=1,2 target_session_attrs=primary user=u dbname=d sslkey=k", NULL));
+    cr_assert(connect_own(
+        &own, "host=/tmp,127.0.0.1 port=1,2 target_session_attrs=primary requirepeer=pg user=u dbname=d sslkey=k",
+        NULL));
     char *host = conninfo_value(own.data, "host"), *port = conninfo_value(own.data, "port");
-    char *wanted = conninfo_value(own.data, "target_session_attrs");
+    char *wanted = conninfo_value(own.data, "target_session_attrs"), *peer = conninfo_value(own.data, "requirepeer");
     cr_expect_str_eq(host, "/tmp,/run/postgresql");
     cr_expect_str_eq(port, "1,2");
     cr_expect_str_eq(wanted, "primary");
+    cr_expect(peer && strcmp(peer, "pg") == 0);
     cr_expect_null(conninfo_value(own.data, "sslkey"));
     free(host);
     free(port);
     free(wanted);
+    free(peer);
+    buf_free(&own);
+}
+
+/* As to libpq, which does not ask who is at the other end of a TCP connection. */
+Test(connect, the_user_of_the_server_counts_for_sockets)
+{
+    struct buf own = {0};
+    cr_assert(connect_own(&own, "host=127.0.0.1 requirepeer=pg user=u dbname=d", NULL));
+    cr_expect_null(conninfo_value(own.data, "requirepeer"));
     buf_free(&own);
 }
 

@@ -263,12 +263,6 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     return with_settings(conn);
 }
 
-char *connect_hosts(const char *complete)
-{
-    char *host = conninfo_value(complete, "hostaddr");
-    return host ? host : conninfo_value(complete, "host");
-}
-
 /* Whether it holds of each host of a list. */
 static bool is_each(bool (*holds)(const char *host), const char *hosts)
 {
@@ -305,24 +299,32 @@ char *connect_complete(const char *user, const char *file, const char *conninfo)
     return complete.data;
 }
 
+static bool sets(const char *conninfo, const char *keyword)
+{
+    char *value = conninfo_value(conninfo, keyword);
+    bool is_set = value != NULL;
+    free(value);
+    return is_set;
+}
+
+/* Whether nothing is missed of variables that are not known: where it leads and, elsewhere, how that server is
+ * recognised. */
+static bool tells_all(const char *conninfo)
+{
+    char *mode = conninfo_value(conninfo, "sslmode");
+    bool verifies = mode && strncmp(mode, "verify-", 7) == 0;
+    bool secures = mode && (!verifies || sets(conninfo, "sslrootcert"));
+    free(mode);
+    return sets(conninfo, "host") && sets(conninfo, "port") && sets(conninfo, "dbname") &&
+           (secures || connect_is_local(conninfo));
+}
+
 int connect_check(const char *user, const char *file, const char *conninfo, struct err *err)
 {
-    static const char *const keywords[] = {"host", "port", "dbname"};
-    struct buf complete = {0};
     struct impersonation as;
     impersonate(&as, user, file, conninfo);
-    if (as.follows)
-        conninfo_complete(&complete, conninfo);
     impersonate_end(&as);
-    buf_append(&complete, "", 1);
-    bool names = as.follows;
-    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
-        char *value = conninfo_value(complete.data, keywords[i]);
-        names &= value != NULL;
-        free(value);
-    }
-    buf_free(&complete);
-    if (names || (as.follows && as.knows_variables))
+    if (as.follows && (as.knows_variables || tells_all(conninfo)))
         return 0;
     return err_set(err, "%s", as.why.text);
 }
@@ -398,8 +400,16 @@ const char *connect_error(const PGconn *conn)
     return conn ? PQerrorMessage(conn) : refused.text;
 }
 
-/* libpq takes a key with a colon for an OpenSSL engine and loads it, or what its configuration names: a library in our
- * process, though root is another user only in effect. To be asked while acting as the program's user. */
+bool connect_names_engine(const char *complete)
+{
+    char *key = conninfo_value(complete, "sslkey");
+    bool names = key && strchr(key, ':');
+    free(key);
+    return names;
+}
+
+/* libpq loads the engine, or what its configuration names: a library in our process, though root is another user only
+ * in effect. To be asked while acting as the program's user. */
 static int check_engine(const char *user, const char *conninfo, struct err *err)
 {
     struct buf complete = {0};
@@ -409,10 +419,8 @@ static int check_engine(const char *user, const char *conninfo, struct err *err)
         return -1;
     conninfo_complete(&complete, conninfo);
     buf_append(&complete, "", 1);
-    char *key = conninfo_value(complete.data, "sslkey");
-    bool is_engine = key && strchr(key, ':');
+    bool is_engine = connect_names_engine(complete.data);
     buf_free(&complete);
-    free(key);
     return is_engine ? err_set(err, "sslkey names an OpenSSL engine, which only the program itself loads") : 0;
 }
 

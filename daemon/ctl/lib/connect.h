@@ -56,9 +56,9 @@ enum connect_refusal connect_refusal(const char *user, PGconn *conn);
  * we must not follow it. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
 
-/* Whether it is known which server and database that is. -1: the file of its service, or an EnvironmentFile= of its
- * unit without which host, port or dbname is missing, cannot be read, or is not only root's to change (the service
- * file: or ours). */
+/* Whether it is known which server and database that is. -1: the file of its service cannot be followed, or an
+ * EnvironmentFile= of its unit, which overrides all that the conninfo itself does not say: it cannot be read, or is not
+ * only root's to change (a service file: or ours). */
 int connect_check(const char *user, const char *file, const char *conninfo, struct err *err);
 
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database,
@@ -78,6 +78,10 @@ bool connect_answers(const char *complete);
 /* The hosts of the complete conninfo, with commas between them; NULL: the default, a Unix socket. The caller frees
  * it. */
 char *connect_hosts(const char *complete);
+
+/* Whether the key of the complete conninfo is in an OpenSSL engine, as libpq takes one with a colon: only the program
+ * itself can connect with it. */
+bool connect_names_engine(const char *complete);
 
 /* Whether the server of the complete conninfo is on this machine, each of several. */
 bool connect_is_local(const char *complete);

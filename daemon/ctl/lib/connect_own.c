@@ -11,16 +11,42 @@
 #define SOCKETS      "/run/postgresql" /* Debian's */
 #define DEFAULT_PORT "5432"            /* libpq's */
 
+char *connect_hosts(const char *complete)
+{
+    struct buf ret = {0};
+    char *hosts = conninfo_value(complete, "host"), *addresses = conninfo_value(complete, "hostaddr");
+    const char *host = hosts ? hosts : "";
+    if (!addresses || !*addresses) {
+        free(addresses);
+        return hosts;
+    }
+    for (const char *at = addresses;; at++) {
+        const char *entry = *at && *at != ',' ? at : host;
+        buf_append(&ret, entry, strcspn(entry, ","));
+        host += strcspn(host, ",");
+        host += *host == ',';
+        at += strcspn(at, ",");
+        buf_append(&ret, at, 1); /* the comma, or the NUL at the end */
+        if (!*at)
+            break;
+    }
+    free(hosts);
+    free(addresses);
+    return ret.data;
+}
+
 /* Uses the Unix sockets, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way
  * that the daemon takes. */
 static void append_local(struct buf *out, const char *complete)
 {
     struct buf sockets = {0};
+    bool by_socket = false; /* the daemon, to one of them */
     char *hosts = connect_hosts(complete), *port = conninfo_value(complete, "port");
-    char *wanted = conninfo_value(complete, "target_session_attrs");
+    char *wanted = conninfo_value(complete, "target_session_attrs"), *peer = conninfo_value(complete, "requirepeer");
     for (const char *at = hosts ? hosts : "";; at++) {
         char *host = mem_strndup(at, strcspn(at, ","));
         buf_printf(&sockets, "%s%s", sockets.len > 0 ? "," : "", *host && conninfo_is_socket(host) ? host : SOCKETS);
+        by_socket |= conninfo_is_socket(host);
         free(host);
         at += strcspn(at, ",");
         if (!*at)
@@ -31,12 +57,15 @@ static void append_local(struct buf *out, const char *complete)
     conninfo_append(out, "port", port ? port : DEFAULT_PORT);
     if (wanted)
         conninfo_append(out, "target_session_attrs", wanted);
+    if (peer && by_socket)
+        conninfo_append(out, "requirepeer", peer);
     if (geteuid() == 0)
         conninfo_append(out, "user", "postgres");
     buf_free(&sockets);
     free(hosts);
     free(port);
     free(wanted);
+    free(peer);
 }
 
 /* The one that libpq takes, by default that of the role's name. NULL: a service names none, or is not known. The caller

@@ -146,11 +146,15 @@ bool ctl_knows_database(const char *verb, const char *file, const char *conninfo
     struct err err;
     if (connect_check(CONNECT_DAEMON_USER, file, conninfo, &err) == 0)
         return true;
-    const char *advice = geteuid() == 0 ? "make it root's alone, or" : "run this as root, or";
+    char *why =
+        mem_printf("%s (%s, or name host, port and dbname, and for another machine sslmode and sslrootcert, but "
+                   "no service, in database.conninfo of %s)",
+                   err.text, geteuid() == 0 ? "make it root's alone" : "run this as root", file);
     if (ret_why)
-        buf_printf(ret_why, "%s (%s name host, port and dbname in database.conninfo of %s)", err.text, advice, file);
+        buf_printf(ret_why, "%s", why);
     else
-        ctl_fail(verb, "%s (%s name host, port and dbname in database.conninfo of %s)", err.text, advice, file);
+        ctl_fail(verb, "%s", why);
+    free(why);
     return false;
 }
 
@@ -234,6 +238,10 @@ static PGconn *connect_to_daemons(const char *verb, const struct conf *conf, str
     if (!connected(conn)) {
         if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), connect_error(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
+        else if (!as_own && ret_why)
+            buf_printf(ret_why, "your own role was not tried: %s", err.text);
+        else if (!as_own)
+            ctl_fail(verb, "your own role was not tried: %s", err.text);
         report_connection_error(verb, conninfo, conn, ret_why);
         report_missing(verb, conf, ret_why);
         PQfinish(conn);
