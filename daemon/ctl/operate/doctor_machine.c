@@ -168,6 +168,9 @@ static void say_file(struct doctor *d, const struct passwd *user)
     else if (user && !may(&st, user, S_IROTH))
         doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
                    "the user " CONNECT_DAEMON_USER " cannot read %s", path);
+    else if (user && (st.st_uid == user->pw_uid || st.st_mode & S_IWGRP))
+        doctor_say(d, DOCTOR_PROBLEM, "files", advise_group(d, path, ""),
+                   "the user " CONNECT_DAEMON_USER " can change %s, which leads root", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
         doctor_say(d, DOCTOR_PROBLEM, "files",
                    advise_group(d, path, secret ? "  # passwords belong in a passfile" : ""), "%s has mode %04o%s",
