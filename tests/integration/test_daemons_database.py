@@ -191,6 +191,19 @@ def test_root_loads_no_engine(ready, engine, how):
     assert "drill" in ready.must("mobeyectl", "devices", "unknown")
 
 
+def test_a_login_by_an_engine_is_kept(ready, engine):
+    """Whether it works only the daemon can tell."""
+    conninfo = f"host=127.0.0.1 port=5432 dbname=mobeye user=mobeye_ingest sslcert={KEY['sslcert']} sslkey={KEY['sslkey']}"
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo}"|', "/etc/mobeyed/mobeyed.yaml")
+    done = ready.must("mobeyectl", "setup", "--yes", "--no-drill")
+    assert "is in an OpenSSL engine, which only it loads: not checked" in done, done
+    assert ready.run("ls", "/etc/mobeyed/mobeyed.yaml.setup").returncode != 0
+    # Nor does doctor tell what it has not tried.
+    ready.must("sed", "-i", "s|host=127.0.0.1|host=127.0.0.1,192.0.2.1|", "/etc/mobeyed/mobeyed.yaml")
+    told = ready.run("mobeyectl", "doctor").stdout
+    assert "which root does not load, and your own role was not tried: the database is on another machine (PGUSER" in told, told
+
+
 @pytest.mark.parametrize("how", ["conninfo", "service"])
 def test_neither_does_an_administrator_who_is_not_root(ready, engine, how):
     """The daemon's user would become them."""

@@ -130,6 +130,23 @@ def test_a_board_that_cannot_start_is_a_problem(ready, change, told):
     assert any("board        it is enabled and not running: " in line for line in found), found
 
 
+def test_root_does_not_follow_a_board_whose_variables_others_can_change(ready):
+    file = "/etc/mobeye-board/mobeye-board.yaml"
+    ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
+    ready.must("sed", "-i", "s|host=[^ ]*||", file)
+    ready.must("bash", "-c", "echo PGHOST=192.0.2.1 > /etc/default/mobeye-board; chmod 666 /etc/default/mobeye-board")
+    (ready.home / "board.files.environment").write_text("/etc/default/mobeye-board (ignore_errors=yes)\n")
+    try:
+        told = ready.run("mobeyectl", "doctor").stdout
+        assert "board        where it connects to is not known: /etc/default/mobeye-board is not only root's to change" in told, told
+    finally:
+        ready.must("rm", "/etc/default/mobeye-board")
+    # Nor does it load its key.
+    ready.must("sed", "-i", "s|conninfo: *\"*|&host=127.0.0.1 sslkey=pkcs11:token=x |", file)
+    told = ready.run("mobeyectl", "doctor").stdout
+    assert "board        not checked: its key is in an OpenSSL engine, which root does not load" in told, told
+
+
 def test_the_directory_of_a_boards_credential_is_systemds(ready):
     """Which opens it to the unit alone."""
     ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
@@ -195,6 +212,15 @@ def test_what_the_daemon_would_refuse_at_its_next_start_is_a_problem(ready, file
     assert problems(ready) == []
     ready.must("bash", "-c", f"{change} /etc/mobeyed/{file}")
     assert any(re.search(f"file +the daemon refuses .*/etc/mobeyed/{told}", line) for line in problems(ready)), problems(ready)
+
+
+@pytest.mark.parametrize("change", ["chown mobeyed", "chmod 0660"])
+def test_a_configuration_that_the_daemon_can_change_is_a_problem(ready, change):
+    """Root goes to the server that it names."""
+    ready.must("bash", "-c", f"{change} /etc/mobeyed/mobeyed.yaml")
+    assert problems(ready) == [
+        "PROBLEM  files        the user mobeyed can change /etc/mobeyed/mobeyed.yaml, which leads root: "
+        "chown root:mobeyed /etc/mobeyed/mobeyed.yaml && chmod 0640 /etc/mobeyed/mobeyed.yaml"]
 
 
 def test_an_administrator_who_is_not_root_gets_no_false_problems(ready):

@@ -93,6 +93,17 @@ static void say_connection(struct doctor *d, const struct conf_board *conf, enum
         doctor_say(d, level, CHECK, "correct it", "%s: database.conninfo: %s", d->board_file, err.text);
         return;
     }
+    if (connect_check(CONNECT_BOARD_USER, d->board_file, conf->database.conninfo, &err) != 0) {
+        doctor_say(d, level, CHECK, "make it root's alone", "where it connects to is not known: %s", err.text);
+        return;
+    }
+    char *complete = connect_complete(CONNECT_BOARD_USER, d->board_file, conf->database.conninfo);
+    bool is_engine = connect_names_engine(complete);
+    free(complete);
+    if (is_engine) {
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: its key is in an OpenSSL engine, which root does not load");
+        return;
+    }
     PGconn *conn = connect_as_user(CONNECT_BOARD_USER, d->board_file, "doctor", conf->database.conninfo);
     const char *user = PQuser(conn);
     if (PQstatus(conn) != CONNECTION_OK)

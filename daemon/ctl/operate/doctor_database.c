@@ -255,12 +255,28 @@ static void say_schema(struct doctor *d)
     schema_state_free(&state);
 }
 
-void doctor_database(struct doctor *d)
+/* Neither connection. */
+static void say_unseen(struct doctor *d)
 {
-    if (!d->conn && d->unseen) {
+    struct buf own = {0};
+    struct err err = {""};
+    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo);
+    bool tried = connect_own(&own, complete, &err);
+    if (tried)
         doctor_say(d, DOCTOR_WARNING, "database",
                    geteuid() == 0 ? "start the daemon and run doctor again, or use --db" : "run doctor as root",
                    "not checked: %s, and the server refuses your own role", d->unseen);
+    else
+        doctor_say(d, DOCTOR_WARNING, "database", "correct that, or use --db",
+                   "not checked: %s, and your own role was not tried: %s", d->unseen, err.text);
+    buf_free(&own);
+    free(complete);
+}
+
+void doctor_database(struct doctor *d)
+{
+    if (!d->conn && d->unseen) {
+        say_unseen(d);
         return;
     }
     if (!d->conn) {

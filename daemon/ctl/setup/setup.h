@@ -25,7 +25,7 @@ struct setup_program {
     const char *file;    /* of its configuration */
     char *file_conninfo; /* the conninfo in the existing file; NULL: none */
     char *conninfo;      /* the one to write; NULL: that of the file works, or none was given */
-    bool unchecked;      /* its password is a credential that only its running unit has */
+    bool unchecked;      /* only its running unit has its password, or only it can use its key */
 };
 
 struct setup {

@@ -41,7 +41,7 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
     *ret_kind = CONNECT_REFUSED;
     char *why = NULL, *in = NULL;
     struct err err;
-    if (conninfo_check(conninfo, &err) != 0)
+    if (conninfo_check(conninfo, &err) != 0 || connect_check(program->user, program->file, conninfo, &err) != 0)
         return mem_strdup(err.text);
     PGconn *conn = connect_as_user(program->user, program->file, SETUP_VERB, conninfo);
     if (PQstatus(conn) != CONNECTION_OK) {
@@ -405,6 +405,17 @@ static bool is_with_stopped_unit(const struct setup_program *program)
     return !runs;
 }
 
+/* Whether the key of the file is in an engine, which nobody else loads. */
+static bool has_engine(const struct setup_program *program)
+{
+    if (!program->file_conninfo)
+        return false;
+    char *complete = connect_complete(program->user, program->file, program->file_conninfo);
+    bool has = connect_names_engine(complete);
+    free(complete);
+    return has;
+}
+
 int setup_login(struct setup *s, struct setup_program *program)
 {
     if (program->conninfo && !has_files(program, program->conninfo))
@@ -414,6 +425,11 @@ int setup_login(struct setup *s, struct setup_program *program)
     if (!program->conninfo && is_with_stopped_unit(program)) {
         setup_is(s, "the password of %s is a credential of its unit, which does not run: not checked yet",
                  program->name);
+        program->unchecked = true;
+        return CTL_OK;
+    }
+    if (!program->conninfo && has_engine(program)) {
+        setup_is(s, "the key of %s is in an OpenSSL engine, which only it loads: not checked", program->name);
         program->unchecked = true;
         return CTL_OK;
     }
@@ -440,7 +456,7 @@ int setup_login(struct setup *s, struct setup_program *program)
 
 int setup_check_login(const struct setup *s, const struct setup_program *program)
 {
-    if (!program->unchecked || s->dry_run || is_with_stopped_unit(program))
+    if (!program->unchecked || s->dry_run || is_with_stopped_unit(program) || has_engine(program))
         return CTL_OK;
     char *why = refusal(s, program, program->file_conninfo, NULL);
     int status = why ? ctl_fail(SETUP_VERB, "%s cannot connect: %s", program->name, why) : CTL_OK;

@@ -56,6 +56,8 @@ board() {
     is-active) [[ -n $running ]] ;;
     show)
         case " $* " in
+        *' Environment '*) environment mobeye-board.service ;;
+        *' EnvironmentFiles '*) environment board.files ;;
         *' UnitFileState '*) [[ -e $HOME/board.enabled ]] && echo enabled || echo disabled ;;
         *' ActiveState '*) [[ -n $running ]] && echo active || echo inactive ;;
         *) cat "$HOME/board.started" 2> /dev/null || echo 0 ;;
