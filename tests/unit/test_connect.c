@@ -1,5 +1,7 @@
 /* How mobeyectl connects to the database. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,11 +155,15 @@ Test(connect, variables_of_the_shell_lead_root_to_no_other_server)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         setenv(names[i], values[i], 1);
         setenv("PGSSLMODE", "require", 1);
+        setenv("PGCHANNELBINDING", "require", 1);
+        setenv("PGREQUIREPEER", "pg", 1);
         PGconn *conn = connect_open_own("watch", "host=/nowhere user=postgres dbname=mobeye", NULL);
         expect(conn, "hostaddr", "not set");
         expect(conn, "port", "5432");
         expect(conn, "service", "not set");
         expect(conn, "sslmode", "require");
+        expect(conn, "channel_binding", "require");
+        expect(conn, "requirepeer", "pg");
         PQfinish(conn);
         cr_expect_str_eq(getenv(names[i]), values[i]);
         unsetenv(names[i]);
@@ -177,5 +183,24 @@ Test(connect, a_fifo_does_not_block_whoever_tries_it)
     snprintf(path, sizeof(path), "/tmp/fifo.%d", (int)getpid());
     cr_assert_eq(mkfifo(path, 0600), 0);
     cr_expect_eq(connect_try_file(NULL, path), 0);
+    unlink(path);
+}
+
+/* Not as root, who may read it. */
+Test(connect, another_user_is_acted_as_however_many_groups_root_has)
+{
+    enum { MANY = 300 };
+    gid_t groups[MANY], after[MANY];
+    char path[64];
+    if (geteuid() != 0)
+        cr_skip("only root acts as another");
+    for (gid_t i = 0; i < MANY; i++)
+        groups[i] = 5000 + i;
+    snprintf(path, sizeof(path), "/tmp/roots.%d", (int)getpid());
+    cr_assert_eq(mknod(path, S_IFREG | 0600, 0), 0);
+    cr_assert_eq(setgroups(MANY, groups), 0);
+    cr_expect_eq(connect_try_file("nobody", path), EACCES);
+    cr_expect_eq(getgroups(MANY, after), MANY);
+    cr_expect_eq(geteuid(), 0);
     unlink(path);
 }

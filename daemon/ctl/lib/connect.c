@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "ctl/lib/root_only.h"
@@ -23,11 +24,11 @@
  * by people and by us. */
 #define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
 
-enum { GROUPS_MAX = 256, VARIABLES_MAX = 128 };
+enum { VARIABLES_MAX = 128 };
 
 /* The credentials of root, to be restored. */
 struct root {
-    gid_t groups[GROUPS_MAX];
+    gid_t *groups;
     int n_groups;
     gid_t gid;
     char *home;
@@ -41,6 +42,7 @@ static void be_root_again(struct root *root)
         setenv("HOME", root->home, 1);
     else
         unsetenv("HOME");
+    free(root->groups);
     free(root->home);
 }
 
@@ -51,19 +53,22 @@ static char *copy_variable(const char *name)
 }
 
 /* Takes the user's groups, and the home directory in which libpq looks for files. false: nothing changed, since we are
- * not root or the user does not exist. */
+ * not root or the user does not exist. Where it fails otherwise the process ends, rather than going on as root. */
 static bool become(const char *name, struct root *root)
 {
     const struct passwd *user = name && geteuid() == 0 ? getpwnam(name) : NULL;
-    if (!user || user->pw_uid == 0 || (root->n_groups = getgroups(GROUPS_MAX, root->groups)) < 0)
+    if (!user || user->pw_uid == 0)
         return false;
+    root->n_groups = getgroups(0, NULL);
+    root->groups = mem_zalloc(((size_t)root->n_groups + 1) * sizeof(*root->groups));
     root->gid = getegid();
     root->home = copy_variable("HOME");
     setenv("HOME", user->pw_dir, 1);
-    if (initgroups(name, user->pw_gid) == 0 && setegid(user->pw_gid) == 0 && seteuid(user->pw_uid) == 0)
+    if (getgroups(root->n_groups, root->groups) == root->n_groups && initgroups(name, user->pw_gid) == 0 &&
+        setegid(user->pw_gid) == 0 && seteuid(user->pw_uid) == 0)
         return true;
-    be_root_again(root);
-    return false;
+    fprintf(stderr, "mobeyectl: cannot act as the user %s: %s\n", name, strerror(errno));
+    exit(1);
 }
 
 /* libpq's environment variables, to be restored: all that begin with PG. */
@@ -369,8 +374,13 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
 /* How the client identifies itself, and how the server proves its identity. */
 static bool is_of_login(const char *line)
 {
-    return strncmp(line, "PGUSER=", 7) == 0 || strncmp(line, "PGPASSWORD=", 11) == 0 ||
-           strncmp(line, "PGPASSFILE=", 11) == 0 || strncmp(line, "PGSSL", 5) == 0;
+    static const char *const names[] = {
+        "PGUSER=",        "PGPASSWORD=",    "PGPASSFILE=",   "PGSSL",        "PGCHANNELBINDING=",
+        "PGREQUIREAUTH=", "PGREQUIREPEER=", "PGREQUIRESSL=", "PGGSSENCMODE="};
+    bool is = false;
+    for (size_t i = 0; !is && i < ARRAY_LEN(names); i++)
+        is = strncmp(line, names[i], strlen(names[i])) == 0;
+    return is;
 }
 
 PGconn *connect_open_own(const char *verb, const char *own, const char *database)
