@@ -35,6 +35,7 @@ Test(unit_environment, of_a_file)
         {"A=one\\\n two\nB=\"a\\\nb\"\nC='a\nb'", "A=one two|B=ab|C=a\nb|"},
         {"A='one'\"two\" three\nB=it's\nC=a\\ b\\=c", "A=onetwothree|B=it's|C=a b=c|"},
         {"A='open", "A=open|"},
+        {"=1\nB=2\n\n =\"3\nC=4", "B=2|C=4|"},
         {"A=a=b#c", "A=a=b#c|"},
         {"", ""},
     };
@@ -50,6 +51,7 @@ Test(unit_environment, as_systemctl_prints_it)
     static const struct sample samples[] = {
         {"PGHOST=db PGPORT=5433", "PGHOST=db|PGPORT=5433|"},
         {"\"A=two words\" B=1", "A=two words|B=1|"},
+        {"\"A=a\\tb\\nc\\177\\\\t\"", "A=a\tb\nc\177\\t|"},
         {"\"A=it's \\\"x\\\" \\\\ \\$\"", "A=it's \"x\" \\ $|"},
         {"", ""},
     };

@@ -16,6 +16,20 @@
 
 enum { FILE_MAX = 1 << 20 };
 
+/* From after the backslash; returns the last character of what it escapes. */
+static const char *append_escaped(struct buf *ret, const char *p)
+{
+    static const char letters[] = "abfnrtv", meant[] = "\a\b\f\n\r\t\v";
+    const char *letter = strchr(letters, *p);
+    if (strspn(p, "01234567") >= 3) {
+        char c = (char)((p[0] - '0') * 64 + (p[1] - '0') * 8 + p[2] - '0');
+        buf_append(ret, &c, 1);
+        return p + 2;
+    }
+    buf_append(ret, letter ? meant + (letter - letters) : p, 1);
+    return p;
+}
+
 void unit_environment_of_property(struct buf *ret, const char *words)
 {
     while (*(words += strspn(words, " "))) {
@@ -26,8 +40,9 @@ void unit_environment_of_property(struct buf *ret, const char *words)
                 continue;
             }
             if (*words == '\\' && words[1])
-                words++;
-            buf_append(ret, words, 1);
+                words = append_escaped(ret, words + 1);
+            else
+                buf_append(ret, words, 1);
         }
         buf_append(ret, "", 1);
     }
@@ -84,7 +99,7 @@ void unit_environment_of_file(struct buf *ret, struct str text)
     const char *end = text.p + text.len;
     for (const char *p = text.p; p < end;) {
         const char *name = p;
-        while (p < end && !is_newline(*p) && (*p != '=' || *name == '#' || *name == ';')) {
+        while (p < end && !is_newline(*p) && (*p != '=' || p == name || *name == '#' || *name == ';')) {
             p++;
             if (name + 1 == p && isspace((unsigned char)*name))
                 name++;
