@@ -132,12 +132,14 @@ def test_a_screen_learns_at_once_what_others_do(scene):
 def test_the_popup_of_an_incident_that_a_colleague_closes_goes_with_it(scene):
     incident = scene.incident()
     first, second = scene.screen("jansen"), scene.screen("bakker")
-    first.wait_live()
+    for screen in (first, second):
+        screen.wait_live()
     first.click(f'#map button[data-ids="{incident}"]')
     first.wait_text(".leaflet-popup", "Voorbeeldlaan 1")
     second.click(f'{second.row(incident)} [data-action="close"]')
     second.click("dialog [name=outcome][value=no_trace]")
     second.click("dialog [data-confirm=close]")
+    second.wait(second.row(incident), absent=True)
     first.wait(first.row(incident), absent=True)
     first.wait(".leaflet-popup", absent=True)
 
