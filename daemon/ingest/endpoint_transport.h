@@ -21,8 +21,8 @@ struct endpoint_transport {
     void (*reconfigure)(void *transport); /* endpoint->conf is newer */
 };
 
-/* How long an address is waited for: libzmq's I/O thread releases it a moment after zmq_close(). Not again after a
- * failed try: whoever has it then is not waited for. */
+/* How long an address is waited for: libzmq's I/O thread releases it a moment after zmq_close(). Not after a failed
+ * try: another program has it then. */
 #define BIND_PATIENCE_MS 1000
 
 extern const struct endpoint_transport endpoint_zmq, endpoint_tcp;

@@ -3,7 +3,7 @@
  *
  * An attempt is one server of the conninfo with its own time limit, so that a server that does not answer costs one
  * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s, and reads
- * anew what the environment and a service file add to the conninfo.
+ * again what the environment and a service file add to the conninfo.
  */
 #ifndef MOBEYE_STORE_PGCONN_H
 #define MOBEYE_STORE_PGCONN_H

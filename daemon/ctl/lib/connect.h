@@ -52,8 +52,8 @@ enum connect_refusal {
 enum connect_refusal connect_refusal(const char *user, PGconn *conn);
 
 /* The conninfo as the user's program with this file completes it, by the environment in its unit, and by a service
- * file. Whoever asks for the server or the database of the program takes them from this, after connect_check(). Empty:
- * we must not follow it. The caller frees it. */
+ * file. The server and the database of the program are taken from this, after connect_check(). Empty: we must not
+ * follow it. The caller frees it. */
 char *connect_complete(const char *user, const char *file, const char *conninfo);
 
 /* Whether it is known which server and database that is. -1: the file of its service cannot be followed, or an
