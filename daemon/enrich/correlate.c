@@ -401,19 +401,19 @@ static bool activate_condition(struct correlation *correlation, const struct ale
     return is_new;
 }
 
-/* Drills neither verify nor are verified. */
+/* Neither drills nor service incidents verify or are verified. */
 static void record_raise(struct incident *incident, const struct alert *alert, bool first)
 {
     bool urgent = alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
     incident->urgent = incident->urgent || urgent;
     incident->began_urgent = incident->began_urgent || (urgent && first);
     incident->urgent_joined = incident->urgent_joined || (urgent && !first);
-    if (alert->drill)
+    if (alert->drill || incident->terms.category != CATEGORY_ALARM)
         return;
     incident->raised = true;
     if (alert->place.source != LOCATION_NONE)
         extent_take_in(&incident->extent, alert->place.lon, alert->place.lat);
-    if (!(alert->flags & FLAG_VERIFIED) || incident->terms.category != CATEGORY_ALARM || incident->verified)
+    if (!(alert->flags & FLAG_VERIFIED) || incident->verified)
         return;
     incident->verified = true;
     if (incident->terms.verify_priority > 0 && incident->terms.verify_priority < incident->priority)

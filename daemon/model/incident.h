@@ -81,13 +81,13 @@ struct incident {
     struct str secret_team;
     bool secret_of_several;
 
-    struct extent extent; /* where this batch's raises were */
+    struct extent extent; /* where this batch's raises were; of an alarm, no drill */
 
     /* What this batch did to it. */
     bool fresh;          /* created it */
     bool changed;        /* anything above differs from what the database has */
     bool joined;         /* an alert joined it */
-    bool raised;         /* a raise joined it: it may verify others, or be verified */
+    bool raised;         /* an alarm, no drill, that a raise joined: it may verify others, or be verified */
     bool began_urgent;   /* a panic or holdup created it */
     bool urgent_joined;  /* a panic or holdup joined it after its first alert */
     int64_t inactive_us; /* receipt of the restore that first left no condition active; ALERT_NO_TIME: none did */

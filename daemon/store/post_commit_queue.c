@@ -98,7 +98,7 @@ void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch
         if (!stored[i] || alert->incident == NO_INCIDENT || alert->phase != PHASE_RAISE)
             continue;
         const struct incident *incident = &set->incidents[alert->incident];
-        if (queue->verifies && incident->raised && incident->terms.category == CATEGORY_ALARM && !incident->drill)
+        if (queue->verifies && incident->raised)
             add_raise(queue, alert, incident->id, &last[alert->incident]);
     }
     free(last);

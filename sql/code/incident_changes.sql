@@ -54,7 +54,8 @@ create or replace function mobeye.add_changes(incidents bigint[], ops text[], ur
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- One plan, whatever the statistics say: a few index look-ups per incident of the batch.
-set enable_hashjoin = off -- would read the whole table of incidents
+set enable_seqscan = off -- the table of incidents is empty on the first day and large soon after
+set enable_hashjoin = off -- would read all of it
 set enable_mergejoin = off -- likewise
 set enable_material = off -- likewise, for a nested loop
 set enable_bitmapscan = off -- each look-up returns one row

@@ -39,7 +39,7 @@ begin
     end if;
     update mobeye.change c set areas_before = null where c.incident_id = i.incident_id and c.areas_before is not null;
     update mobeye.incident t set extent = box(point(public.st_x(t.geom), public.st_y(t.geom)))
-     where t.incident_id = i.incident_id;
+     where t.incident_id = i.incident_id and t.extent is not null;
     if i.device_id = any (s.names)
        and mobeye.is_subject(s, i.device_id, mobeye.stood_at(i), i.first_seen) then
         select o.* into other
@@ -111,10 +111,11 @@ begin
                           and later.geom operator(public.=) i.geom);
     get diagnostics n = row_count;
     update mobeye.incident i set extent = box(point(public.st_x(i.geom), public.st_y(i.geom)))
-     where i.incident_id = any (joined) and not i.legal_hold
-        or i.device_id = any (s.names) and not i.legal_hold
-           and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
-           and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen);
+     where i.extent is not null and not i.legal_hold
+       and (i.incident_id = any (joined)
+            or i.device_id = any (s.names)
+               and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+               and mobeye.is_of_request(s, i.device_id, i.placement_id, i.first_seen));
     update mobeye.change c set areas_before = null
       from mobeye.incident i
      where c.incident_id = i.incident_id and c.areas_before is not null

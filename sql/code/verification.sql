@@ -91,9 +91,7 @@ begin
                        point(e.east + degrees / cos(radians(e.north)), e.north + degrees))
               from (values (greatest(reach_m, i.verify_radius_m) / 111000)) as reach (degrees)) as around (box)
          cross join lateral (
-            select n.* from mobeye.incident n
-             where n.status <> 'closed' and n.category = 'alarm' and not n.drill
-               and n.extent && around.box
+            select n.* from mobeye.incident n where n.status <> 'closed' and n.extent && around.box
             union all
             -- What occurred before it was closed verifies others. An hour more: the clock of a device may be ahead.
             select n.* from mobeye.incident n
@@ -124,13 +122,14 @@ begin
                and b.occurred_at between a.occurred_at - n.within and a.occurred_at + n.within
                and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.radius_m / 110000
                and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.radius_m)
-              join mobeye.incident k on k.incident_id = b.incident_id
              where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
                and a.occurred_at between earliest and latest
                and a.phase = 0 /* raise */ and a.incident_id = n.incident_id and a.geom is not null
                and b.occurred_at between n.from_at - n.within and n.until_at + n.within
                and b.occurred_at between earliest and latest
-               and b.phase = 0 /* raise */ and not b.drill and b.geom is not null and k.category = 'alarm')
+               and b.phase = 0 /* raise */ and not b.drill and b.geom is not null
+               -- A join would read all incidents for each pair, which looks cheap while there are none.
+               and (select k.category from mobeye.incident k where k.incident_id = b.incident_id) = 'alarm')
         union
         select n.other_id from unnest(near) as n
          where n.other_wanted and exists (

@@ -339,3 +339,22 @@ Test(correlate, rows_that_are_not_to_be_stored_are_left_out)
     incident_set_free(&set);
     end_story(&story);
 }
+
+Test(correlate, only_alarms_verify_and_say_where_they_were_raised)
+{
+    char words[][64] = {"0:00 fix=0", "0:00 device=B fix=0 technical", "0:00 device=C fix=0 drill"};
+    struct story story;
+    tell(&story, "");
+    for (size_t i = 0; i < 3; i++)
+        take_alert(&story, words[i]);
+    struct incident_set set = {0};
+    correlate(&set, story.batch, (const uint8_t[]){1, 1, 1});
+    cr_assert_eq(set.n_incidents, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct incident *incident = &set.incidents[i];
+        cr_expect_eq(incident->raised, i == 0, "%s", words[i]);
+        cr_expect_eq(incident->extent.west <= incident->extent.east, i == 0, "%s: has an extent", words[i]);
+    }
+    incident_set_free(&set);
+    end_story(&story);
+}
