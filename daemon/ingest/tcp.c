@@ -27,9 +27,7 @@
 /* Bytes of replies that a peer may leave unread in our memory, and as many in the kernel's. An ACK has about 40. */
 #define UNREAD_MAX   (16 * 1024)
 #define KERNEL_BYTES (16 * 1024)
-/* Frames taken from one connection before it is the next one's turn. */
-#define SHARE   64
-#define BACKLOG 1024
+#define BACKLOG      1024
 /* Connections accepted before other events are handled. */
 #define ACCEPT_SHARE    64
 #define ACCEPT_PAUSE_US CLOCK_SECOND
@@ -266,7 +264,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 static int listen_at(const struct address *address)
 {
     struct sockaddr_storage at;
-    int yes = 1, room = KERNEL_BYTES;
+    int yes = 1, no = 0, room = KERNEL_BYTES;
     socklen_t len = address_to_socket(address, &at);
     errno = 0;
     int fd = len == 0 ? -1 : socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -275,6 +273,8 @@ static int listen_at(const struct address *address)
                     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) != 0 ||
                     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) != 0 ||
+                    /* "*" is both kinds of addresses, whatever net.ipv6.bindv6only says, as for libzmq */
+                    (at.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof(no)) != 0) ||
                     bind(fd, (struct sockaddr *)&at, len) != 0)) {
         int saved = errno;
         close(fd);
@@ -446,8 +446,7 @@ bool tcp_drain(struct tcp *tcp, unsigned budget)
         bool round = first == last;
         TAILQ_REMOVE(&tcp->scan_queue, first, scan_entry);
         first->is_queued = false;
-        unsigned n = drain_connection(first, budget < SHARE ? budget : SHARE, &go_on);
-        budget -= n;
+        budget -= drain_connection(first, budget, &go_on);
         if (round)
             break;
     }

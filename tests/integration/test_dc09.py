@@ -1,13 +1,15 @@
 """SIA DC-09: the replies to frames, to the byte, and what happens to the frames."""
+import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 import zmq
 
 from harness.alerts import padded
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYED, ROOT
+from harness.paths import MOBEYED, ROOT, free_port
 from harness.peers import Dealer, reply_of
 from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
 from harness.wait import wait_until
@@ -381,3 +383,20 @@ def test_an_endpoint_that_brings_nothing_is_told_once_and_again_when_it_speaks(s
         assert portal.ask(build(f'"NULL"0002L0#1234[]{stamp()}')) == ack(2)
         wait_until(lambda: daemon.lines("portal: no longer silent"), "the recovery in the log")
     assert len(daemon.lines("warning endpoint portal: silent")) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a network of its own")
+def test_every_address_is_that_of_both_kinds_whatever_the_machine_defaults_to(serve, database):
+    if not os.path.exists("/proc/sys/net/ipv6/bindv6only"):
+        pytest.skip("the kernel has no IPv6")
+    port = free_port()
+    daemon = serve(bind=f"tcp://*:{port}", plaintext="allow", wrapper=[
+        "unshare", "--net", "sh", "-c", 'ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only && exec "$@"', "sh"])
+    daemon.wrapped = False  # each program replaced the one before
+    ask = ("import socket, sys; s = socket.create_connection((sys.argv[1], int(sys.argv[2]))); s.settimeout(20);"
+           " s.sendall(sys.stdin.buffer.read()); sys.stdout.buffer.write(s.recv(1000))")
+    for host in ("127.0.0.1", "::1"):
+        said = subprocess.run(["nsenter", "--net", "-t", str(daemon.process.pid), sys.executable, "-c", ask, host, str(port)],
+                              input=wrap(FIELD[0][0]), stdout=subprocess.PIPE, check=True, timeout=60).stdout
+        assert said == wrap(FIELD[0][1]), host
+    daemon.stop()  # its metrics cannot be read from here
