@@ -175,16 +175,24 @@ static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t l
 
 /* ---- closing endpoints ---- */
 
-/* The endpoint to be rebound next; NULL: there are no ZeroMQ endpoints. */
+static bool is_of_libzmq(const struct endpoint *endpoint)
+{
+    return endpoint_conf(endpoint)->socket != CONF_TCP;
+}
+
+/* The endpoint to be rebound next; NULL: each one of libzmq's was in this pass, or there are none. */
 static struct endpoint *next_endpoint(struct memory_watch *watch)
 {
-    size_t n = endpoint_set_count(watch->set);
-    for (size_t i = 0; i < n; i++) {
-        struct endpoint *endpoint = endpoint_set_at(watch->set, watch->next++ % n);
-        if (endpoint_conf(endpoint)->socket != CONF_TCP)
-            return endpoint;
-    }
-    return NULL;
+    size_t n = endpoint_set_count(watch->set), of_libzmq = 0;
+    for (size_t i = 0; i < n; i++)
+        of_libzmq += is_of_libzmq(endpoint_set_at(watch->set, i));
+    if (watch->tried >= of_libzmq)
+        return NULL;
+    struct endpoint *endpoint;
+    do
+        endpoint = endpoint_set_at(watch->set, watch->next++ % n);
+    while (!is_of_libzmq(endpoint));
+    return endpoint;
 }
 
 /* libzmq's I/O thread frees what the closed socket held, usually before the next check. */
@@ -192,7 +200,7 @@ static void rebind_next(struct memory_watch *watch, size_t resident, size_t limi
 {
     struct endpoint *endpoint = next_endpoint(watch);
     int64_t now_us = loop_mono_us(watch->loop);
-    if (!endpoint || watch->tried == endpoint_set_count(watch->set)) {
+    if (!endpoint) {
         watch->extra_bytes = resident + GROWTH_BYTES - limit;
         watch->tried = 0;
         log_limited(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
