@@ -41,10 +41,14 @@ struct connections {
     struct event readable, more;
     struct connection *by_fd;
     size_t n_fds, count;
-    enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
-    struct event give_up;                              /* armed from the end of a connection until libzmq tries again */
-    bool established;                                  /* of a socket that connects */
-    bool ended, denied; /* give_up is armed; the peer of that connection did not admit this side */
+    enum handshake {
+        NOT_FAILED,
+        CLOSED,
+        MISMATCHED
+    } handshake;          /* of the connection that is reported as disconnected next */
+    struct event give_up; /* armed from the end of a connection until libzmq tries again */
+    bool established;     /* of a socket that connects */
+    bool ended, denied;   /* give_up is armed; the peer of that connection did not admit this side */
     struct connections_calls calls;
     void *ctx;
 };
@@ -136,25 +140,39 @@ static void set_ended(struct connections *connections, bool ended)
         evtimer_del(&connections->give_up);
 }
 
+static enum handshake failure_of(uint32_t protocol_error)
+{
+    bool mismatched = protocol_error == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
+                      protocol_error == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC;
+    return mismatched ? MISMATCHED : NOT_FAILED;
+}
+
 static void handle_event(struct connections *connections, unsigned number, uint32_t value, const char *endpoint)
 {
     set_ended(connections, number == ZMQ_EVENT_DISCONNECTED);
     connections->established = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
-    if (connections->established || number == ZMQ_EVENT_CONNECT_DELAYED || number == ZMQ_EVENT_CONNECT_RETRIED)
-        return;
-    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-        connections->handshake = CLOSED;
-    else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
-        connections->handshake =
-            value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH || value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
-                ? MISMATCHED
-                : NOT_FAILED;
-    else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        connections->handshake = NOT_FAILED, connections->denied = true;
-    else if (number == ZMQ_EVENT_DISCONNECTED)
+    switch (number) {
+    case ZMQ_EVENT_ACCEPTED:
+    case ZMQ_EVENT_CONNECTED:
+        connections->denied = false;
+        add_connection(connections, (int)value, number == ZMQ_EVENT_ACCEPTED, endpoint);
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
         handle_disconnected(connections, (int)value);
-    else
-        connections->denied = false, add_connection(connections, (int)value, number == ZMQ_EVENT_ACCEPTED, endpoint);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        connections->handshake = CLOSED;
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+        connections->handshake = failure_of(value);
+        break;
+    case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+        connections->handshake = NOT_FAILED;
+        connections->denied = true;
+        break;
+    default: /* succeeded, delayed or tried again */
+        break;
+    }
 }
 
 /* An event has two frames: its number and value, and the endpoint. false: no event is waiting. */
