@@ -35,18 +35,10 @@ void endpoint_state_free_all(struct endpoint_state **list)
     *list = NULL;
 }
 
-static void end_silence_of(struct endpoint_state *state)
-{
-    if (state->counters->endpoint_silent > 0)
-        log_info(state->subject, "no longer silent");
-    state->counters->endpoint_silent = 0;
-}
-
 void endpoint_state_received(struct endpoint_state *state, int64_t mono_us, int64_t wall_us)
 {
     state->last_received_us = mono_us;
     state->last_received_wall_us = wall_us;
-    end_silence_of(state);
 }
 
 int64_t endpoint_state_received_us(const struct endpoint_state *list, const char *endpoint)
@@ -55,14 +47,6 @@ int64_t endpoint_state_received_us(const struct endpoint_state *list, const char
         if (strcmp(state->counters->name, endpoint) == 0)
             return state->last_received_wall_us;
     return ALERT_NO_TIME;
-}
-
-static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_us)
-{
-    if (state->counters->endpoint_silent == 0)
-        log_warning(state->subject, "silent: no message accepted for %.0f s (expect_every)",
-                    (double)expect_every_us / CLOCK_SECOND);
-    state->counters->endpoint_silent = 1;
 }
 
 static void end_limits(struct endpoint_state *state, int64_t mono_us)
@@ -79,14 +63,17 @@ static void end_limits(struct endpoint_state *state, int64_t mono_us)
 static bool check_silence_of(struct endpoint_state *state, int64_t expect_every_us, int64_t mono_us)
 {
     bool silent = expect_every_us > 0 && mono_us - state->last_received_us >= expect_every_us;
-    bool changed = silent != state->was_silent;
     end_limits(state, mono_us);
+    if (silent == state->silent)
+        return false;
     if (silent)
-        begin_silence_of(state, expect_every_us);
+        log_warning(state->subject, "silent: no message accepted for %.0f s (expect_every)",
+                    (double)expect_every_us / CLOCK_SECOND);
     else
-        end_silence_of(state);
-    state->was_silent = silent;
-    return changed;
+        log_info(state->subject, "no longer silent");
+    state->silent = silent;
+    state->counters->endpoint_silent = silent;
+    return true;
 }
 
 /* 0: it is not expected to send, or the configuration no longer has it. */

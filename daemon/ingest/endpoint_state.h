@@ -22,7 +22,7 @@ struct endpoint_state {
     struct dc09_keys *keys;   /* NULL: none */
     int64_t last_received_us; /* monotonic: receipt of the last accepted message, or the start */
     int64_t last_received_wall_us; /* wall clock; ALERT_NO_TIME: none since the start */
-    bool was_silent;               /* at the last endpoint_state_check_silence() */
+    bool silent;                   /* as endpoint_state_check_silence() last found */
 };
 
 /* Finds the state of the endpoint in the list, or adds it with its counters among the metrics. */
