@@ -207,25 +207,25 @@ static struct choice choose_incident(struct correlation *correlation, const stru
     return choice;
 }
 
-/* A late alert begins an episode that is already over if a later incident of its key accepts. An earlier one stops
- * accepting. */
-static bool is_over(struct correlation *correlation, const struct alert *alert)
+/* Of a key at most one incident accepts: the latest. A late alert begins an episode that is already over; otherwise the
+ * one that accepted until now stops. Returns whether the new one accepts. */
+static bool take_over_accepting(struct correlation *correlation, const struct alert *alert)
 {
     struct key_incidents *key = index_key(&correlation->index, alert->key);
     size_t i = key ? index_accepting(&correlation->index, key) : NO_INCIDENT;
     if (i == NO_INCIDENT)
-        return false;
+        return true;
     struct incident *accepting = incident_at(correlation, i);
     if (alert->occurred_us < accepting->last_seen_us)
-        return true;
+        return false;
     accepting->accepting = false;
     accepting->changed = true;
-    return false;
+    return true;
 }
 
 static size_t create_incident(struct correlation *correlation, const struct alert *alert, size_t previous)
 {
-    bool over = is_over(correlation, alert);
+    bool accepts = take_over_accepting(correlation, alert);
     size_t i = incident_set_add(correlation->set);
     struct incident *fresh = incident_at(correlation, i);
     memcpy(fresh->key, alert->key, sizeof(fresh->key));
@@ -234,7 +234,7 @@ static size_t create_incident(struct correlation *correlation, const struct aler
         fresh->terms.team = alert->placement_team;
     fresh->priority = fresh->terms.priority;
     fresh->drill = alert->drill;
-    fresh->accepting = !over;
+    fresh->accepting = accepts;
     fresh->kind = alert->kind;
     fresh->device = alert->device;
     fresh->first_seen_us = fresh->last_seen_us = alert->occurred_us;
