@@ -171,7 +171,7 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
         return true;
     }
     if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
-        reject_set(&reject, REJECT_MALFORMED, frame.frame.seq, "frame", "%s", dc09_session_reason(&frame));
+        dc09_session_refusal(&frame, &reject);
         replies_reject(&r->replies, endpoint, message, &reject,
                        dc09_session_reply(r->session, &frame, frame.verdict, now_us));
         return true;

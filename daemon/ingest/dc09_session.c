@@ -104,11 +104,15 @@ uint32_t dc09_session_flags(const struct dc09_session_frame *frame)
     return flags;
 }
 
-const char *dc09_session_reason(const struct dc09_session_frame *frame)
+void dc09_session_refusal(const struct dc09_session_frame *frame, struct reject *ret)
 {
+    const char *reason = frame->message.reason ? frame->message.reason : dc09_result_text(frame->result);
     if (frame->result == DC09_COMPLETE)
-        return "the frame is not encrypted (require_encryption is set)";
-    return frame->message.reason ? frame->message.reason : dc09_result_text(frame->result);
+        reason = "the frame is not encrypted (require_encryption is set)";
+    struct str account = frame->frame.account;
+    reject_set(ret, REJECT_MALFORMED, frame->frame.seq, "frame", "%s%s%.*s%s", reason,
+               account.len > 0 ? " (account " : "", (int)account.len, account.len > 0 ? account.p : "",
+               account.len > 0 ? ")" : "");
 }
 
 struct str dc09_session_reply(struct dc09_session *session, const struct dc09_session_frame *frame,

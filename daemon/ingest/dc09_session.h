@@ -9,7 +9,7 @@
  *     frame. If the journal is full it sends nothing (RETRY). A duplicate is journaled too: it is a sign of life, and
  *     its identity resolves it.
  *   DC09_SAY_NAK: sends that (RETRY); the alerts are not stored.
- *   DC09_SAY_DUH: sends that (REJECT malformed with dc09_session_reason()).
+ *   DC09_SAY_DUH: sends that (REJECT of dc09_session_refusal()).
  *   DC09_SILENT: sends nothing (REJECT as above).
  *
  * An undated frame has the identity of the first that equals it in the last DC09_UNDATED_WINDOW_US. After a restart
@@ -54,8 +54,8 @@ void dc09_session_records(struct dc09_session *session, struct dc09_session_fram
 /* The flags of all alerts of a frame, after dc09_session_records(). */
 uint32_t dc09_session_flags(const struct dc09_session_frame *frame);
 
-/* Why a frame is rejected: static text. */
-const char *dc09_session_reason(const struct dc09_session_frame *frame);
+/* Why a frame is rejected, and of which account it is: many may be behind one address. */
+void dc09_session_refusal(const struct dc09_session_frame *frame, struct reject *ret);
 
 /* The reply as sent on tcp, for DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; empty for other verdicts. Valid until the
  * next call. */
