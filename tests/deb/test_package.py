@@ -108,7 +108,6 @@ def test_everything_is_in_it(package):
     wanted |= {"usr/share/doc/mobeyed/examples/qgis/generate", "usr/share/doc/mobeyed/examples/camera-bridge.py",
                "usr/share/doc/mobeyed/producer.py",
                "usr/share/mobeyed/watch/ntfy.template", "usr/share/mobeyed/grafana/mobeyed.json"}
-    wanted |= {f"usr/share/mobeyed/sql/{file.name}" for file in (ROOT / "sql").glob("[0-9]*.sql")}
     assert wanted - paths == set()
     assert not [path for path in paths if path.startswith(("usr/include", "usr/local", "usr/lib/x86"))]
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -400,7 +401,7 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
         pytest.skip("script(1) is not installed")
 
     def answer(*answers):
-        command = f"{MOBEYECTL} setup --admin '{server.conninfo}' --no-drill -c {place}/mobeyed.yaml"
+        command = shlex.join(map(str, [MOBEYECTL, "setup", "--admin", server.conninfo, "--no-drill", "-c", place / "mobeyed.yaml"]))
         return subprocess.run(["script", "-qec", command, "/dev/null"], input="".join(f"{a}\n" for a in answers), text=True,
                               capture_output=True, timeout=120)
 

@@ -38,7 +38,7 @@ def test_silent_devices_and_new_rules_are_told(daemon, database):
     database.execute(REPORTED, "NL-2", None)
     # The daemon puts its own there, once it is connected.
     wait_until(lambda: database.value("select count(*) from mobeye.ruleset") > 0, "the rules are in the database")
-    database.execute("update mobeye.ruleset set applied_at = now() - interval '2 days'")
+    database.execute("update mobeye.ruleset set applied_at = now() - interval '48 hours'")
     seen = status(daemon, database.conninfo)
     assert seen["ok"] and seen["database"]["silent"] == 1
     assert 172800 <= seen["database"]["rules_changed_seconds_ago"] < 180000

@@ -110,6 +110,16 @@ class Devices(MaintenanceTest):
         self.assertEqual(self.superuser.execute(
             "select round(st_x(geom)::numeric, 1)::text from mobeye.incident where status <> 'closed'").fetchall(), [("5.3",)])
 
+    def test_a_silence_is_as_secret_as_the_home(self):
+        self.device("secret")
+        self.superuser.execute("insert into mobeye.team (team, name) values ('noord', 'Noord')")
+        self.superuser.execute("update mobeye.placement set secret = true, team = 'noord' where device_id = 'secret'")
+        self.report()
+        self.assertEqual(self.silent(), ["secret"])
+        self.assertEqual(self.superuser.execute(
+            "select i.secret, i.secret_team, i.cell is not null and i.cell = p.cell, i.placement_id = p.placement_id"
+            " from mobeye.incident i join mobeye.placement p on p.device_id = i.device_id").fetchall(), [(True, "noord", True, True)])
+
     def test_only_a_placed_device_with_a_heartbeat_is_missed(self):
         self.device("unsupervised")
         self.superuser.execute("update mobeye.device set heartbeat = null where device_id = 'unsupervised'")

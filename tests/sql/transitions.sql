@@ -123,6 +123,9 @@ select throws_ok(format('select patrol.note(%s, %L)', make(), text), '22023', nu
 select is(patrol.verify(make('{"verify_priority": 1}'), 'person'), 'person', 'a person verifies');
 select results_eq('select verified_by, priority::integer from mobeye.incident where verified_by is not null', $$values ('person', 1)$$,
                   'and it gets the priority of verify_by');
+select make('{"priority": 1, "verify_priority": 2}') as id \gset
+select patrol.verify(:id, 'person') \g /dev/null
+select is(priority::integer, 1, 'which lowers none') from mobeye.incident where incident_id = :id;
 select throws_ok(format('select patrol.verify(%s, %L)', make(), how), '22023', null, 'people do not verify as ' || coalesce(how, 'null'))
   from unnest(array['second_device', 'second_input', 'nonsense', null]) as how;
 select throws_ok(format('select patrol.verify(%s, ''person'')', make('{"status": "closed"}')), '55000', null, 'a closed one is not verified');

@@ -38,6 +38,11 @@ update mobeye.incident set extent = '(5.5,52.2),(5.4,52.2)' where incident_id = 
 update mobeye.incident set stored_at = now() - interval '1 hour' where incident_id = :c;
 select is(recently(), 'c', 'what was raised by a device that joined verifies an older incident nearby, though its own rule verifies nothing');
 
+select begun('p', '{"extent": "(5.7,52.2),(5.7,52.2)", "priority": 1, "verify_priority": 2}') as p \gset
+select raised(:p, 'p', 1), raised(:p, 'p', 2) \g /dev/null
+select is(recently(), 'p', 'two inputs of a panic verify it');
+select is(priority::integer, 1, 'and lower no priority') from mobeye.incident where incident_id = :p;
+
 select begun('f', '{"extent": "(5.6,52.2),(5.6,52.2)"}') as f \gset
 select raised(:f, 'f', 1), raised(:f, 'f', 2) \g /dev/null
 update mobeye.incident set stored_at = now() - interval '7 minutes' where incident_id = :f;
