@@ -77,7 +77,11 @@ static bool salvage_segment(struct applier *a)
     struct err err;
     struct journal_recovery found;
     if (journal_salvage(a->journal, a->submitted_seq + 1, loop_wall_us(a->loop), &found, &err) != 0) {
-        log_limited(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
+        if (journal_failure(a->journal, &err) != 0)
+            a->calls.on_failed(a->ctx, &err);
+        else
+            log_limited(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again",
+                        err.text);
         return false;
     }
     a->metrics->journal_damaged_total += found.damaged;

@@ -48,7 +48,7 @@ int receiver_check_open(const struct receiver *receiver, struct err *err);
 void receiver_set_own_memory(struct receiver *receiver, size_t bytes);
 
 /* Commits a group that the journal has partly synced between two turns (because queued records or a new UUID needed
- * another frame). To be called before the counters are read, which must balance. */
+ * another frame, or a segment was given up). To be called before the counters are read, which must balance. */
 void receiver_commit_synced(struct receiver *receiver);
 
 /* Messages received that have no reply and are not in the journal yet. */

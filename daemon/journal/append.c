@@ -135,13 +135,13 @@ void append_remember_tail(struct journal *journal)
     journal->tail_inode = st.st_ino;
 }
 
-bool append_tail_is_ours(const struct journal *journal)
+bool append_tail_is_usable(const struct journal *journal)
 {
     struct stat st;
     char name[SEGMENT_NAME_SIZE];
     segment_name(journal_last(journal)->seq, name);
-    return fstatat(journal->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == journal->tail_dev &&
-           st.st_ino == journal->tail_inode && st.st_nlink == 1;
+    return !journal_last(journal)->unreadable && fstatat(journal->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_dev == journal->tail_dev && st.st_ino == journal->tail_inode && st.st_nlink == 1;
 }
 
 static void append_to_segment(struct journal *journal, const struct frame_header *first, int fd)
@@ -417,13 +417,6 @@ static void add_record(struct journal *journal, const struct journal_message *me
     journal->next_seq++;
 }
 
-/* A link created while a frame is pending is noticed only after it. That is harmless: a daemon that opens the link
- * copies the segment before it writes. */
-static bool must_leave_tail(const struct journal *journal)
-{
-    return journal_last(journal)->unreadable || !append_tail_is_ours(journal);
-}
-
 int journal_append_message(struct journal *journal, const struct journal_message *message, int64_t wall_us,
                            uint64_t *ret_seq, struct err *err)
 {
@@ -434,7 +427,9 @@ int journal_append_message(struct journal *journal, const struct journal_message
     if (!fits_segment(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
         return -1;
     uint64_t length = length_with(journal, message);
-    if (!fits_segment(journal, length) || (journal->count == 0 && must_leave_tail(journal))) {
+    /* A link created while a frame is pending is noticed only after it. That is harmless: a daemon that opens the link
+     * copies the segment before it writes. */
+    if (!fits_segment(journal, length) || (journal->count == 0 && !append_tail_is_usable(journal))) {
         int rc = append_rotate(journal, length, wall_us, false, err);
         if (rc != JOURNAL_APPENDED)
             return rc;

@@ -58,9 +58,9 @@ int append_failed(struct journal *journal, const struct err *err);
 /* Remembers which file journal->fd is. */
 void append_remember_tail(struct journal *journal);
 
-/* Whether the last segment may be appended to: its name refers to its file, and no other name does. Otherwise someone
- * keeps a copy, or appends too. */
-bool append_tail_is_ours(const struct journal *journal);
+/* Whether the last segment may be appended to: it has not been given up, its name refers to its file, and no other name
+ * does. Otherwise someone keeps a copy, or appends too. */
+bool append_tail_is_usable(const struct journal *journal);
 
 /* Writes and syncs the pending frame. -1: final. */
 int append_flush(struct journal *journal, struct err *err);

@@ -136,9 +136,13 @@ int journal_close(struct journal *journal, struct err *err)
 {
     if (journal_sync(journal, err) != 0)
         return -1;
+    if (journal->tail_flags & FRAME_CLEAN && journal->tail_stored_seq == journal->stored_seq)
+        return 0;
+    /* The records of a segment that was given up are synced, which a frame in another one proves. */
+    if (journal_last(journal)->unreadable)
+        append_rotate(journal, 0, journal->wall_us, true, NULL);
     const struct segment *last = journal_last(journal);
-    if ((journal->tail_flags & FRAME_CLEAN && journal->tail_stored_seq == journal->stored_seq) ||
-        last->used + FRAME_BLOCK > last->bytes || !append_tail_is_ours(journal))
+    if (last->used + FRAME_BLOCK > last->bytes || !append_tail_is_usable(journal))
         return 0;
     return append_empty_frame(journal, FRAME_CLEAN, err);
 }
@@ -230,7 +234,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
     if (journal_sync(journal, err) != 0 || random_uuid(journal->uuid, err) != 0)
         return -1;
     const struct segment *last = journal_last(journal);
-    if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_ours(journal))
+    if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_usable(journal))
         return append_empty_frame(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, 0, journal->wall_us, true, err);
     if (rc == JOURNAL_FULL)
@@ -251,6 +255,8 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
     *ret_found = (struct journal_recovery){0};
     if (!found)
         return err_set(err, "no segment holds record %" PRIu64, seq);
+    if (found == journal_last(journal) && journal_sync(journal, err) != 0)
+        return -1;
     if (recovery_salvage(journal->dir_fd, found, seq, wall_us, ret_found, err) != 0)
         return -1;
     journal->chain.segments[found - journal->chain.segments].unreadable = true;

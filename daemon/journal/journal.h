@@ -138,8 +138,10 @@ int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records,
 
 /* Gives up the segment that holds seq (or the next one) after journal_read() has been failing for a long time: its
  * intact records will be read, the others become unreadable rows. Copies of the damaged bytes are salvaged as far as
- * the disk can read them, and counted in ret_found. Takes as long as reading a segment. The file is not changed, and
- * nothing more is appended to it. -1 with err: nothing was given up, since the cause is not the disk. */
+ * the disk can read them, and counted in ret_found. Takes as long as reading a segment. What is appended and not synced
+ * yet is synced first if it belongs to that segment, so that journal_synced_seq() may rise; after that the file is not
+ * changed and nothing more is appended to it. -1 with err: nothing was given up, since the cause is not the disk, or
+ * the sync failed finally: journal_failure(). */
 int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, struct journal_recovery *ret_found,
                     struct err *err);
 

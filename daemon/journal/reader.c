@@ -26,11 +26,15 @@ void reader_free(struct reader *reader)
     frame_view_free(&reader->view);
 }
 
+/* -1 with err: it cannot be opened. If it has been given up and its file is damaged that is no failure: no segment is
+ * open then. */
 static int open_segment(struct reader *reader, const struct segment *segment, struct err *err)
 {
     char name[SEGMENT_NAME_SIZE];
     close_segment(reader);
     reader->fd = openat(reader->dir_fd, segment_name(segment->seq, name), O_RDONLY | O_CLOEXEC);
+    if (reader->fd < 0 && segment->unreadable && segment_error_is_damage(errno))
+        return 0;
     if (reader->fd < 0)
         return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
     reader->nonce = segment->nonce;
@@ -109,7 +113,7 @@ static int advance(struct reader *reader, struct err *err)
     const struct segment *segment;
     while ((segment = chain_find(reader->chain, reader->next_seq))) {
         bool opened = reader->fd >= 0 && reader->nonce == segment->nonce;
-        if (!opened && open_segment(reader, segment, err) != 0 && !segment->unreadable)
+        if (!opened && open_segment(reader, segment, err) != 0)
             return -1;
         if (reader->next_seq < segment->seq)
             reader->next_seq = segment->seq;

@@ -93,12 +93,6 @@ static int prepare_tail(int dir_fd, struct recovered *ret, struct err *err)
     return 0;
 }
 
-/* Whether the file itself cannot be opened; else this process lacks resources or permissions. */
-static bool is_damage(int error)
-{
-    return error != EMFILE && error != ENFILE && error != ENOMEM && error != EACCES && error != EPERM;
-}
-
 int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_seq, int64_t wall_us,
                      struct journal_recovery *report, struct err *err)
 {
@@ -106,7 +100,7 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
     struct chain_check check = {.on_damage = on_damage, .ctx = &salvager};
     *report = (struct journal_recovery){0};
     int rc = verify_synced(&check, segment, dir_fd, err);
-    if (rc != 0 && errno != 0 && is_damage(errno)) {
+    if (rc != 0 && errno != 0 && segment_error_is_damage(errno)) {
         report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
         rc = 0;
     }

@@ -66,6 +66,11 @@ bool segment_parse_name(const char *name, uint64_t *ret_seq)
     return errno == 0 && *ret_seq > 0 && strcmp(segment_name(*ret_seq, again), name) == 0;
 }
 
+bool segment_error_is_damage(int error)
+{
+    return error != EMFILE && error != ENFILE && error != ENOMEM && error != EACCES && error != EPERM;
+}
+
 /* SEGMENT_SHORT if errno is a shortage that may pass, else -1. */
 static int create_failure(void)
 {

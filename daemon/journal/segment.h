@@ -26,7 +26,8 @@ struct segment {
     uint32_t bytes;                      /* of the file */
     uint32_t used;                       /* where its last synced frame ends */
     int64_t first_wall_us, last_wall_us; /* of its records; without any, when it was created */
-    bool unreadable;                     /* in part or as a whole: what the disk cannot read counts as damaged */
+    bool unreadable;                     /* in part or as a whole: what the disk cannot read counts as damaged; nothing
+                                          * more is appended to it */
 };
 
 /* Writes everything at the offset, in as many calls as it takes; modifies iov. -1 with errno. */
@@ -57,6 +58,9 @@ int segment_open_own(int dir_fd, const struct segment *segment, struct err *err)
 
 /* Copies `length` bytes at `offset` to the front of a file and syncs it; unreadable bytes become zeros. */
 bool segment_copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length);
+
+/* Whether an errno of openat() is due to the file itself; else this process lacks resources or permissions. */
+bool segment_error_is_damage(int error);
 
 /* Reserves disk space for all of the file. -1 with errno. */
 int segment_preallocate(int fd, uint32_t bytes);

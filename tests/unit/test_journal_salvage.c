@@ -1,16 +1,19 @@
 /*
  * Segments that the disk cannot read, while the journal is open and when it is opened: what is still valid is
- * delivered, the rest is delivered as unreadable, and reading continues after it. The doubles are pread() and openat().
+ * delivered, the rest is delivered as unreadable, and reading continues after it. The doubles are pread(), pwritev()
+ * and openat().
  */
 #include "test_journal_support.h"
 
 #include <stdarg.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 static struct {
     off_t from, until; /* offsets of the first segment that pread() cannot read */
     const char *name;  /* a file that openat() cannot open for reading ... */
     int error;         /* ... with this errno */
+    bool unwritable;   /* pwritev() cannot write the first segment */
 } bad;
 
 #define FIRST_SEGMENT "00000000000000000001.seg"
@@ -29,6 +32,15 @@ ssize_t pread(int fd, void *out, size_t len, off_t offset)
         return -1;
     }
     return syscall(SYS_pread64, fd, out, len, offset);
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset)
+{
+    if (bad.unwritable && is_first_segment(fd)) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pwritev, fd, iov, n, offset, 0);
 }
 
 int openat(int dir_fd, const char *path, int flags, ...)
@@ -141,6 +153,105 @@ Test(journal_salvage, want_of_descriptors_is_no_damage)
     bad.name = NULL;
     cr_assert_eq(read_usual(journal, 1, NULL, 0), 200);
     cr_assert_eq(read_unreadable, 0);
+    close_journal(&journal);
+}
+
+Test(journal_salvage, want_of_descriptors_is_no_damage_of_a_segment_given_up_either)
+{
+    struct journal *journal = make_journal();
+    bad.from = 4096;
+    bad.until = 8192;
+    struct journal_recovery found = salvage(journal, 1);
+    bad.name = FIRST_SEGMENT;
+    bad.error = EMFILE;
+    assert_unreadable(journal, 1);
+    bad.name = NULL;
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 200 - found.damaged, "its intact records are still delivered");
+    bad.name = FIRST_SEGMENT;
+    bad.error = EIO;
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 0);
+    cr_assert_eq(read_unreadable, 200);
+    close_journal(&journal);
+}
+
+Test(journal_salvage, what_was_appended_before_is_synced_and_nothing_is_written_to_the_segment_afterwards)
+{
+    struct journal_recovery found;
+    struct err err = {""};
+    struct journal *journal = make_journal();
+    bad.from = 4096;
+    bad.until = 8192;
+    append_usual(journal, 5);
+    cr_assert_eq(journal_synced_seq(journal), 200);
+    salvage(journal, 1);
+    cr_assert_eq(journal_synced_seq(journal), 205);
+    bad.unwritable = true;
+    append_usual(journal, 5);
+    sync_journal(journal);
+    close_journal(&journal);
+    bad.until = 0;
+    journal = open_journal(SMALL, &found);
+    cr_assert(found.clean);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 210);
+    cr_assert_eq(journal_new_uuid(journal, &err), 0, "%s", err.text);
+    close_journal(&journal);
+}
+
+Test(journal_salvage, a_sync_that_fails_before_a_segment_is_given_up_is_final)
+{
+    struct journal_recovery found;
+    struct err err = {""};
+    struct journal *journal = make_journal();
+    append_usual(journal, 5);
+    bad.unwritable = true;
+    cr_assert_eq(journal_salvage(journal, 1, WALL, &found, &err), -1);
+    cr_assert_eq(journal_failure(journal, &err), -1);
+    cr_assert_eq(journal_synced_seq(journal), 200);
+    journal_free(&journal);
+}
+
+Test(journal_salvage, a_clean_stop_writes_to_another_segment_than_the_one_given_up)
+{
+    struct journal_recovery given_up, found;
+    struct journal *journal = open_journal(SMALL, NULL);
+    append_usual(journal, 200);
+    sync_journal(journal);
+    bad.until = 4096; /* the front of the frame, and its first records */
+    given_up = salvage(journal, 1);
+    cr_assert(given_up.damaged > 0 && given_up.damaged < 200, "%" PRIu64, given_up.damaged);
+    bad.unwritable = true;
+    close_journal(&journal);
+    bad.unwritable = false;
+    journal = open_journal(SMALL, &found);
+    cr_assert(found.clean);
+    cr_assert_eq(found.torn_bytes, 0, "the other segment proves that the records were synced");
+    cr_assert_eq(found.damaged, given_up.damaged);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 200 - found.damaged);
+    cr_assert_eq(read_unreadable, found.damaged, "each of them comes, to be quarantined");
+    close_journal(&journal);
+}
+
+Test(journal_salvage, a_new_uuid_goes_to_another_segment_than_the_one_given_up)
+{
+    struct err err = {""};
+    struct journal *journal = make_journal();
+    bad.from = 4096;
+    bad.until = 8192;
+    salvage(journal, 1);
+    bad.unwritable = true;
+    cr_assert_eq(journal_new_uuid(journal, &err), 0, "%s", err.text);
+    close_journal(&journal);
+}
+
+Test(journal_salvage, a_disk_that_fails_altogether_does_not_make_a_stop_fail)
+{
+    struct journal *journal = make_journal();
+    bad.from = 4096;
+    bad.until = 8192;
+    salvage(journal, 1);
+    bad.unwritable = true;
+    bad.name = "unfinished"; /* a new segment cannot be created */
+    bad.error = EIO;
     close_journal(&journal);
 }
 
