@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/util.h>
 #include <xxhash.h>
 
 #include "base/mem.h"
@@ -13,7 +12,7 @@ void tracks_init(struct tracks *tracks, bool images)
 {
     *tracks = (struct tracks){.cursor_s = NAN, .images = images};
     TAILQ_INIT(&tracks->list);
-    evutil_secure_rng_get_bytes(&tracks->seed, sizeof(tracks->seed));
+    arc4random_buf(&tracks->seed, sizeof(tracks->seed));
 }
 
 static uint64_t hash_of(const struct tracks *tracks, const char *id)

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <xxhash.h>
 
@@ -28,8 +27,7 @@ struct dc09_recent *dc09_recent_new(void)
 {
     struct dc09_recent *recent = mem_zalloc(sizeof(*recent));
     memset(recent->chains, 0xFF, sizeof(recent->chains));
-    if (getrandom(&recent->seed, sizeof(recent->seed), GRND_NONBLOCK) != sizeof(recent->seed))
-        recent->seed = (uintptr_t)recent;
+    arc4random_buf(&recent->seed, sizeof(recent->seed));
     return recent;
 }
 

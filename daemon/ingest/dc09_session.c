@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include <openssl/rand.h>
-
 #include "base/mem.h"
 #include "ingest/dc09_recent.h"
 #include "ingest/validate.h"
@@ -120,8 +118,8 @@ struct str dc09_session_reply(struct dc09_session *session, const struct dc09_se
 {
     const struct dc09_key *key = frame->result == DC09_COMPLETE ? frame->message.key : NULL;
     uint8_t pad[DC09_PAD_MAX] = {0};
-    if (key && RAND_bytes(pad, sizeof(pad)) != 1)
-        abort(); /* libcrypto fails here only when memory runs out */
+    if (key)
+        arc4random_buf(pad, sizeof(pad));
     session->reply.len = 0;
     dc09_reply(&session->reply, say, &frame->frame, key, wall_us, pad);
     return buf_str(&session->reply);

@@ -1,8 +1,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -116,8 +116,7 @@ static int create_segment(struct journal *journal, struct frame_header *first, u
     bool replaces = journal->chain.n > 0 && journal_last(journal)->seq == first->segment_seq;
     if (!replaces && faccessat(journal->dir_fd, segment_name(first->segment_seq, name), F_OK, 0) == 0)
         return err_set(err, "segment %s: a file of this name exists that does not belong to this journal", name);
-    if (getrandom(&first->nonce, sizeof(first->nonce), 0) != sizeof(first->nonce))
-        return err_set(err, "cannot get random numbers: %s", strerror(errno));
+    arc4random_buf(&first->nonce, sizeof(first->nonce));
     first->nonce |= 1;
     do {
         frame_seal(first, NULL);

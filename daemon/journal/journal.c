@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,20 +32,17 @@ static int open_directory(const char *directory, struct err *err)
     return fd;
 }
 
-static int random_uuid(uint8_t uuid[JOURNAL_UUID_BYTES], struct err *err)
+static void make_uuid(uint8_t uuid[JOURNAL_UUID_BYTES])
 {
-    if (getrandom(uuid, JOURNAL_UUID_BYTES, 0) != JOURNAL_UUID_BYTES)
-        return err_set(err, "cannot get random numbers: %s", strerror(errno));
+    arc4random_buf(uuid, JOURNAL_UUID_BYTES);
     uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
-    return 0;
 }
 
 static int create_journal(struct journal *journal, int64_t wall_us, struct err *err)
 {
     journal->next_seq = 1;
-    if (random_uuid(journal->uuid, err) != 0)
-        return -1;
+    make_uuid(journal->uuid);
     memcpy(journal->chain.origin, journal->uuid, sizeof(journal->chain.origin));
     int rc = append_rotate(journal, 0, wall_us, true, err);
     return rc == JOURNAL_FULL ? err_prefix(err, "no space for the first segment") : rc;
@@ -60,10 +56,10 @@ static int recover_journal(struct journal *journal, int64_t wall_us, struct jour
     journal->fd = found.fd;
     if (rc != 0)
         return -1;
-    append_remember_tail(journal);
     report->fresh = found.chain.n == 0;
     if (report->fresh)
         return create_journal(journal, wall_us, err);
+    append_remember_tail(journal);
     memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
     journal->tail_flags = found.tail.flags;
     journal->tail_stored_seq = found.tail.stored_seq;
@@ -231,8 +227,9 @@ bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret)
 
 int journal_new_uuid(struct journal *journal, struct err *err)
 {
-    if (journal_sync(journal, err) != 0 || random_uuid(journal->uuid, err) != 0)
+    if (journal_sync(journal, err) != 0)
         return -1;
+    make_uuid(journal->uuid);
     const struct segment *last = journal_last(journal);
     if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_usable(journal))
         return append_empty_frame(journal, FRAME_UUID, err);

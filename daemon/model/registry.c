@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/util.h>
 #include <xxhash.h>
 
 #include "base/clock.h"
@@ -73,7 +72,7 @@ struct str registry_word(struct registry *registry, struct str text)
 struct registry *registry_new(void)
 {
     struct registry *registry = mem_zalloc(sizeof(*registry));
-    evutil_secure_rng_get_bytes(&registry->seed, sizeof(registry->seed));
+    arc4random_buf(&registry->seed, sizeof(registry->seed));
     return registry;
 }
 

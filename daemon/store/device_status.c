@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include <event2/util.h>
 #include <xxhash.h>
 
 #include "base/clock.h"
@@ -66,7 +65,7 @@ struct device_status *device_status_new(void)
 {
     struct device_status *devices = mem_zalloc(sizeof(*devices));
     TAILQ_INIT(&devices->updates);
-    evutil_secure_rng_get_bytes(&devices->seed, sizeof(devices->seed));
+    arc4random_buf(&devices->seed, sizeof(devices->seed));
     return devices;
 }
 

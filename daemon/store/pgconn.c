@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <event2/event_struct.h>
-#include <event2/util.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +65,7 @@ struct pgconn {
 int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
 {
     uint64_t random;
-    evutil_secure_rng_get_bytes(&random, sizeof(random));
+    arc4random_buf(&random, sizeof(random));
     int64_t bound = round < 20 && (least_us << round) < most_us ? least_us << round : most_us;
     return (int64_t)(random % (uint64_t)(bound + 1));
 }

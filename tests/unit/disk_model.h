@@ -10,7 +10,6 @@
 #define MOBEYE_TESTS_DISK_MODEL_H
 
 #include <stdarg.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -212,12 +211,10 @@ int unlinkat(int dir_fd, const char *name, int flags)
 }
 
 /* UUIDs and nonces follow from the seed too. */
-ssize_t getrandom(void *out, size_t len, unsigned flags)
+void arc4random_buf(void *out, size_t len)
 {
-    (void)flags;
     for (size_t i = 0; i < len; i++)
         ((unsigned char *)out)[i] = (unsigned char)disk_random();
-    return (ssize_t)len;
 }
 
 static void disk_forget(void)

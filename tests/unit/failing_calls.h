@@ -7,7 +7,6 @@
 
 #include <dirent.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -105,11 +104,6 @@ int faccessat(int dir, const char *name, int mode, int flags)
 {
     (void)flags;
     return fails() ? -1 : (int)syscall(SYS_faccessat, dir, name, mode);
-}
-
-ssize_t getrandom(void *out, size_t len, unsigned flags)
-{
-    return fails() ? -1 : syscall(SYS_getrandom, out, len, flags);
 }
 
 int ftruncate(int fd, off_t len)
