@@ -360,10 +360,11 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
         return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
-    if (fits_record(journal, RECORD_PLAIN_MAX))
-        return fits_record(journal, RECORD_MAX) || check_shortage(journal, wall_us, err) == 0
-                   ? 0
-                   : err_prefix(err, "alerts with images get RETRY");
+    if (fits_record(journal, RECORD_PLAIN_MAX)) {
+        if (fits_record(journal, RECORD_MAX) || check_shortage(journal, wall_us, err) == 0)
+            return 0;
+        return err_prefix(err, "alerts with images get RETRY");
+    }
     if (!could_free_space(journal, bytes))
         return err_set(err, "journal.max_size reached by alerts not yet in the database");
     if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))

@@ -207,8 +207,8 @@ int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct er
     struct candidates all = {0};
     *chain = (struct chain){0};
     int rc = list_candidates(chain, &all, dir_fd, err);
-    const uint8_t *ours = rc == 0 ? choose_origin(&all, origin) : NULL;
-    if (ours && all.n > 0) { /* for clang-tidy: if one is ours, one is listed */
+    const uint8_t *ours = rc == 0 && all.n > 0 ? choose_origin(&all, origin) : NULL;
+    if (ours) {
         memcpy(chain->origin, ours, sizeof(chain->origin));
         qsort(all.list, all.n, sizeof(*all.list), by_seq);
     }

@@ -48,9 +48,9 @@ struct frame_header {
 _Static_assert(sizeof(struct frame_header) == 128, "the header is written as it is in memory");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian: the machine must be too");
 
-/* Bits in the length of an entry. Recovery found the record's checksum wrong: */
-#define ENTRY_SALVAGED UINT32_C(0x80000000) /* ... of a synced record */
-#define ENTRY_TORN     UINT32_C(0x40000000) /* ... of one not known to be synced: its number stays empty */
+/* Bits in the length of an entry. */
+#define ENTRY_SALVAGED UINT32_C(0x80000000) /* recovery found the checksum wrong; the record was synced */
+#define ENTRY_TORN     UINT32_C(0x40000000) /* likewise; it was not known to be synced, and its number stays empty */
 #define ENTRY_DAMAGED  (ENTRY_SALVAGED | ENTRY_TORN)
 /* The record begins with struct frame_shared. */
 #define ENTRY_SHARES UINT32_C(0x20000000)

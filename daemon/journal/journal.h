@@ -109,8 +109,9 @@ uint64_t journal_first_seq(const struct journal *journal);
 /* The last number passed to journal_stored(); after journal_open() the one found in the files, which may be lower. */
 uint64_t journal_stored_seq(const struct journal *journal);
 uint64_t journal_unsynced_bytes(const struct journal *journal);
-uint64_t journal_bytes(const struct journal *journal);   /* on disk, all segments */
-double journal_fill(const struct journal *journal);      /* share of max_size used by records not yet stored, 0 to 1 */
+uint64_t journal_bytes(const struct journal *journal); /* on disk, all segments */
+/* The share of max_size used by records not yet stored: 0 to 1, or more after max_size was reduced. */
+double journal_fill(const struct journal *journal);
 int64_t journal_reach_us(const struct journal *journal); /* wall time of the oldest kept record; 0: none */
 
 /* The UUID by which the database knows this journal; valid as long as the journal. */

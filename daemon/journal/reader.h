@@ -17,16 +17,16 @@ struct reader {
     const struct chain *chain;
     int fd;              /* of the current segment; -1: none */
     uint64_t nonce;      /* of the current segment */
-    uint64_t next_seq;   /* the next record, if the caller continues ... */
-    uint64_t resume_seq; /* ... with this number */
+    uint64_t next_seq;   /* the next record, for a caller that continues with resume_seq */
+    uint64_t resume_seq; /* a caller that asks for another number begins a search */
     uint32_t offset;     /* of the current frame, or of the next one */
     bool in_frame;
     struct window window;
     struct frame_view view;
     uint32_t index, record; /* of the next record in the current frame: its index, its offset among the records */
     struct str whole;       /* the nearest record before it that shares nothing */
-    uint64_t lost_until;    /* numbers below this one have no recognisable frame ... */
-    uint32_t lost_offset, lost_length; /* ... which was in these bytes */
+    uint64_t lost_until;    /* numbers below this one have no recognisable frame */
+    uint32_t lost_offset, lost_length; /* the bytes in which such a frame was */
 };
 
 void reader_free(struct reader *reader);

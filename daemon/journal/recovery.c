@@ -99,8 +99,8 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
     struct salvager salvager = {{dir_fd, -1, wall_us}, report};
     struct chain_check check = {.on_damage = on_damage, .ctx = &salvager};
     *report = (struct journal_recovery){0};
-    int rc = verify_synced(&check, segment, dir_fd, err);
-    if (rc != 0 && errno != 0 && segment_error_is_damage(errno)) {
+    int open_error, rc = verify_synced(&check, segment, dir_fd, &open_error, err);
+    if (rc != 0 && segment_error_is_damage(open_error)) {
         report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
         rc = 0;
     }

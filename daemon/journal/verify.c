@@ -91,40 +91,46 @@ static int lose_region(struct segment_scan *scan, uint32_t from, uint32_t until,
     return 0;
 }
 
-/* Reports runs of damaged records, marks them in `marked`, counts the others. Returns whether any was damaged. */
-static bool check_records(struct segment_scan *scan, bool synced)
+/* Marks the damaged records in `marked`, counts the others. Returns whether any was damaged, apart from those that an
+ * earlier recovery has marked. */
+static bool mark_damaged(struct segment_scan *scan, bool synced)
 {
     const struct frame_view *view = &scan->view;
     /* If both ends are on disk the whole frame was written, whether or not its sync returned. */
     uint32_t mark = synced || (view->front_ok && view->rear_ok) ? ENTRY_SALVAGED : ENTRY_TORN;
-    const struct frame_header *header = &view->header;
     scan->marked.len = 0;
-    buf_append(&scan->marked, view->table, header->count * sizeof(*view->table));
+    buf_append(&scan->marked, view->table, view->header.count * sizeof(*view->table));
     struct frame_entry *marked = (struct frame_entry *)(void *)scan->marked.data;
-    const char *record = view->records, *bad = NULL;
-    uint32_t bad_from = 0;
+    const char *record = view->records;
     bool any = false;
-    for (uint32_t i = 0;; i++) {
-        bool ends = i == header->count || marked[i].length & ENTRY_DAMAGED || frame_record_ok(view, i, record);
-        if (ends && bad) {
-            report_damage(scan, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes),
-                          (uint32_t)(record - bad), header->first_seq + bad_from, i - bad_from, synced);
-            bad = NULL;
+    for (uint32_t i = 0; i < view->header.count; record += frame_entry_bytes(marked[i++])) {
+        if (!(marked[i].length & ENTRY_DAMAGED)) {
+            bool ok = frame_record_ok(view, i, record);
+            scan->segment->records += ok;
+            marked[i].length |= ok ? 0 : mark;
+            any |= !ok;
         }
-        if (i == header->count)
-            break;
-        if (!ends) {
-            bad_from = bad ? bad_from : i;
-            bad = bad ? bad : record;
-            any = true;
-        }
-        scan->segment->records += ends && !(marked[i].length & ENTRY_DAMAGED);
-        record += frame_entry_bytes(marked[i]);
-        marked[i].length |= ends ? 0 : mark;
         if (!(marked[i].length & ENTRY_TORN))
-            scan->check->last_seq = header->first_seq + i;
+            scan->check->last_seq = view->header.first_seq + i;
     }
     return any;
+}
+
+/* Reports each run of records that mark_damaged() has marked. */
+static void report_runs(struct segment_scan *scan, bool synced)
+{
+    const struct frame_view *view = &scan->view;
+    const struct frame_entry *marked = (const struct frame_entry *)(const void *)scan->marked.data;
+    uint32_t at = view->header.offset + frame_front_bytes(&view->header);
+    for (uint32_t i = 0; i < view->header.count;) {
+        uint32_t from = i, from_at = at;
+        for (; i < view->header.count && marked[i].length != view->table[i].length; i++)
+            at += frame_entry_bytes(marked[i]);
+        if (i > from)
+            report_damage(scan, DAMAGE_RECORDS, from_at, at - from_at, view->header.first_seq + from, i - from, synced);
+        else
+            at += frame_entry_bytes(marked[i++]);
+    }
 }
 
 static void report_copies(struct segment_scan *scan, bool synced)
@@ -216,7 +222,8 @@ static int check_frame(struct segment_scan *scan, const struct frame_header *hea
     frame_view_open(view, bytes, header);
     if (!synced && scan->segment->used > 0 && is_torn_off(view))
         return 0;
-    bool damaged = check_records(scan, synced);
+    bool damaged = mark_damaged(scan, synced);
+    report_runs(scan, synced);
     report_copies(scan, synced);
     uint64_t last_checksum = view->header.count ? view->table[view->header.count - 1].checksum : 0;
     if (scan->repair && (damaged || !view->front_ok || !view->rear_ok || !view->padding_ok) &&
@@ -278,19 +285,16 @@ static int scan_segment(struct segment_scan *scan, struct err *err)
     return rc < 0 ? -1 : check_remainder(scan, err);
 }
 
-/* -1 with err, and with errno if the file cannot be opened, else errno is 0. */
-static int scan_file(struct segment_scan *scan, int dir_fd, struct err *err)
+/* -1 with err. ret_open_error: errno if the file cannot be opened, else 0. */
+static int scan_file(struct segment_scan *scan, int dir_fd, int *ret_open_error, struct err *err)
 {
     struct stat st;
     char name[SEGMENT_NAME_SIZE];
     segment_name(scan->segment->seq, name);
     scan->fd = openat(dir_fd, name, (scan->check->repair ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (scan->fd < 0) {
-        int error = errno;
-        err_set(err, "segment %s: cannot be opened: %s", name, strerror(error));
-        errno = error;
-        return -1;
-    }
+    *ret_open_error = scan->fd < 0 ? errno : 0;
+    if (scan->fd < 0)
+        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(*ret_open_error));
     /* A file with a second hard link is also part of a copy and is not changed. Recovery has already given the last
      * segment a file of its own. */
     scan->repair = scan->check->repair && fstat(scan->fd, &st) == 0 && st.st_nlink == 1;
@@ -302,7 +306,6 @@ static int scan_file(struct segment_scan *scan, int dir_fd, struct err *err)
     frame_view_free(&scan->view);
     buf_free(&scan->marked);
     close(scan->fd);
-    errno = 0;
     return rc;
 }
 
@@ -313,19 +316,20 @@ static int check_segment(struct chain_check *check, struct chain *chain, size_t 
     scan.last = i + 1 == chain->n;
     scan.next_seq = scan.last ? 0 : chain->segments[i + 1].seq;
     scan.limit = scan.segment->bytes;
-    int rc = scan_file(&scan, dir_fd, err);
+    int open_error, rc = scan_file(&scan, dir_fd, &open_error, err);
     if (rc != 0)
-        return errno == ENOENT ? 0 : -1;
+        return open_error == ENOENT ? 0 : -1;
     return 1;
 }
 
-int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err)
+int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, int *ret_open_error,
+                  struct err *err)
 {
     struct segment copy = {.seq = segment->seq, .nonce = segment->nonce, .bytes = segment->bytes};
     struct segment_scan scan = {.check = check, .segment = &copy, .tail = UINT32_MAX};
     scan.next_seq = segment->next_seq;
     scan.limit = segment->used;
-    return scan_file(&scan, dir_fd, err);
+    return scan_file(&scan, dir_fd, ret_open_error, err);
 }
 
 int verify_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err)

@@ -48,7 +48,8 @@ struct chain_check {
 int verify_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err);
 
 /* Checks one segment of an open journal: all of it up to `used` was synced, and its fields are known. Without `repair`.
- * -1 with err: it cannot be opened (with errno), or cannot be read (errno 0). */
-int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err);
+ * -1 with err: it cannot be opened, for the reason ret_open_error (an errno). */
+int verify_synced(struct chain_check *check, const struct segment *segment, int dir_fd, int *ret_open_error,
+                  struct err *err);
 
 #endif
