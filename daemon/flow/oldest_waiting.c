@@ -40,7 +40,7 @@ int64_t oldest_waiting_us(struct oldest_waiting *oldest, struct journal *journal
     if (oldest->seq == stored_seq + 1)
         return oldest->received_us;
     if (!read_receipt(journal, stored_seq + 1, batches, n, &received_us))
-        received_us = oldest->submitted_us;
+        received_us = oldest->submitted_us ? oldest->submitted_us : journal_reach_us(journal);
     oldest->seq = stored_seq + 1;
     oldest->received_us = received_us;
     return received_us;

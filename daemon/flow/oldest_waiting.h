@@ -18,8 +18,8 @@ struct oldest_waiting {
 void oldest_waiting_submitted(struct oldest_waiting *oldest, const struct batch *batch);
 
 /* Wall time of the receipt of the first alert after stored_seq; 0: none is waiting. If it cannot be read, that of the
- * last one submitted before it, which is not later. `batches`: the n batches in memory, which usually contain the
- * alert. */
+ * last one submitted before it, which is not later; if none was, the time of the oldest alert kept. `batches`: the n
+ * batches in memory, which usually contain the alert. */
 int64_t oldest_waiting_us(struct oldest_waiting *oldest, struct journal *journal, uint64_t stored_seq,
                           struct batch *const *batches, size_t n);
 

@@ -103,3 +103,10 @@ Test(oldest_waiting, one_that_cannot_be_read_counts_from_the_last_one_submitted_
     batch->n = 0;
     cr_assert_eq(waiting_s(2, 1), 2);
 }
+
+Test(oldest_waiting, one_that_cannot_be_read_and_has_none_before_it_counts_from_the_oldest_one_kept)
+{
+    sync_alerts(2, 1);
+    cr_assert_eq(oldest_waiting_us(&oldest, journal, 0, &batch, 0), journal_reach_us(journal));
+    cr_assert_neq(journal_reach_us(journal), 0, "an alert waits, which 0 would deny");
+}
