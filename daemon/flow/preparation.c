@@ -73,6 +73,8 @@ static void refresh_context(struct preparation *p)
         return;
     p->done = 0;
     p->context = now;
+    /* What an interrupted preparation added: there is no limit to how often it restarts while the batch waits. */
+    arena_clear(&p->batch->arena);
     enrich_begin(p->enrich, &now, p->batch);
 }
 

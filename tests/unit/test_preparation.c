@@ -128,6 +128,18 @@ Test(preparation, begins_again_with_another_registry)
     cr_expect_eq(batch->registry_version, registry->version);
 }
 
+Test(preparation, does_not_grow_while_a_batch_that_waits_is_prepared_again)
+{
+    finish();
+    const char *memory = batch->rows[0].alert.rule.p;
+    for (int i = 0; i < 4; i++) {
+        preparation_reload(preparation, i % 2 ? &before : &after);
+        finish();
+        cr_assert_eq(batch->rows[0].alert.rule.p, memory, "the memory of the attempt before is used again");
+    }
+    expect_rules("before");
+}
+
 Test(preparation, gives_a_batch_back_unfinished)
 {
     cr_expect_not(preparation_step(preparation));
