@@ -133,7 +133,7 @@ static bool read_next_batch(struct applier *a)
     struct err err;
     struct batch *batch = a->spare[a->n_spare - 1];
     batch_clear(batch);
-    size_t max = a->conf->database.batch_max < batch->cap ? a->conf->database.batch_max : batch->cap;
+    size_t max = a->conf->database.batch_max;
     bool settled = is_settled(a);
     if (settled && a->stale_seq - a->submitted_seq < max)
         max = a->stale_seq - a->submitted_seq;
@@ -164,24 +164,24 @@ static void start_batch_if_due(struct applier *a)
         loop_arm(&a->feed_due, 0);
         return;
     }
-    if (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_enrich_context(a)) {
-        uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
-        if (waiting == 0) {
-            a->feed_since_us = 0;
-            return;
-        }
-        if (a->feed_since_us == 0)
-            a->feed_since_us = loop_mono_us(a->loop);
-        int64_t due_us = a->feed_since_us + a->conf->database.batch_wait_us - loop_mono_us(a->loop);
-        bool full = waiting >= a->conf->database.batch_max || waiting >= WORTH_OVERLAPPING;
-        if (!full && (!writer_idle(a->writer) || due_us > 0)) {
-            if (writer_idle(a->writer))
-                loop_arm(&a->feed_due, due_us);
-            return;
-        }
-        if (read_next_batch(a))
-            a->feed_since_us = 0;
+    if (a->read_pauses || a->n_spare == 0 || !writer_wants(a->writer) || !has_enrich_context(a))
+        return;
+    uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
+    if (waiting == 0) {
+        a->feed_since_us = 0;
+        return;
     }
+    if (a->feed_since_us == 0)
+        a->feed_since_us = loop_mono_us(a->loop);
+    int64_t due_us = a->feed_since_us + a->conf->database.batch_wait_us - loop_mono_us(a->loop);
+    bool full = waiting >= a->conf->database.batch_max || waiting >= WORTH_OVERLAPPING;
+    if (!full && (!writer_idle(a->writer) || due_us > 0)) {
+        if (writer_idle(a->writer))
+            loop_arm(&a->feed_due, due_us);
+        return;
+    }
+    if (read_next_batch(a))
+        a->feed_since_us = 0;
 }
 
 static void on_feed_due(evutil_socket_t fd, short what, void *arg)
