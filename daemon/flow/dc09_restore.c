@@ -21,10 +21,11 @@ static int64_t received_from(struct journal *journal, uint64_t seq, struct batch
     return INT64_MAX;
 }
 
-/* The first record received at since_us or later. Records are in the order of their receipt. */
-static uint64_t find_since(struct journal *journal, int64_t since_us, struct batch *batch)
+/* The first record received at since_us or later; until: there is none before that number. Records are in the order of
+ * their receipt. */
+static uint64_t find_since(struct journal *journal, int64_t since_us, uint64_t until, struct batch *batch)
 {
-    uint64_t from = journal_first_seq(journal), until = journal_synced_seq(journal) + 1;
+    uint64_t from = journal_first_seq(journal);
     while (from < until) {
         uint64_t middle = from + (until - from) / 2;
         if (received_from(journal, middle, batch) >= since_us)
@@ -35,16 +36,17 @@ static uint64_t find_since(struct journal *journal, int64_t since_us, struct bat
     return from;
 }
 
-void dc09_restore(struct dc09_session *session, struct journal *journal, int64_t wall_us)
+void dc09_restore(struct dc09_session *session, struct journal *journal, uint64_t until_seq, int64_t wall_us)
 {
     struct alert alert;
     struct err err = {""};
     struct batch *batch = batch_new(RESTORE_ROWS);
-    uint64_t seq = find_since(journal, wall_us - DC09_UNDATED_WINDOW_US, batch);
+    uint64_t seq = find_since(journal, wall_us - DC09_UNDATED_WINDOW_US, until_seq + 1, batch);
     int rc = 0;
-    while (seq <= journal_synced_seq(journal)) {
+    while (seq <= until_seq) {
+        uint64_t left = until_seq - seq + 1;
         batch_clear(batch);
-        rc = journal_read(journal, seq, RESTORE_ROWS, RESTORE_BYTES, batch, &err);
+        rc = journal_read(journal, seq, left < RESTORE_ROWS ? left : RESTORE_ROWS, RESTORE_BYTES, batch, &err);
         if (rc != 0 || batch->n == 0)
             break;
         for (size_t i = 0; i < batch->n; i++)

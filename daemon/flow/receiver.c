@@ -48,7 +48,8 @@ struct receiver {
     struct memory_watch *memory_watch;
     struct decoder *decoder;
     struct dc09_session *session;
-    bool dc09_restored; /* the session has been restored from the journal */
+    uint64_t seq_at_start; /* the journal's last record at the start */
+    bool dc09_restored;    /* the session has been restored from the journal */
     struct endpoint_state *states;
     struct event turn_due; /* drains, commits, replies */
     struct turn turn;
@@ -358,7 +359,7 @@ static void set_keys(struct receiver *r, struct dc09_keys ***keys)
     }
     endpoint_state_free_keys(keys, n);
     if (dc09 && !r->dc09_restored)
-        dc09_restore(r->session, r->journal, loop_wall_us(r->loop));
+        dc09_restore(r->session, r->journal, r->seq_at_start, loop_wall_us(r->loop));
     r->dc09_restored |= dc09;
 }
 
@@ -392,6 +393,7 @@ struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct
     r->calls = *calls;
     r->ctx = ctx;
     r->admission.counted_seq = journal_next_seq(journal) - 1;
+    r->seq_at_start = journal_synced_seq(journal);
     r->decoder = decoder_new();
     r->session = dc09_session_new();
     evtimer_assign(&r->turn_due, loop_base(loop), on_turn, r);
