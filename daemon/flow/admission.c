@@ -1,7 +1,6 @@
 #include "flow/admission.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -19,6 +18,11 @@ _Static_assert(RECORD_QUEUE_MAX <= JOURNAL_MESSAGE_RECORDS, "a message is append
 uint64_t admission_uncounted(const struct admission *admission)
 {
     return journal_next_seq(admission->journal) - 1 - admission->counted_seq;
+}
+
+void admission_counted(struct admission *admission, uint64_t records)
+{
+    admission->counted_seq += records;
 }
 
 bool admission_part_synced(const struct admission *admission)
@@ -49,7 +53,6 @@ static int append_message(struct admission *admission, const struct record_queue
 void admission_configure(struct admission *admission, const struct conf *conf)
 {
     admission->max_size_bytes = conf->journal.max_size_bytes;
-    memcpy(admission->keep_us, conf->retention.class_us, sizeof(admission->keep_us));
     admission->clients = conf->clients;
     admission->n_clients = conf->n_clients;
     free(admission->by_client);

@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "model/record_queue.h"
 
+/* The caller sets the first three members. */
 struct admission {
     struct loop *loop;
     struct journal *journal; /* owned by the caller */
@@ -21,7 +22,6 @@ struct admission {
     struct rate_limiter full;
     struct client_shares shares;
     uint64_t max_size_bytes;           /* of the journal */
-    int64_t keep_us[CLASS_COUNT];      /* retention of each class */
     const struct conf_client *clients; /* the listed ones; owned by the configuration */
     size_t n_clients;
     struct client_share **by_client; /* the share of each; NULL: it has sent nothing yet */
@@ -46,6 +46,9 @@ struct client_share *admission_share(struct admission *admission, const struct c
 
 /* The number of records not yet counted. The journal may have synced some of them already, if they filled a frame. */
 uint64_t admission_uncounted(const struct admission *admission);
+
+/* So many more records are synced and counted as journaled. */
+void admission_counted(struct admission *admission, uint64_t records);
 
 /* A full frame has been synced: its records must be replied to and counted. */
 bool admission_part_synced(const struct admission *admission);

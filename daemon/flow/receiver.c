@@ -1,77 +1,29 @@
-#include "flow/receiver.h"
+#include "flow/receiver_parts.h"
 
 #include <stdlib.h>
 
-#include <event2/event_struct.h>
-
 #include "base/mem.h"
 #include "base/transition.h"
-#include "enrich/location.h"
-#include "flow/admission.h"
 #include "flow/dc09_restore.h"
-#include "flow/turn.h"
-#include "ingest/dc09_session.h"
-#include "ingest/decode_cloudevents.h"
-#include "ingest/endpoint_set.h"
 #include "ingest/endpoint_state.h"
-#include "ingest/memory_watch.h"
-#include "ingest/replies.h"
-#include "ingest/validate.h"
 
 /* Messages read from one endpoint before the next one: enough to make the round cheap, few enough to delay nobody. */
 #define DRAIN_MESSAGES 16
 /* The cost of a message in addition to its bytes, and the cost after which the clock is read again. */
 #define MESSAGE_BYTES 64
 #define CLOCK_BYTES   (16 * 1024)
-#define RETRY_FULL_MS "1000"
-#define RETRY_STOP_MS "2000"
-#define RETRY_NAK_MS  "1000"
 /* What peers may queue in libzmq: far below the unit's MemoryMax, so that a peer that sends without end is cut off
  * before that. */
 #define PEER_BACKLOG_MAX_BYTES (128u * 1024 * 1024)
 
-enum receiver_state {
-    RECEIVER_RUNNING,  /* alerts are taken. -> STOPPING, FAILED */
-    RECEIVER_STOPPING, /* every alert gets RETRY, until the process ends. -> FAILED */
-    RECEIVER_FAILED,   /* the journal cannot be written: nothing is read, appended or replied to. Final */
-};
-
-struct receiver {
-    enum receiver_state state;
-    struct loop *loop;
-    struct metrics *metrics;
-    struct journal *journal;
-    const struct conf *conf;
-    struct receiver_calls calls;
-    void *ctx;
-    struct endpoint_set *endpoints;
-    struct memory_watch *memory_watch;
-    struct decoder *decoder;
-    struct dc09_session *session;
-    uint64_t seq_at_start; /* the journal's last record at the start */
-    bool dc09_restored;    /* the session has been restored from the journal */
-    struct endpoint_state *states;
-    struct event turn_due; /* drains, commits, replies */
-    struct turn turn;
-    struct event commit_due;     /* the group has waited for more records */
-    struct record_queue records; /* of the current message */
-    struct replies replies;      /* of this group */
-    uint64_t acks;               /* number of ACKs among them */
-    struct admission admission;
-    unsigned rotation; /* determines which endpoint is drained first */
-    uint64_t progress_seen;
-};
-
 #define TO(state) STATE_BIT(RECEIVER_##state)
 
-/* The exits of enum receiver_state. */
 static const struct machine_state states[] = {
     [RECEIVER_RUNNING] = {"running", TO(STOPPING) | TO(FAILED)},
     [RECEIVER_STOPPING] = {"stopping", TO(FAILED)},
     [RECEIVER_FAILED] = {"failed", 0},
 };
 
-/* The one place where the state changes. */
 static void set_state(struct receiver *r, enum receiver_state state, const char *reason)
 {
     transition_check(states, r->state, state, "receiver", "", reason);
@@ -91,124 +43,13 @@ static void send_replies(struct receiver *r)
         endpoint_replied(endpoint_set_at(r->endpoints, i));
 }
 
-/* false: nothing was appended, since the journal is full or cannot be written. */
-static bool admit_records(struct receiver *r, struct record_queue *records, uint64_t *ret_seq)
+bool receiver_admit(struct receiver *r, struct record_queue *records, uint64_t *ret_seq)
 {
     struct err err;
     enum admission_result result = admission_add(&r->admission, records, ret_seq, &err);
     if (result == ADMISSION_FAILED)
         enter_failed(r, &err);
     return result == ADMISSION_ADMITTED;
-}
-
-/* Accepts the alerts in r->records, or makes the sender or the endpoint wait. false: stop reading the endpoint. */
-static bool accept_records(struct receiver *r, const struct reply_to *to, uint32_t flags, struct str tcp_reply)
-{
-    struct endpoint_state *state = endpoint_state_of(to->endpoint);
-    enum conf_socket socket = endpoint_conf(to->endpoint)->socket;
-    uint64_t seq = 0;
-    endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
-    if (admit_records(r, &r->records, &seq)) {
-        replies_ack(&r->replies, to, seq, flags, tcp_reply);
-        r->acks++;
-        return true;
-    }
-    if (r->state == RECEIVER_FAILED)
-        return false;
-    if (socket == CONF_ROUTER || socket == CONF_TCP) {
-        replies_retry(&r->replies, to, r->records.n, STR(RETRY_FULL_MS), STR(""));
-        return true;
-    }
-    struct record_queue empty = state->held;
-    state->held = r->records;
-    r->records = empty;
-    return false;
-}
-
-static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
-                          const struct conf_client *client)
-{
-    struct alert alert;
-    struct reject reject;
-    int64_t now_us = loop_wall_us(r->loop);
-    if (!decode_cloudevents(r->decoder, message->payload, &alert, &reject) ||
-        !security_allows(client, &alert, &reject)) {
-        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
-        return true;
-    }
-    const struct reply_to to = {endpoint, &message->peer, alert.event_id};
-    if (r->state == RECEIVER_STOPPING) {
-        replies_retry(&r->replies, &to, 1, STR(RETRY_STOP_MS), STR(""));
-        return true;
-    }
-    validate_time(&alert, now_us, r->admission.keep_us);
-    if (message->has_image)
-        validate_image(&alert, message->image, r->admission.keep_us[CLASS_CAMERA], r->admission.max_size_bytes / 8);
-    alert.endpoint = str_from(endpoint_state_of(endpoint)->counters->name);
-    record_queue_clear(&r->records);
-    record_queue_add(&r->records, &alert);
-    r->records.share = admission_share(&r->admission, client);
-    uint32_t place_flags = endpoint_conf(endpoint)->reply_flags == 1 ? location_flags(&alert, r->conf) : 0;
-    return accept_records(r, &to, alert.flags | place_flags, STR(""));
-}
-
-static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
-                          const struct conf_client *client)
-{
-    struct endpoint_state *state = endpoint_state_of(endpoint);
-    int64_t now_us = loop_wall_us(r->loop);
-    struct dc09_session_frame frame;
-    struct reject reject;
-    dc09_session_read(r->session, message, endpoint_conf(endpoint), state->keys, now_us, &frame);
-    if (!dc09_session_allows(&frame, client, &reject)) {
-        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
-        return true;
-    }
-    const struct reply_to to = {endpoint, &message->peer, frame.frame.seq};
-    if (frame.verdict == DC09_SAY_NAK) {
-        endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
-        replies_retry(&r->replies, &to, 1, STR(RETRY_NAK_MS),
-                      dc09_session_reply(r->session, &frame, DC09_SAY_NAK, now_us));
-        return true;
-    }
-    if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
-        dc09_session_refusal(&frame, &reject);
-        replies_reject(&r->replies, endpoint, message, &reject,
-                       dc09_session_reply(r->session, &frame, frame.verdict, now_us));
-        return true;
-    }
-    if (r->state == RECEIVER_STOPPING) {
-        replies_retry(&r->replies, &to, 1, STR(RETRY_STOP_MS), STR(""));
-        return true;
-    }
-    record_queue_clear(&r->records);
-    dc09_session_records(r->session, &frame, str_from(state->counters->name), now_us, r->admission.keep_us,
-                         &r->records);
-    r->records.share = admission_share(&r->admission, client);
-    state->counters->received_total += r->records.n - 1;
-    uint32_t flags = dc09_session_flags(&frame);
-    for (size_t i = 0; i < frame.message.n && endpoint_conf(endpoint)->reply_flags == 1; i++)
-        flags |= location_flags(&frame.message.alerts[i], r->conf);
-    return accept_records(r, &to, flags, dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
-}
-
-static bool handle_message(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message)
-{
-    const struct conf_endpoint *conf = endpoint_conf(endpoint);
-    const struct conf_client *client = NULL;
-    struct reject reject;
-    if (message->malformed || message->too_large) {
-        replies_reject_frames(&r->replies, endpoint, message);
-        return true;
-    }
-    if (conf->socket != CONF_TCP &&
-        !security_admits(endpoint_set_security(r->endpoints), conf, message, &client, &reject)) {
-        replies_forbid(&r->replies, endpoint, message, r->decoder, &reject);
-        return true;
-    }
-    replies_note_client(&r->replies, endpoint, message, client);
-    return conf->format == ALERT_SIA_DC09 ? on_dc09_frame(r, endpoint, message, client)
-                                          : on_cloudevent(r, endpoint, message, client);
 }
 
 /* Returns false at the end of the slice, which ends the drain. */
@@ -220,7 +61,7 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     uint64_t seq_before = journal_next_seq(r->journal);
     counters->received_total++;
     counters->last_received_timestamp_seconds = (double)loop_wall_us(r->loop) / 1e6;
-    bool go_on = handle_message(r, endpoint, message);
+    bool go_on = receiver_handle_message(r, endpoint, message);
     uint64_t records = journal_next_seq(r->journal) - seq_before;
     turn_count(&r->turn, turn_peer(endpoint, message->peer.id, message->peer.id_len),
                MESSAGE_BYTES + message->payload.len + message->image.len + r->admission.bytes - bytes_before,
@@ -268,7 +109,7 @@ static void commit_now(struct receiver *r)
             return;
         }
         r->metrics->journaled_total += records;
-        r->admission.counted_seq += records;
+        admission_counted(&r->admission, records);
         loop_refresh(r->loop);
         metrics_ack(r->metrics, loop_mono_us(r->loop) - r->admission.group_since_us, r->acks);
         r->acks = 0;
@@ -450,7 +291,7 @@ void receiver_retry_held(struct receiver *r)
 {
     for (struct endpoint_state *state = r->states; state && r->state == RECEIVER_RUNNING; state = state->next) {
         uint64_t seq = 0;
-        if (state->held.n > 0 && admit_records(r, &state->held, &seq))
+        if (state->held.n > 0 && receiver_admit(r, &state->held, &seq))
             loop_arm(&r->turn_due, 0);
     }
 }
