@@ -63,7 +63,7 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     counters->last_received_timestamp_seconds = (double)loop_wall_us(r->loop) / 1e6;
     bool go_on = receiver_handle_message(r, endpoint, message);
     uint64_t records = journal_next_seq(r->journal) - seq_before;
-    turn_count(&r->turn, turn_peer(endpoint, message->peer.id, message->peer.id_len),
+    turn_count(&r->turn, endpoint_peer_hash(endpoint, &message->peer),
                MESSAGE_BYTES + message->payload.len + message->image.len + r->admission.bytes - bytes_before,
                records > 0 ? records : 1);
     if (r->turn.slice_bytes / CLOCK_BYTES > slice_before / CLOCK_BYTES)
@@ -186,19 +186,15 @@ static void set_states(struct receiver *r)
     }
 }
 
-/* Takes ownership of the keys. */
-static void set_keys(struct receiver *r, struct dc09_keys ***keys)
+/* Moves the keys, which are those of r->conf. */
+static void set_keys(struct receiver *r, struct dc09_key_lists *keys)
 {
     bool dc09 = false;
-    size_t n = endpoint_set_count(r->endpoints);
-    for (size_t i = 0; i < n; i++) {
-        struct endpoint_state *state = endpoint_state_of(endpoint_set_at(r->endpoints, i));
-        dc09_keys_free(&state->keys);
-        state->keys = (*keys)[i];
-        (*keys)[i] = NULL;
-        dc09 |= endpoint_conf(endpoint_set_at(r->endpoints, i))->format == ALERT_SIA_DC09;
+    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++) {
+        struct endpoint *endpoint = endpoint_set_at(r->endpoints, i);
+        endpoint_state_take_keys(endpoint_state_of(endpoint), &keys->list[i]);
+        dc09 |= endpoint_conf(endpoint)->format == ALERT_SIA_DC09;
     }
-    endpoint_state_free_keys(keys, n);
     if (dc09 && !r->dc09_restored)
         dc09_restore(r->session, r->journal, r->seq_at_start, loop_wall_us(r->loop));
     r->dc09_restored |= dc09;
@@ -207,19 +203,18 @@ static void set_keys(struct receiver *r, struct dc09_keys ***keys)
 /* Applies all of conf, or changes nothing: -1. */
 static int apply_conf(struct receiver *r, const struct conf *conf, struct err *err)
 {
-    struct dc09_keys **keys = endpoint_state_load_keys(conf, err);
-    if (!keys)
+    struct dc09_key_lists keys;
+    if (dc09_key_lists_load(&keys, conf, err) != 0)
         return -1;
     int rc = endpoint_set_apply(r->endpoints, conf, err);
     set_states(r); /* a failure, too, leaves sockets that are opened again */
-    if (rc != 0) {
-        endpoint_state_free_keys(&keys, conf->n_endpoints);
-        return -1;
+    if (rc == 0) {
+        r->conf = conf;
+        set_keys(r, &keys);
+        admission_configure(&r->admission, conf);
     }
-    r->conf = conf;
-    set_keys(r, &keys);
-    admission_configure(&r->admission, conf);
-    return 0;
+    dc09_key_lists_free(&keys);
+    return rc;
 }
 
 struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct journal *journal,

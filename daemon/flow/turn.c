@@ -2,19 +2,12 @@
 
 #include <string.h>
 
-#include <xxhash.h>
-
 void turn_slice(struct turn *turn, int64_t now_us)
 {
     if (turn->records == 0)
         turn->since_us = now_us;
     turn->slice_since_us = now_us;
     turn->slice_records = turn->slice_bytes = 0;
-}
-
-uint64_t turn_peer(const void *endpoint, const void *id, size_t len)
-{
-    return XXH3_64bits_withSeed(id, len, (uintptr_t)endpoint);
 }
 
 void turn_count(struct turn *turn, uint64_t peer, size_t bytes, size_t records)

@@ -41,11 +41,8 @@ struct turn {
 /* Begins a slice at now_us, and a turn if none has begun. */
 void turn_slice(struct turn *turn, int64_t now_us);
 
-/* A hash of a peer's identity: its routing id at an endpoint. */
-uint64_t turn_peer(const void *endpoint, const void *id, size_t len);
-
-/* Counts a message of the peer (any hash of its identity): bytes received and journaled; records journaled, or 1 if it
- * was refused. */
+/* Counts a message of the peer (as by endpoint_peer_hash()): bytes received and journaled; records journaled, or 1 if
+ * it was refused. */
 void turn_count(struct turn *turn, uint64_t peer, size_t bytes, size_t records);
 
 /* Whether this slice, or this turn, has reached a limit. */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <xxhash.h>
+
 #include "base/mem.h"
 #include "ingest/endpoint_transport.h"
 
@@ -42,6 +44,11 @@ bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer,
                     struct str detail, const struct str *flags)
 {
     return endpoint->kind->reply(endpoint->transport, peer, word, id, detail, flags);
+}
+
+uint64_t endpoint_peer_hash(const struct endpoint *endpoint, const struct endpoint_peer *peer)
+{
+    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint);
 }
 
 void endpoint_replied(struct endpoint *endpoint)

@@ -78,6 +78,9 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail, const struct str *flags);
 
+/* A hash of the peer's routing id at this endpoint. */
+uint64_t endpoint_peer_hash(const struct endpoint *endpoint, const struct endpoint_peer *peer);
+
 /* Messages may be waiting: from on_ready() until a drain found nothing. */
 bool endpoint_is_ready(const struct endpoint *endpoint);
 

@@ -93,25 +93,33 @@ bool endpoint_state_check_silence(struct endpoint_state *list, const struct conf
     return changed;
 }
 
-struct dc09_keys **endpoint_state_load_keys(const struct conf *conf, struct err *err)
+int dc09_key_lists_load(struct dc09_key_lists *ret, const struct conf *conf, struct err *err)
 {
-    struct dc09_keys **keys = mem_zalloc((conf->n_endpoints + 1) * sizeof(struct dc09_keys *));
-    for (size_t i = 0; i < conf->n_endpoints; i++) {
+    ret->n = conf->n_endpoints;
+    ret->list = mem_zalloc((ret->n + 1) * sizeof(struct dc09_keys *));
+    for (size_t i = 0; i < ret->n; i++) {
         if (!conf->endpoints[i].dc09_keys)
             continue;
-        keys[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
-        if (!keys[i]) {
-            endpoint_state_free_keys(&keys, conf->n_endpoints);
-            return NULL;
+        ret->list[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
+        if (!ret->list[i]) {
+            dc09_key_lists_free(ret);
+            return -1;
         }
     }
-    return keys;
+    return 0;
 }
 
-void endpoint_state_free_keys(struct dc09_keys ***keys, size_t n)
+void dc09_key_lists_free(struct dc09_key_lists *lists)
 {
-    for (size_t i = 0; *keys && i < n; i++)
-        dc09_keys_free(&(*keys)[i]);
-    free(*keys);
+    for (size_t i = 0; i < lists->n; i++)
+        dc09_keys_free(&lists->list[i]);
+    free(lists->list);
+    *lists = (struct dc09_key_lists){0};
+}
+
+void endpoint_state_take_keys(struct endpoint_state *state, struct dc09_keys **keys)
+{
+    dc09_keys_free(&state->keys);
+    state->keys = *keys;
     *keys = NULL;
 }

@@ -41,9 +41,17 @@ int64_t endpoint_state_received_us(const struct endpoint_state *list, const char
  * anything of it or lacks it. True if any endpoint has become silent, or is no longer, since the last call. */
 bool endpoint_state_check_silence(struct endpoint_state *list, const struct conf *conf, int64_t mono_us);
 
-/* Reads the key files of all endpoints of conf, in their order; NULL entries for endpoints without one. NULL with err
- * set, naming the file. Free with endpoint_state_free_keys(). */
-struct dc09_keys **endpoint_state_load_keys(const struct conf *conf, struct err *err);
-void endpoint_state_free_keys(struct dc09_keys ***keys, size_t n); /* safe on NULL */
+/* The keys of the endpoints of a configuration, in their order; NULL: it has none. {0} is empty. */
+struct dc09_key_lists {
+    struct dc09_keys **list;
+    size_t n;
+};
+
+/* Reads the key files of all endpoints of conf. -1 with err set, naming the file; ret is empty then. */
+int dc09_key_lists_load(struct dc09_key_lists *ret, const struct conf *conf, struct err *err);
+void dc09_key_lists_free(struct dc09_key_lists *lists); /* what it owns */
+
+/* Moves the keys to the endpoint, in place of those that it has; sets *keys to NULL. */
+void endpoint_state_take_keys(struct endpoint_state *state, struct dc09_keys **keys);
 
 #endif

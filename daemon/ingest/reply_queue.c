@@ -26,7 +26,7 @@ void reply_queue_free(struct reply_queue *queue)
 
 static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_peer *peer)
 {
-    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint) | 1;
+    return endpoint_peer_hash(endpoint, peer) | 1;
 }
 
 /* The last client that used the routing id; 0: unknown. */
