@@ -45,12 +45,15 @@ static void on_finished(evutil_socket_t fd, short what, void *arg)
     worker->done(worker->job);
 }
 
-struct worker *worker_new(struct loop *loop)
+struct worker *worker_new(struct loop *loop, struct err *err)
 {
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) {
+        err_set(err, "cannot create an eventfd for a thread: %s", strerror(errno));
+        return NULL;
+    }
     struct worker *worker = mem_zalloc(sizeof(*worker));
-    worker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (worker->fd < 0)
-        abort(); /* out of descriptors at start */
+    worker->fd = fd;
     event_assign(&worker->finished, loop_base(loop), worker->fd, EV_READ | EV_PERSIST, on_finished, worker);
     event_add(&worker->finished, NULL);
     return worker;

@@ -12,7 +12,8 @@
 
 struct worker;
 
-struct worker *worker_new(struct loop *loop);
+/* NULL with err set: no descriptor is left. */
+struct worker *worker_new(struct loop *loop, struct err *err);
 
 /* Waits for a running job, without calling its done(). Safe on NULL. */
 void worker_free(struct worker **worker);

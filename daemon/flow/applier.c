@@ -345,7 +345,7 @@ static struct writer_options writer_options(const struct conf *conf)
 }
 
 struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
-                            const struct conf *conf, const struct applier_calls *calls, void *ctx)
+                            const struct conf *conf, const struct applier_calls *calls, void *ctx, struct err *err)
 {
     static const struct writer_calls writer_calls = {
         .on_position = on_position,
@@ -369,9 +369,13 @@ struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct j
     evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
     for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
         a->batches[a->n_spare] = a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* unused pages are never touched */
+    a->reference = reference_data_new(loop, conf, on_usable, a, err);
+    if (!a->reference) {
+        applier_free(&a);
+        return NULL;
+    }
     struct writer_options options = writer_options(conf);
     options.journal_uuid = journal_uuid(journal);
-    a->reference = reference_data_new(loop, conf, on_usable, a);
     a->preparation = preparation_new(a->reference, conf);
     a->writer = writer_new(loop, &options, &writer_calls, a);
     writer_start(a->writer);

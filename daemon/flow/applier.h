@@ -20,9 +20,9 @@ struct applier_calls {
 };
 
 /* Starts connecting to the database. The caller owns the journal. conf must stay valid until the next applier_reload()
- * or applier_free(). Never NULL. */
+ * or applier_free(). NULL with err set. */
 struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
-                            const struct conf *conf, const struct applier_calls *calls, void *ctx);
+                            const struct conf *conf, const struct applier_calls *calls, void *ctx, struct err *err);
 void applier_free(struct applier **applier); /* safe on NULL */
 
 void applier_reload(struct applier *applier, const struct conf *conf);

@@ -180,7 +180,9 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
     if (!p->receiver)
         goto undo;
     p->accepting_since_us = loop_wall_us(loop);
-    p->applier = applier_new(loop, metrics, p->journal, p->conf, &applier_calls, p);
+    p->applier = applier_new(loop, metrics, p->journal, p->conf, &applier_calls, p, err);
+    if (!p->applier)
+        goto undo;
     p->maintenance = maintenance_new(loop, metrics, p->conf, &maintenance_calls, p);
     loop_arm(&p->tick, TICK_US);
     return p;

@@ -190,7 +190,7 @@ static void on_refresh_due(evutil_socket_t fd, short what, void *arg)
 }
 
 struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn on_usable,
-                                          void *ctx)
+                                          void *ctx, struct err *err)
 {
     static const struct registry_loader_calls calls = {.on_areas = on_areas, .on_current = on_current};
     struct reference_data *a = mem_zalloc(sizeof(*a));
@@ -198,9 +198,13 @@ struct reference_data *reference_data_new(struct loop *loop, const struct conf *
     a->on_usable = on_usable;
     a->ctx = ctx;
     a->registry = registry_new();
-    a->worker = worker_new(loop);
     evtimer_assign(&a->refresh_due, loop_base(loop), on_refresh_due, a);
     evtimer_assign(&a->work_due, loop_base(loop), on_work_due, a);
+    a->worker = worker_new(loop, err);
+    if (!a->worker) {
+        reference_data_free(&a);
+        return NULL;
+    }
     a->loader = registry_loader_new(loop, conf->database.conninfo, conf->instance, a->registry, &calls, a);
     registry_loader_suppress_log(a->loader, true);
     registry_loader_start(a->loader);

@@ -17,9 +17,9 @@ struct reference_data;
  * reference_data_free(). */
 typedef void (*reference_data_fn)(void *ctx);
 
-/* Starts connecting to the database of the configuration; keeps no pointer to conf. Never NULL. */
+/* Starts connecting to the database of the configuration; keeps no pointer to conf. NULL with err set. */
 struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn on_usable,
-                                          void *ctx);
+                                          void *ctx, struct err *err);
 void reference_data_free(struct reference_data **reference); /* waits for the worker; safe on NULL */
 
 void reference_data_reload(struct reference_data *reference, const struct conf *conf);

@@ -362,7 +362,11 @@ struct mqtt_client *mqtt_client_new(struct loop *loop, const struct conf_frigate
     snprintf(client->events_topic, sizeof(client->events_topic), "%s/events", conf->mqtt.topic_prefix);
     snprintf(client->available_topic, sizeof(client->available_topic), "%s/available", conf->mqtt.topic_prefix);
     evtimer_assign(&client->timer, loop_base(loop), on_tick, client);
-    client->worker = worker_new(loop);
+    client->worker = worker_new(loop, err);
+    if (!client->worker) {
+        mqtt_client_free(&client);
+        return NULL;
+    }
     client->mosq = mosquitto_new(mqtt_client_id(conf).text, true, client);
     if (!client->mosq) {
         err_set(err, "mqtt: cannot initialise libmosquitto");

@@ -177,7 +177,8 @@ static void open_all(void)
     metrics = (struct metrics){0};
     const struct journal_options options = options_of(UINT64_C(64) << 20);
     cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), 0, "%s", err.text);
-    applier = applier_new(rig.loop, &metrics, journal, &conf, &calls, NULL);
+    applier = applier_new(rig.loop, &metrics, journal, &conf, &calls, NULL, &err);
+    cr_assert_not_null(applier, "%s", err.text);
     writer.calls.on_position(writer.ctx, (struct writer_position){0});
     writer.wants = true;
     writer.calls.on_up(writer.ctx, true);

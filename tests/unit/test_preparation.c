@@ -52,7 +52,8 @@ static void open_all(void)
     after = conf_with(rules_after);
     loop = loop_new(&err);
     cr_assert_not_null(loop);
-    reference = reference_data_new(loop, &before, on_current, NULL);
+    reference = reference_data_new(loop, &before, on_current, NULL, &err);
+    cr_assert_not_null(reference, "%s", err.text);
     preparation = preparation_new(reference, &before);
     batch = batch_new(ALERTS);
     record_pack(&record, &alert);

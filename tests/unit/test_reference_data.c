@@ -98,7 +98,8 @@ static void setup(void)
     loop = loop_new(&err);
     event_assign(&tick, loop_base(loop), -1, EV_PERSIST, on_tick, NULL);
     event_add(&tick, &(struct timeval){0, 10000});
-    reference = reference_data_new(loop, &conf, on_usable, NULL);
+    reference = reference_data_new(loop, &conf, on_usable, NULL, &err);
+    cr_assert_not_null(reference, "%s", err.text);
 }
 
 static void teardown(void)

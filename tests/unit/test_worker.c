@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,7 +29,8 @@ static void setup(void)
 {
     struct err err;
     loop = loop_new(&err);
-    worker = worker_new(loop);
+    worker = worker_new(loop, &err);
+    cr_assert_not_null(worker, "%s", err.text);
     event_assign(&tick, loop_base(loop), -1, EV_PERSIST, on_tick, NULL);
     event_add(&tick, &(struct timeval){0, 10000});
 }
@@ -119,4 +121,16 @@ Test(worker, freeing_waits_for_the_job_and_says_nothing_more)
     cr_expect_null(worker);
     cr_expect_eq(job.value, 2);
     cr_expect_eq(job.done, 0);
+}
+
+Test(worker, want_of_descriptors_is_an_error)
+{
+    struct err err = {""};
+    struct rlimit before;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, before.rlim_max}), 0);
+    struct worker *none = worker_new(loop, &err);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_expect_null(none);
+    cr_expect_str_eq(err.text, "cannot create an eventfd for a thread: Too many open files");
 }
