@@ -138,7 +138,9 @@ char *clock_format_rfc3339(int64_t wall_us, int decimals, char out[CLOCK_RFC3339
     }
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    size_t len = strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    /* %Y would not have four digits before the year 1000. */
+    size_t len = (size_t)snprintf(out, CLOCK_RFC3339_SIZE, "%04d", tm.tm_year + 1900);
+    len += strftime(out + len, CLOCK_RFC3339_SIZE - len, "-%m-%dT%H:%M:%S", &tm);
     if (decimals == 3)
         snprintf(out + len, CLOCK_RFC3339_SIZE - len, ".%03dZ", us / 1000);
     else if (decimals == 6)

@@ -1,6 +1,7 @@
 /*
  * Time as numbers. All times are microseconds: wall time since 1970-01-01 UTC, monotonic time since boot.
- * Only base/loop.c reads the clocks while the daemon runs; other code is passed the time.
+ * While the daemon runs only base/loop.c reads the clocks, and other code is passed the time; except for what
+ * base/log.c and base/notify.c send out.
  */
 #ifndef MOBEYE_BASE_CLOCK_H
 #define MOBEYE_BASE_CLOCK_H
@@ -27,9 +28,10 @@ int64_t clock_wall_us(void);
  * (truncated to microseconds), a leap second as the second after it. Years 0001 to 9999. false: not a date-time. */
 bool clock_parse_rfc3339(struct str text, int64_t *ret_wall_us);
 
-#define CLOCK_RFC3339_SIZE sizeof("2026-11-23T21:04:11.250000Z")
+#define CLOCK_RFC3339_SIZE sizeof("10000-01-01T23:59:59.999999Z")
 
-/* Formats a time in UTC with 0, 3 or 6 decimals. Returns out. */
+/* Formats a time from CLOCK_WALL_MIN_US to CLOCK_WALL_MAX_US in UTC, with 0, 3 or 6 decimals; in RFC 3339 unless it is
+ * in the year 10000. Returns out. */
 char *clock_format_rfc3339(int64_t wall_us, int decimals, char out[CLOCK_RFC3339_SIZE]);
 
 #endif

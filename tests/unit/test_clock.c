@@ -112,6 +112,30 @@ Test(clock, times_are_written_in_utc)
     expect_text(-1, 6, "1969-12-31T23:59:59.999999Z");
 }
 
+/* As it is read, so it is written. */
+static void expect_same(const char *text, int decimals)
+{
+    int64_t us;
+    cr_assert(clock_parse_rfc3339(str_from(text), &us));
+    expect_text(us, decimals, text);
+}
+
+Test(clock, every_year_is_written_with_four_digits)
+{
+    expect_same("0018-12-01T21:04:11Z", 0);
+    expect_same("0001-01-01T00:00:00.000001Z", 6);
+    expect_same("9999-12-31T23:59:59.999Z", 3);
+}
+
+Test(clock, no_readable_time_is_cut_when_written)
+{
+    int64_t us;
+    cr_assert(clock_parse_rfc3339(STR("9999-12-31T23:59:59.250000-23:59"), &us));
+    expect_text(us, 6, "10000-01-01T23:58:59.250000Z");
+    cr_assert(clock_parse_rfc3339(STR("0001-01-01T00:00:00.250000+23:59"), &us));
+    expect_text(us, 6, "0000-12-31T00:01:00.250000Z");
+}
+
 Test(clock, what_is_written_is_read_back)
 {
     for (int64_t us = INT64_C(-2000000000000001); us < INT64_C(4000000000000000); us += INT64_C(86399123457891)) {
