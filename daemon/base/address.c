@@ -62,12 +62,12 @@ static bool is_name(const char *host)
 static int parse_host_port(const char *text, struct address *ret, struct err *err)
 {
     struct in_addr addr;
-    const char *colon = strrchr(text, ':');
+    const char *colon = strrchr(text, ':'), *bracket = strchr(text, ']');
     if (strstr(text, "://"))
         return err_set(err, "begins with a scheme");
     if (*text && !text[strspn(text, "0123456789")])
         return err_set(err, "is a port without an address");
-    if (!colon || (text[0] == '[' && strchr(text, ']') > colon))
+    if (!colon || (text[0] == '[' && bracket && bracket > colon))
         return err_set(err, "has no port");
     if (text[0] == '[') {
         if (colon[-1] != ']' || copy_host(ret, text + 1, (size_t)(colon - text - 2), err) != 0 || !is_ipv6(ret->host))
