@@ -1,5 +1,6 @@
 #include "base/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,20 +9,20 @@
 
 static const int64_t ack_bounds_us[METRICS_ACK_BUCKETS - 1] = METRICS_ACK_BOUNDS_US;
 
-static size_t copy_words(const char **to, size_t max, struct metrics_words from)
+static size_t copy_words(const char **to, struct metrics_words from)
 {
-    size_t n = from.n < max ? from.n : max;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < from.n; i++)
         to[i] = from.words[i];
-    return n;
+    return from.n;
 }
 
 struct metrics *metrics_new(struct metrics_words codes, struct metrics_words reasons, struct metrics_words jobs)
 {
+    assert(codes.n <= METRICS_CODES_MAX && reasons.n <= METRICS_REASONS_MAX && jobs.n <= METRICS_JOBS_MAX);
     struct metrics *metrics = mem_zalloc(sizeof(*metrics));
-    metrics->n_codes = copy_words(metrics->codes, METRICS_CODES_MAX, codes);
-    metrics->n_reasons = copy_words(metrics->reasons, METRICS_REASONS_MAX, reasons);
-    metrics->n_jobs = copy_words(metrics->jobs, METRICS_JOBS_MAX, jobs);
+    metrics->n_codes = copy_words(metrics->codes, codes);
+    metrics->n_reasons = copy_words(metrics->reasons, reasons);
+    metrics->n_jobs = copy_words(metrics->jobs, jobs);
     return metrics;
 }
 

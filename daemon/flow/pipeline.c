@@ -148,6 +148,10 @@ static void apply_timezone(const struct conf *conf)
     tzset();
 }
 
+_Static_assert((int)REJECT_COUNT <= METRICS_CODES_MAX && (int)SECURITY_REFUSALS <= METRICS_REASONS_MAX &&
+                   (int)MAINTENANCE_JOBS <= METRICS_JOBS_MAX,
+               "the metrics count each");
+
 struct metrics *pipeline_metrics_new(void)
 {
     const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS], *jobs[MAINTENANCE_JOBS];

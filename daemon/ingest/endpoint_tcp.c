@@ -1,4 +1,5 @@
 /* An endpoint on raw TCP: ingest/tcp.h, whose connections are the peers. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,13 +83,12 @@ static bool is_open(const void *transport)
     return ((const struct endpoint_tcp *)transport)->tcp;
 }
 
-/* TCP endpoints limit their own queues, so the memory watch rebinds only one that is closed. */
+/* Must be closed. TCP endpoints limit their own queues, so the memory watch rebinds no other. */
 static int rebind(void *transport, struct err *err)
 {
     static const struct tcp_calls calls = {.on_ready = on_ready, .on_frame = on_frame, .on_cut = on_cut};
     struct endpoint_tcp *t = transport;
-    if (t->tcp)
-        return err_set(err, "a TCP endpoint cannot be rebound");
+    assert(!t->tcp);
     int patience_ms = t->failed ? 0 : BIND_PATIENCE_MS;
     t->tcp = tcp_new(t->endpoint->loop, t->endpoint->conf, patience_ms, &calls, t->endpoint, err);
     t->failed = !t->tcp;

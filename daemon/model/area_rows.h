@@ -15,6 +15,7 @@ struct area_row {
     int64_t from_us, until_us; /* validity, until excluded; INT64_MIN, INT64_MAX: unbounded */
     uint64_t at;               /* offset in bytes of layer, code and polygon, in that order */
 };
+_Static_assert(sizeof(struct area_row) == 40, "no padding");
 
 struct area_rows {
     uint64_t version; /* of the database's areas */

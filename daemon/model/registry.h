@@ -42,6 +42,7 @@ struct dc09_address {
     uint32_t len;                       /* of the account */
     int32_t input;                      /* ALERT_NO_INT: every input of the account without an address of its own */
 };
+_Static_assert(sizeof(struct dc09_address) == REGISTRY_ACCOUNT_MAX + 8, "no padding");
 
 /* false: the account is empty or too long. */
 bool dc09_address_make(struct dc09_address *ret, struct str account, int32_t input);
