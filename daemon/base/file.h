@@ -10,7 +10,7 @@
 #include "base/buf.h"
 
 /* Appends everything that can be read from fd, which must be at most max_bytes. The buffer grows before reading, not
- * during it. -1: EFBIG if there is more; a part may have been appended. */
+ * during it, so that no copy of a secret stays in memory. -1: EFBIG if there is more; a part may have been appended. */
 int file_read(int fd, size_t max_bytes, struct buf *ret);
 
 /* The same for the file of that path. */

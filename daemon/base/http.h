@@ -1,6 +1,7 @@
 /*
  * An HTTP server for GET on a few fixed paths. For scrapers and probes, not for browsers: one request per connection,
- * which is closed after the response.
+ * which is closed after the response. libevent's evhttp, which board/board_http.h uses, limits neither the number of
+ * connections nor the time that a request may take as a whole (version 2.1).
  *
  * Resources are limited: at most 32 connections (a new one closes the oldest), a request of at most 4 KiB with nothing
  * after it, and 10 s from accepting a connection until the response has been read.

@@ -25,10 +25,10 @@ struct program_calls {
     void (*on_stop)(void *ctx);    /* SIGTERM or SIGINT. NULL: loop_stop() */
     void (*on_reload)(void *ctx);  /* SIGHUP; not after a stop has begun. NULL: a warning that nothing is reloaded */
     bool (*progresses)(void *ctx); /* whether the watchdog may be notified. NULL: always, while the loop runs */
-    void (*on_status)(void *ctx,
-                      struct buf *ret_text); /* one line for the service manager, every 5 s and after a reload */
-    http_answer_fn answer_metrics;           /* /metrics; required by program_listen() */
-    http_answer_fn answer_ready;             /* /readyz */
+    /* One line for the service manager, every 5 s and after a reload. */
+    void (*on_status)(void *ctx, struct buf *ret_text);
+    http_answer_fn answer_metrics; /* /metrics; required by program_listen() */
+    http_answer_fn answer_ready;   /* /readyz */
 };
 
 struct program {

@@ -1,10 +1,10 @@
 /*
  * The addresses of a host name, asked for without blocking and without a thread: libpq would block the loop, and libzmq
  * the only thread that serves all its sockets. Reads /etc/hosts and asks the name servers of /etc/resolv.conf, by
- * libevent's evdns; other sources of nsswitch.conf are not asked. IPv4 and IPv6 are asked for each by itself: what
- * fails for one takes nothing from the other, and once one has addresses, the other has three seconds more. Silent name
- * servers are asked in turn until the look-up ends, whatever "timeout" and "attempts" say. The domains of "search" are
- * for names without a dot. An answer that does not fit into UDP is a failure: evdns does not use TCP.
+ * libevent's evdns; other sources of nsswitch.conf are not asked. IPv4 and IPv6 are asked for separately: a failure for
+ * one does not affect the other, and once one has addresses, the other has three seconds more. Silent name servers are
+ * asked in turn until the look-up ends, whatever "timeout" and "attempts" say. The domains of "search" are for names
+ * without a dot. An answer that does not fit into UDP is a failure: evdns does not use TCP.
  */
 #ifndef MOBEYE_BASE_RESOLVE_H
 #define MOBEYE_BASE_RESOLVE_H
@@ -15,7 +15,7 @@
 #include "base/loop.h"
 
 #define RESOLVE_MAX 8 /* addresses that are used of one name */
-/* The longest look-up. */
+/* The longest look-up that finds no address; with the seconds for the other family one may take 23 s. */
 #define RESOLVE_LIMIT_US (20 * CLOCK_SECOND)
 
 struct resolve;

@@ -17,7 +17,7 @@
  * Appends the secret to `ret`, which should be empty, so that growing leaves no copy in memory. The file must be a
  * regular file of at most max_bytes, without permissions for group and others, owned by root or by the user of this
  * process (root may read the files of any user). systemd sets the permissions of credentials. -1 with err set, which
- * names the source and contains nothing of the secret.
+ * names the source and contains nothing of the secret; `ret` may contain a part: secret_free() it in any case.
  */
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err);
 
