@@ -13,6 +13,7 @@
 #include "base/transition.h"
 #include "store/param.h"
 #include "store/pgtarget.h"
+#include "store/sqlstate.h"
 
 /* A server that restarts is back within seconds. After a long outage patrols wait for what came in meanwhile, and an
  * attempt that is refused costs next to nothing: so never more than 5 s. */
@@ -45,12 +46,11 @@ struct pgconn {
     const char *subject, *meanwhile; /* of what is logged */
     bool log_suppressed;
     char *conninfo, *application_name;
-    struct pgtargets targets;                   /* of this round */
+    struct pgtargets targets; /* of this round */
+    struct pgtarget_turn turn;
     struct rate_limiter limiters[PGTARGET_MAX]; /* for messages about one of them */
-    unsigned turns[PGTARGET_MAX];               /* connections to them that failed */
     struct rate_limiter limiter;                /* for other messages: the conninfo, a loss */
     enum pgconn_stage stage;
-    size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
     int64_t open_us; /* monotonic: since when it is open */
     PGconn *pq;
@@ -77,16 +77,9 @@ static void set_stage(struct pgconn *c, enum pgconn_stage stage, const char *rea
     c->stage = stage;
 }
 
-/* libpq's messages have several lines and end in a line feed. */
 static void keep_why(struct pgconn *c, const char *message)
 {
-    size_t n = 0;
-    for (; *message && n + 1 < sizeof(c->why); message++)
-        if (*message != '\n' && *message != '\t')
-            c->why[n++] = *message;
-        else if (message[1] && *message == '\n')
-            c->why[n++] = ' ';
-    c->why[n] = '\0';
+    fault_join_lines(message, c->why, sizeof(c->why));
 }
 
 static void close_all(struct pgconn *c)
@@ -123,16 +116,13 @@ static void on_attempt_failed(struct pgconn *c, const char *why)
 {
     char name[300];
     keep_why(c, why);
-    /* libpq may have waited for one address alone, or have been refused by what answers there. */
-    if (c->stage == STAGE_POLLING)
-        c->turns[c->at]++;
-    close_all(c);
-    pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
+    pgtarget_describe(&c->targets.target[c->turn.at], name, sizeof(name));
     if (!c->log_suppressed)
-        log_limited(&c->limiters[c->at], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
+        log_limited(&c->limiters[c->turn.at], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
                     "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
-    c->at = (c->at + 1) % c->targets.n;
-    pause_for(c, c->at > 0 ? 0 : backoff_us(c), c->why);
+    pgtarget_pass_over(&c->turn, &c->targets, c->pq);
+    close_all(c);
+    pause_for(c, c->turn.at > 0 ? 0 : backoff_us(c), c->why);
 }
 
 static void on_connection_lost(struct pgconn *c, const char *why)
@@ -273,7 +263,7 @@ static void on_opened(struct pgconn *c)
     event_assign(&c->read, loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
-    pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
+    pgtarget_describe(&c->targets.target[c->turn.at], name, sizeof(name));
     if (c->limiter.suppressed == 0) /* otherwise the preceding loss was not logged either */
         log_info(c->subject, "connected to %s", name);
     memset(c->limiters, 0, sizeof(c->limiters));
@@ -319,7 +309,7 @@ static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
 {
     set_stage(c, STAGE_POLLING, "the server is known");
     loop_arm(&c->timer, c->targets.timeout_us);
-    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->turns[c->at]);
+    c->pq = pgtarget_connect(&c->targets, &c->turn, addresses, n);
     if (PQstatus(c->pq) == CONNECTION_BAD) {
         on_attempt_failed(c, PQerrorMessage(c->pq));
         return;
@@ -358,9 +348,9 @@ static bool read_targets(struct pgconn *c)
 static void start_attempt(struct pgconn *c)
 {
     /* The service file may have changed, or may be there only now. */
-    if (c->at == 0 && !read_targets(c))
+    if (c->turn.at == 0 && !read_targets(c))
         return;
-    const struct pgtarget *target = &c->targets.target[c->at];
+    const struct pgtarget *target = &c->targets.target[c->turn.at];
     const char *name = pgtarget_name(target);
     c->why[0] = '\0';
     if (name) {
@@ -430,7 +420,7 @@ void pgconn_configure(struct pgconn *c, const char *conninfo, const char *applic
     free(c->application_name);
     c->conninfo = new_conninfo;
     c->application_name = name;
-    c->at = c->rounds = 0;
+    c->turn.at = c->rounds = 0;
     memset(c->limiters, 0, sizeof(c->limiters));
     set_stage(c, STAGE_STOPPED, "the configuration");
     if (started)
@@ -441,7 +431,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 {
     char text[sizeof(c->why)];
     snprintf(text, sizeof(text), "%s", why);
-    c->at = (c->at + 1) % c->targets.n;
+    c->turn.at = (c->turn.at + 1) % c->targets.n;
     on_connection_lost(c, text);
 }
 

@@ -179,14 +179,29 @@ static void list_add(struct buf *list, const char *value)
     buf_printf(list, "%s%s", list->len > 0 ? "," : "", value);
 }
 
-PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
-                         size_t n, unsigned turn)
+/* Name servers may return an address twice. */
+static size_t first_address(const char *const *addresses, size_t n, const char *failed)
 {
+    bool passed = false;
+    for (size_t i = 0; i < n; i++) {
+        bool same = strcmp(addresses[i], failed) == 0;
+        if (passed && !same)
+            return i;
+        passed = passed || same;
+    }
+    return 0;
+}
+
+PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget_turn *turn,
+                         const char *const *addresses, size_t n)
+{
+    const struct pgtarget *target = &targets->target[turn->at];
+    size_t first = first_address(addresses, n, turn->failed[turn->at]);
     struct buf conninfo = {0}, hosts = {0}, hostaddrs = {0};
     /* The name once an address: libpq tries them one after the other, and checks certificates against the name. */
     for (size_t i = 0; i < n; i++) {
         list_add(&hosts, target->host);
-        list_add(&hostaddrs, addresses[(turn + i) % n]);
+        list_add(&hostaddrs, addresses[(first + i) % n]);
     }
     buf_append_str(&conninfo, str_from(targets->settings));
     /* What is left out, not empty, libpq takes from the environment or the service file: a list, or a name. */
@@ -201,4 +216,12 @@ PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget 
     buf_free(&hosts);
     buf_free(&hostaddrs);
     return conn;
+}
+
+/* libpq may have waited for one address alone, or have been refused by what answers there. */
+void pgtarget_pass_over(struct pgtarget_turn *turn, const struct pgtargets *targets, const PGconn *conn)
+{
+    if (conn)
+        snprintf(turn->failed[turn->at], sizeof(turn->failed[0]), "%s", PQhostaddr(conn));
+    turn->at = (turn->at + 1) % targets->n;
 }

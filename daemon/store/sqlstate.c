@@ -47,6 +47,17 @@ void fault_cut_text(char *text, size_t size)
     text[len] = '\0';
 }
 
+void fault_join_lines(const char *message, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; *message && n + 1 < size; message++)
+        if (*message != '\n' && *message != '\t')
+            out[n++] = *message;
+        else if (message[1] && *message == '\n')
+            out[n++] = ' ';
+    out[n] = '\0';
+}
+
 void fault_read(struct fault *fault, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -31,4 +31,7 @@ void fault_read(struct fault *fault, const PGresult *result);
 /* Makes a text that snprintf() may have cut to size, within a character too, one line of valid UTF-8. */
 void fault_cut_text(char *text, size_t size);
 
+/* The lines of a message of libpq, which ends in a line feed, as one line of less than size bytes. */
+void fault_join_lines(const char *message, char *out, size_t size);
+
 #endif

@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from harness.alerts import alert, encode
+from harness.logins import LoginServer
 from harness.names import NameServer
 from harness.paths import MOBEYECTL, free_port
 from harness.peers import Dealer
@@ -15,6 +16,8 @@ from harness.wait import wait_until
 
 HUB = "hub.example.nl"
 DATABASE = "db.example.nl"
+PLAIN = "sslmode=disable gssencmode=disable"
+SESSIONS = ("database", "registry", "maintenance", "post-commit")  # as the log names them
 
 
 @pytest.fixture
@@ -109,6 +112,17 @@ def test_the_database_is_tried_at_its_next_address_when_the_first_does_not_answe
     names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
     start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=1"), names, free_port())
     second.accept()
+
+
+def test_each_session_finds_the_address_that_answers_although_the_name_server_rotates_them(daemons, names, servers):
+    """The last one to find it asks alone: each of its answers begins with the other address."""
+    port, _, second = servers
+    names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
+    names.rotates = True
+    LoginServer(second, answer=b"")
+    daemon = start(daemons(f"host={DATABASE} port={port} dbname=nothing connect_timeout=1 {PLAIN}"), names, free_port())
+    for subject in SESSIONS:
+        daemon.wait_log(f"{subject}: connected to")
 
 
 def hang_up(server):

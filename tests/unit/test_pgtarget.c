@@ -117,7 +117,7 @@ static void expect_params(const char *conninfo, const char *const *addresses, si
     struct pgtargets targets;
     struct err err;
     cr_assert_eq(pgtargets_parse(&targets, conninfo, "mobeyed test", &err), 0, "%s", err.text);
-    pgtarget_connect(&targets, &targets.target[0], addresses, n, 0);
+    pgtarget_connect(&targets, &(struct pgtarget_turn){0}, addresses, n);
     for (; *expected; expected++)
         cr_expect_not_null(strstr(params, *expected), "%s: no \"%s\" in %s", conninfo, *expected, params);
     pgtargets_free(&targets);
@@ -157,17 +157,27 @@ Test(pgtarget, a_connection_leaves_nothing_of_it_to_the_environment)
 }
 
 /* libpq would wait for the first one each time. */
-Test(pgtarget, each_address_has_its_turn_to_be_the_first)
+Test(pgtarget, the_address_after_the_one_that_failed_is_the_first_in_whatever_order_they_come)
 {
-    static const char *const addresses[] = {"10.0.0.1", "10.0.0.2", "::1"};
-    static const char *const expected[] = {" hostaddr=10.0.0.1,10.0.0.2,::1 ", " hostaddr=10.0.0.2,::1,10.0.0.1 ",
-                                           " hostaddr=::1,10.0.0.1,10.0.0.2 ", " hostaddr=10.0.0.1,10.0.0.2,::1 "};
+    static const struct {
+        const char *addresses[3], *failed, *expected;
+    } cases[] = {
+        {{"10.0.0.1", "10.0.0.2", "::1"}, "", " hostaddr=10.0.0.1,10.0.0.2,::1 "},
+        {{"10.0.0.1", "10.0.0.2", "::1"}, "10.0.0.1", " hostaddr=10.0.0.2,::1,10.0.0.1 "},
+        {{"10.0.0.1", "10.0.0.2", "::1"}, "::1", " hostaddr=10.0.0.1,10.0.0.2,::1 "},
+        {{"10.0.0.1", "10.0.0.2", "::1"}, "10.0.0.3", " hostaddr=10.0.0.1,10.0.0.2,::1 "},
+        {{"10.0.0.2", "::1", "10.0.0.1"}, "10.0.0.1", " hostaddr=10.0.0.2,::1,10.0.0.1 "},
+        {{"10.0.0.2", "::1", "10.0.0.1"}, "10.0.0.2", " hostaddr=::1,10.0.0.1,10.0.0.2 "},
+        {{"10.0.0.1", "10.0.0.1", "::1"}, "10.0.0.1", " hostaddr=::1,10.0.0.1,10.0.0.1 "},
+    };
     struct pgtargets targets;
     struct err err;
     cr_assert_eq(pgtargets_parse(&targets, "host=db1", "mobeyed test", &err), 0, "%s", err.text);
-    for (unsigned turn = 0; turn < 4; turn++) {
-        pgtarget_connect(&targets, &targets.target[0], addresses, 3, turn);
-        cr_expect_not_null(strstr(params, expected[turn]), "%u: %s", turn, params);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pgtarget_turn turn = {0};
+        snprintf(turn.failed[0], sizeof(turn.failed[0]), "%s", cases[i].failed);
+        pgtarget_connect(&targets, &turn, cases[i].addresses, 3);
+        cr_expect_not_null(strstr(params, cases[i].expected), "%zu: %s", i, params);
     }
     pgtargets_free(&targets);
 }

@@ -11,12 +11,14 @@ WITH_RESOLV_CONF = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
 
 class NameServer:
-    """It answers for the names in `addresses` ({name: [IPv4 address]}), and is silent about all others."""
+    """It answers for the names in `addresses` ({name: [IPv4 address]}), and is silent about all others. If it rotates,
+    each answer begins with the second address of the answer before."""
 
     def __init__(self, directory):
         if os.geteuid() != 0:
             pytest.skip("needs root, for port 53 and a mount")
         self.addresses = {}
+        self.rotates = False
         self.asked = []
         self.silent = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -61,6 +63,8 @@ class NameServer:
             self.asked.append(name)
             if name in self.addresses:
                 found = self.addresses[name] if kind == 1 else []
+                if found and self.rotates:
+                    self.addresses[name] = found[1:] + found[:1]
                 records = b"".join(struct.pack("!HHHIH", 0xc00c, 1, 1, 0, 4) + socket.inet_aton(one) for one in found)
                 head = query[:2] + struct.pack("!HHHHH", 0x8180, 1, len(found), 0, 0)
                 self.socket.sendto(head + query[12:at + 5] + records, peer)
