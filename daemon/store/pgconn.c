@@ -19,7 +19,7 @@
  * attempt that is refused costs next to nothing: so never more than 5 s. */
 #define BACKOFF_LEAST_US (100 * CLOCK_MS)
 #define BACKOFF_MOST_US  (5 * CLOCK_SECOND)
-#define STABLE_US        (60 * CLOCK_SECOND) /* a connection that lasted this long resets the backoff */
+#define STABLE_US        (60 * CLOCK_SECOND) /* a connection that lasted this long has proved usable */
 
 enum pgconn_stage {
     STAGE_STOPPED,   /* not started. -> PAUSE */
@@ -45,6 +45,7 @@ struct pgconn {
     void *ctx;
     const char *subject, *meanwhile; /* of what is logged */
     bool log_suppressed;
+    bool log_up; /* the connection is logged, since what preceded it was, or it is the first */
     char *conninfo, *application_name;
     struct pgtargets targets; /* of this round */
     struct pgtarget_turn turn;
@@ -117,22 +118,30 @@ static void on_attempt_failed(struct pgconn *c, const char *why)
     char name[300];
     keep_why(c, why);
     pgtarget_describe(&c->targets.target[c->turn.at], name, sizeof(name));
-    if (!c->log_suppressed)
+    if (!c->log_suppressed) {
         log_limited(&c->limiters[c->turn.at], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
                     "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
+        c->log_up = c->log_up || c->limiters[c->turn.at].suppressed == 0;
+    }
     pgtarget_pass_over(&c->turn, &c->targets, c->pq);
     close_all(c);
     pause_for(c, c->turn.at > 0 ? 0 : backoff_us(c), c->why);
 }
 
-static void on_connection_lost(struct pgconn *c, const char *why)
+static void on_connection_lost(struct pgconn *c, const char *why, bool dropped)
 {
+    bool stable = loop_mono_us(c->loop) - c->open_us >= STABLE_US;
     keep_why(c, why);
-    close_all(c);
-    if (loop_mono_us(c->loop) - c->open_us >= STABLE_US)
+    if (dropped || !stable)
+        pgtarget_pass_over(&c->turn, &c->targets, c->pq);
+    if (stable) {
         c->rounds = 0;
+        memset(c->limiters, 0, sizeof(c->limiters));
+    }
+    close_all(c);
     if (!c->log_suppressed)
         log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
+    c->log_up = !c->log_suppressed && c->limiter.suppressed == 0;
     c->calls.on_down(c->ctx, c->why);
     pause_for(c, backoff_us(c), c->why);
 }
@@ -226,7 +235,7 @@ static void dispatch_and_check(struct pgconn *c, bool alive)
     if (!alive || PQstatus(c->pq) == CONNECTION_BAD) {
         char why[sizeof(c->why)];
         snprintf(why, sizeof(why), "%s", c->why[0] ? c->why : PQerrorMessage(c->pq));
-        on_connection_lost(c, why);
+        on_connection_lost(c, why, false);
     } else if (!c->copying) {
         flush_output(c);
     }
@@ -264,9 +273,8 @@ static void on_opened(struct pgconn *c)
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, on_writable, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->turn.at], name, sizeof(name));
-    if (c->limiter.suppressed == 0) /* otherwise the preceding loss was not logged either */
+    if (c->log_up)
         log_info(c->subject, "connected to %s", name);
-    memset(c->limiters, 0, sizeof(c->limiters));
     c->calls.on_up(c->ctx);
 }
 
@@ -421,6 +429,7 @@ void pgconn_configure(struct pgconn *c, const char *conninfo, const char *applic
     c->conninfo = new_conninfo;
     c->application_name = name;
     c->turn.at = c->rounds = 0;
+    c->log_up = true;
     memset(c->limiters, 0, sizeof(c->limiters));
     set_stage(c, STAGE_STOPPED, "the configuration");
     if (started)
@@ -431,8 +440,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 {
     char text[sizeof(c->why)];
     snprintf(text, sizeof(text), "%s", why);
-    c->turn.at = (c->turn.at + 1) % c->targets.n;
-    on_connection_lost(c, text);
+    on_connection_lost(c, text, true);
 }
 
 void pgconn_reset_backoff(struct pgconn *c)

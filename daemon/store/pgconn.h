@@ -2,8 +2,9 @@
  * One connection to PostgreSQL on the loop, which reconnects indefinitely. Nothing here blocks.
  *
  * An attempt is one server of the conninfo with its own time limit, so that a server that does not answer costs one
- * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s, and reads
- * again what the environment and a service file add to the conninfo.
+ * attempt and no more. A server is passed over, too, if the connection to it lasted less than a minute. When all have
+ * failed, it waits with full-jitter exponential backoff, 100 ms to 5 s, and reads again what the environment and a
+ * service file add to the conninfo.
  */
 #ifndef MOBEYE_STORE_PGCONN_H
 #define MOBEYE_STORE_PGCONN_H
@@ -40,7 +41,8 @@ struct pgconn_calls {
 struct pgconn *pgconn_new(struct loop *loop, const char *subject, const char *meanwhile,
                           const struct pgconn_calls *calls, void *ctx);
 
-/* While suppressed, failures to connect are not logged: another connection logs the same about the same servers. */
+/* While suppressed, failures to connect are not logged, nor losses and the connection after one: another connection
+ * logs the same about the same servers. */
 void pgconn_suppress_log(struct pgconn *conn, bool suppress);
 
 /* Closes at once, whatever is in progress. Safe on NULL. */
@@ -53,7 +55,8 @@ void pgconn_start(struct pgconn *conn);
  * is one (down is not called), and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 
-/* This server cannot be used: closes the connection, calls down, and continues with the next server. */
+/* This server cannot be used: closes the connection, calls down, and continues with the next server, or with the next
+ * address of its name. */
 void pgconn_drop(struct pgconn *conn, const char *why);
 
 /* The connection has proved usable: the backoff starts again at its minimum. */

@@ -8,7 +8,7 @@ import pytest
 import zmq
 
 from harness.alerts import alert, encode
-from harness.logins import LoginServer
+from harness.logins import READ_ONLY, LoginServer
 from harness.names import NameServer
 from harness.paths import MOBEYECTL, free_port
 from harness.peers import Dealer
@@ -138,6 +138,25 @@ def test_the_database_is_tried_at_its_next_address_when_the_first_hangs_up(daemo
     start(daemons(f"host={DATABASE} port={port} dbname=nothing"), names, free_port())
     threading.Thread(target=hang_up, args=(first,), daemon=True).start()
     second.accept()
+
+
+@pytest.mark.parametrize("host", [DATABASE, "127.0.0.2,127.0.0.3"], ids=["addresses", "hosts"])
+@pytest.mark.parametrize("answer", [None, READ_ONLY], ids=["hangs_up", "is_a_standby"])
+def test_the_database_is_tried_at_the_next_server_when_the_first_fails_after_the_login(daemons, names, servers, host, answer):
+    port, first, second = servers
+    names.addresses[DATABASE] = ["127.0.0.2", "127.0.0.3"]
+    LoginServer(first, answer)
+    start(daemons(f"host={host} port={port} dbname=nothing {PLAIN}"), names, free_port())
+    second.accept()
+
+
+def test_no_connection_is_logged_after_a_loss_that_was_not(daemons, servers):
+    port, server, _ = servers
+    fails = LoginServer(server)
+    daemon = daemons(f"host=127.0.0.2 port={port} dbname=nothing {PLAIN}").start()
+    wait_until(lambda: fails.logins > 30, "it is connected and lost again and again")
+    for subject in SESSIONS:
+        assert len(daemon.lines(f"{subject}: connected to")) <= 1 + len(daemon.lines(f"{subject}: connection lost")), subject
 
 
 def test_the_service_file_is_read_again_as_long_as_the_database_is_not_reached(context, daemons, servers, tmp_path):
