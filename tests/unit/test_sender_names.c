@@ -305,6 +305,24 @@ Test(sender_names, giving_up_says_why_there_is_no_address)
     expect_to_give_up("(the name cannot be resolved: no such name)");
 }
 
+Test(sender_names, giving_up_blames_no_name_for_the_handshake_of_another_endpoint)
+{
+    char refuses[ADDRESS_TCP_SIZE];
+    address_tcp("127.0.0.3", port, refuses);
+    options.timeout_us = 10 * CLOCK_SECOND;
+    open_sender(refuses, at_one);
+    close(accept(silent, NULL, NULL));
+    while (sender_link(sender) != SENDER_REFUSED) {
+        zmq_pollitem_t items[SENDER_POLL_ITEMS];
+        sender_poll_items(sender, items);
+        cr_assert_geq(zmq_poll(items, SENDER_POLL_ITEMS, PATIENCE_MS), 1);
+        step();
+    }
+    pass(8);
+    cr_expect_str_eq(sender_at(sender), at_one);
+    expect_to_give_up("(the name cannot be resolved: the name servers do not answer)");
+}
+
 /* The loop was busy for longer than a connection may take. */
 Test(sender_names, a_connection_that_was_made_in_time_is_kept)
 {

@@ -354,7 +354,7 @@ static int give_up(struct sender *s, struct err *err)
     bool refused = s->socket.handshake_failed || s->socket.reached;
     const char *name = sender_unresolved(s);
     const char *why = s->socket.connected ? "connected, but it does not answer"
-                      : !refused && name  ? name
+                      : name              ? name /* the handshake may have failed at another endpoint */
                       : !refused          ? "cannot connect"
                       : sender_socket_endpoint(&s->socket)->server_key
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
