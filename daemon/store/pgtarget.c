@@ -109,7 +109,7 @@ static char *make_settings(const PQconninfoOption *options, const PQconninfoOpti
     };
     struct buf out = {0};
     for (; options->keyword; options++)
-        if (options->val && *options->val)
+        if (options->val)
             conninfo_append(&out, options->keyword, options->val);
     /* Of two values, libpq takes the last. */
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)

@@ -156,6 +156,17 @@ Test(pgtarget, a_connection_leaves_nothing_of_it_to_the_environment)
                   (const char *[]){" host= ", " port=5434 ", " target_session_attrs=read-write ", NULL});
 }
 
+Test(pgtarget, an_empty_value_keeps_the_environment_out)
+{
+    setenv("PGOPTIONS", "-c work_mem=1MB", 1);
+    setenv("PGPASSWORD", "geheim", 1);
+    setenv("PGSSLROOTCERT", "/a", 1);
+    setenv("PGHOSTADDR", "10.0.0.9", 1);
+    expect_params(
+        "host=10.0.0.1 hostaddr='' options='' password='' sslrootcert=''", NULL, 0,
+        (const char *[]){" host=10.0.0.1 ", " hostaddr= ", " options= ", " password= ", " sslrootcert= ", NULL});
+}
+
 /* libpq would wait for the first one each time. */
 Test(pgtarget, the_address_after_the_one_that_failed_is_the_first_in_whatever_order_they_come)
 {
