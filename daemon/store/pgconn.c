@@ -49,8 +49,8 @@ struct pgconn {
     char *conninfo, *application_name;
     struct pgtargets targets; /* of this round */
     struct pgtarget_turn turn;
-    struct rate_limiter limiters[PGTARGET_MAX]; /* for messages about one of them */
-    struct rate_limiter limiter;                /* for other messages: the conninfo, a loss */
+    struct rate_limiter limiters[PGTARGET_MAX]; /* for messages about one of them; the conninfo: the first */
+    struct rate_limiter limiter;                /* for losses */
     enum pgconn_stage stage;
     unsigned rounds; /* rounds of all targets that failed in a row */
     int64_t open_us; /* monotonic: since when it is open */
@@ -76,11 +76,6 @@ static void set_stage(struct pgconn *c, enum pgconn_stage stage, const char *rea
 {
     transition_check(states, c->stage, stage, c->subject, "connection", reason);
     c->stage = stage;
-}
-
-static void keep_why(struct pgconn *c, const char *message)
-{
-    fault_join_lines(message, c->why, sizeof(c->why));
 }
 
 static void close_all(struct pgconn *c)
@@ -116,7 +111,7 @@ static int64_t backoff_us(struct pgconn *c)
 static void on_attempt_failed(struct pgconn *c, const char *why)
 {
     char name[300];
-    keep_why(c, why);
+    fault_join_lines(why, c->why, sizeof(c->why));
     pgtarget_describe(&c->targets.target[c->turn.at], name, sizeof(name));
     if (!c->log_suppressed) {
         log_limited(&c->limiters[c->turn.at], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
@@ -131,7 +126,7 @@ static void on_attempt_failed(struct pgconn *c, const char *why)
 static void on_connection_lost(struct pgconn *c, const char *why, bool dropped)
 {
     bool stable = loop_mono_us(c->loop) - c->open_us >= STABLE_US;
-    keep_why(c, why);
+    fault_join_lines(why, c->why, sizeof(c->why));
     if (dropped || !stable)
         pgtarget_pass_over(&c->turn, &c->targets, c->pq);
     if (stable) {
@@ -208,7 +203,7 @@ static void dispatch_results(struct pgconn *c)
         c->copying = result && PQresultStatus(result) == PGRES_COPY_IN;
         bool copying = c->copying;
         if (result && PQresultStatus(result) == PGRES_FATAL_ERROR)
-            keep_why(c, PQresultErrorMessage(result));
+            fault_join_lines(PQresultErrorMessage(result), c->why, sizeof(c->why));
         c->calls.on_result(c->ctx, result);
         PQclear(result);
         if (copying && c->pq)
@@ -347,8 +342,11 @@ static bool read_targets(struct pgconn *c)
     if (pgtargets_parse(&c->targets, c->conninfo, c->application_name, &err) == 0)
         return true;
     snprintf(c->why, sizeof(c->why), "database.conninfo with the environment and its service: %.400s", err.text);
-    if (!c->log_suppressed)
-        log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s; %s", c->why, c->meanwhile);
+    if (!c->log_suppressed) {
+        log_limited(&c->limiters[0], loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s; %s", c->why,
+                    c->meanwhile);
+        c->log_up = c->log_up || c->limiters[0].suppressed == 0;
+    }
     pause_for(c, backoff_us(c), c->why);
     return false;
 }

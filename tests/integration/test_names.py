@@ -1,5 +1,7 @@
 """Host names: whose name server does not answer, whose first address does not, and whose address changes."""
 import contextlib
+import ctypes
+import os
 import socket
 import subprocess
 import threading
@@ -17,6 +19,7 @@ from harness.wait import wait_until
 HUB = "hub.example.nl"
 DATABASE = "db.example.nl"
 PLAIN = "sslmode=disable gssencmode=disable"
+IN_OPEN = 0x20  # of inotify(7)
 SESSIONS = ("database", "registry", "maintenance", "post-commit")  # as the log names them
 
 
@@ -171,6 +174,29 @@ def test_the_service_file_is_read_again_as_long_as_the_database_is_not_reached(c
     for address, server in (("127.0.0.2", first), ("127.0.0.3", second)):
         file.write_text(f"[north]\nhost={address}\nport={port}\n")
         server.accept()
+
+
+def wait_until_opened(file, times):
+    libc = ctypes.CDLL(None)
+    watch = libc.inotify_init()
+    assert libc.inotify_add_watch(watch, bytes(file), IN_OPEN) > 0
+    for _ in range(times):
+        os.read(watch, 16)
+    os.close(watch)
+
+
+def test_what_was_wrong_with_a_service_file_is_no_loss_of_a_connection(daemons, servers, tmp_path):
+    port, server, _ = servers
+    LoginServer(server)
+    file = tmp_path / "service"
+    daemon = daemons(f"service=north dbname=nothing {PLAIN}")
+    daemon.env["PGSERVICEFILE"] = file
+    file.write_text("[north]\nhost=127.0.0.2,127.0.0.3\nport=1,2,3\n")
+    daemon.start()
+    wait_until_opened(file, 24)
+    file.write_text(f"[north]\nhost=127.0.0.2\nport={port}\n")
+    daemon.wait_log("database: connected to")
+    assert "similar message" not in daemon.wait_log("database: connection lost")[0]
 
 
 def test_a_sender_with_two_targets_passes_over_a_name_that_is_not_resolved(daemon, names, tmp_path):
