@@ -78,7 +78,9 @@ int pgtargets_check(const char *conninfo, struct err *err)
 {
     struct pgtargets targets = {0};
     PQconninfoOption *options = parse_alone(conninfo, err);
-    int ret = options ? split_hosts(&targets, options, err) : -1;
+    /* Without hosts, those of a service or the environment may be as many as the ports. */
+    bool has_hosts = options && (option_value(options, "host") || option_value(options, "hostaddr"));
+    int ret = has_hosts ? split_hosts(&targets, options, err) : options ? 0 : -1;
     PQconninfoFree(options);
     pgtargets_free(&targets);
     return ret;

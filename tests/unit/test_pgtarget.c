@@ -94,6 +94,7 @@ Test(pgtarget, a_mistake_of_the_environment_is_none_of_the_conninfo)
     setenv("PGHOST", "db1,db2", 1);
     setenv("PGPORT", "1,2,3", 1);
     cr_expect_eq(pgtargets_check("dbname=x", &err), 0);
+    cr_expect_eq(pgtargets_check("service=north port=5432,5433", &err), 0, "the service may have two hosts");
     cr_expect_eq(pgtargets_parse(&targets, "dbname=x", "mobeyed test", &err), -1);
 }
 
