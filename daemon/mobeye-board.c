@@ -12,6 +12,7 @@
 #include "board/board_api.h"
 #include "conf/conf_board.h"
 #include "store/conninfo.h"
+#include "store/pgtarget.h"
 
 struct board {
     struct program program;
@@ -46,7 +47,8 @@ static struct conf_board *load_and_report(const char *file)
     struct err err;
     struct buf report = {0};
     struct conf_board *conf = conf_board_load(file, &report);
-    if (conf && conninfo_check(conf->database.conninfo, &err) != 0) {
+    const char *conninfo = conf ? conf->database.conninfo : NULL;
+    if (conf && (conninfo_check(conninfo, &err) != 0 || pgtargets_check(conninfo, &err) != 0)) {
         buf_printf(&report, "%s:%zu:%zu: database.conninfo: %s (expected a libpq connection string)\n", file,
                    conf->database.pos.line, conf->database.pos.col, err.text);
         conf_board_free(&conf);

@@ -139,6 +139,15 @@ def test_the_metrics_of_the_board_need_an_address_of_their_own(tmp_path):
         (2, '4:16: http.listen: "127.0.0.1:8080" is already used by listen (expected a unique address)\n')
 
 
+@pytest.mark.parametrize("conninfo, wrong", [
+    ("host=a,b port=1,2,3", "2 hosts and 3 ports (expected one port, or one per host)"),
+    ("user=x", None), ("port=0", "value 1 of port is not a port number (expected 1 to 65535)")])
+def test_the_conninfo_of_the_board_is_checked(tmp_path, conninfo, wrong):
+    status, said = check_board(tmp_path / "b.yaml", BOARD_FILE.replace("user=x", conninfo))
+    assert status == (2 if wrong else 0)
+    assert said == (f"2:22: database.conninfo: {wrong} (expected a libpq connection string)\n" if wrong else "")
+
+
 @pytest.mark.parametrize("header", ["Host", "Origin", "cookie", "Sec-Fetch-User"])
 def test_a_header_that_browsers_set_identifies_nobody(tmp_path, header):
     text = BOARD_FILE.replace("127.0.0.1:8080", f"unix:{tmp_path}/socket")
