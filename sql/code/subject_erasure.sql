@@ -439,18 +439,30 @@ comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) i
     'Erases everything that is stored about an address, or about a device in a period (with both: of that device at the '
     'address, and no burglaries). Returns how many rows, and what remains and why.';
 
+create or replace function mobeye.check_logged(line jsonb) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if line ->> 'burglary' is null and (line ->> 'device_id' is null or line ->> 'during' is null) then
+        raise exception 'not an erasure (expected device_id and during, or burglary, as they were printed)'
+              using errcode = 'invalid_parameter_value';
+    end if;
+    if jsonb_typeof(line -> 'names') not in ('object', 'null') then
+        raise exception 'names of device % in the log: not an object of each with its times (expected as it was printed)', line ->> 'device_id'
+              using errcode = 'invalid_parameter_value';
+    end if;
+    perform (line ->> 'during')::tstzrange, (line ->> 'burglary')::uuid;
+end
+$$;
+comment on function mobeye.check_logged(jsonb) is 'Refuses a line of a log of erasures that does not say what to erase.';
+
 create or replace function mobeye.erase_again(log jsonb, out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    bad text := (select l ->> 'device_id' from jsonb_array_elements(log) as l
-                  where jsonb_typeof(l -> 'names') not in ('object', 'null') limit 1);
 begin
-    if bad is not null then
-        raise exception 'names of device % in the log: not an object of each with its times (expected as it was printed)', bad
-              using errcode = 'invalid_parameter_value';
-    end if;
+    perform mobeye.check_logged(l) from jsonb_array_elements(log) as l;
     perform mobeye.lock_devices(array(select d.device_uuid from jsonb_array_elements(log) as l
                                         join mobeye.device d on d.device_id = mobeye.logged_device(l)));
     select e.n + b.n, scope.unknown || e.remaining || b.remaining into n, remaining

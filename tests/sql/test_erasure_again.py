@@ -105,6 +105,19 @@ class AfterARestore(RestoreTest):
         with self.assertRaisesRegex(psycopg.errors.InvalidParameterValue, "^names of device d in the log: not an object"):
             self.again(json.dumps([line]))
 
+    def test_a_log_with_something_else_than_erasures_erases_nothing(self):
+        self.erase("Kerkstraat 1")
+        (line,) = json.loads(self.log())
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+        for bad in ("text", 17, None, {}, [line], {"device": "d"}, {"device_id": "d", "names": {}}, {**line, "during": None},
+                    {**line, "device_id": None}, {"burglary": None}):
+            with self.assertRaisesRegex(psycopg.errors.InvalidParameterValue, "^not an erasure"):
+                self.again(json.dumps([line, bad]))
+        for bad in ({**line, "during": "ever"}, {"burglary": "2026-101"}):
+            with self.assertRaises(psycopg.errors.InvalidTextRepresentation):
+                self.again(json.dumps([line, bad]))
+        self.assertEqual(self.events(), ["from the backup"])
+
     def test_a_name_that_another_device_has_since_is_not_that_device(self):
         self.place("neighbour", 60, 40, "Dorpsweg 2")
         self.alert("motion", "50 days", "of Dorpsweg 2", device_id="neighbour")

@@ -1,11 +1,14 @@
 /* mobeyectl subject: exports or erases the data about a home, at a person's request. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/local_zone.h"
 #include "ctl/lib/options.h"
@@ -197,6 +200,38 @@ static void print_journal(const struct ctl_call *call)
     conf_free(&conf);
 }
 
+/* Whether the file on standard output, of that size, ends in the middle of a line, as an interrupted write leaves it.
+ */
+static bool ends_within_line(off_t size)
+{
+    char last = '\n';
+    int fd = size > 0 ? open("/proc/self/fd/1", O_RDONLY | O_CLOEXEC) : -1;
+    bool read_it = fd >= 0 && pread(fd, &last, 1, size - 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    return read_it && last != '\n';
+}
+
+/* Writes lines to standard output. To a file: appended and synced, or on failure (-1 with errno) not there at all. */
+static int write_lines(struct str lines)
+{
+    struct stat st;
+    if (lines.len == 0)
+        return 0;
+    if (fstat(STDOUT_FILENO, &st) != 0)
+        return -1;
+    if (!S_ISREG(st.st_mode))
+        return file_write(STDOUT_FILENO, lines) == 0 || errno == EINVAL || errno == EROFS ? 0 : -1;
+    off_t end = lseek(STDOUT_FILENO, 0, SEEK_END);
+    if ((!ends_within_line(end) || write(STDOUT_FILENO, "\n", 1) == 1) && file_write(STDOUT_FILENO, lines) == 0)
+        return 0;
+    int why = errno;
+    if (ftruncate(STDOUT_FILENO, end) == 0)
+        lseek(STDOUT_FILENO, end, SEEK_SET);
+    errno = why;
+    return -1;
+}
+
 /* Prints what was erased since, one line each. false: the lines could not be written. */
 static bool print_log(PGconn *conn, const char *since)
 {
@@ -211,13 +246,15 @@ static bool print_log(PGconn *conn, const char *since)
                   1, &since);
     if (!log)
         return false;
+    struct buf lines = {0};
     for (int i = 0; i < PQntuples(log); i++)
-        puts(PQgetvalue(log, i, 0));
+        buf_printf(&lines, "%s\n", PQgetvalue(log, i, 0));
     PQclear(log);
-    if (fflush(stdout) == 0)
-        return true;
-    ctl_fail(VERB, "standard output: %s; nothing was erased", strerror(errno));
-    return false;
+    bool written = write_lines((struct str){lines.data, lines.len}) == 0;
+    if (!written)
+        ctl_fail(VERB, "standard output: %s; nothing was erased", strerror(errno));
+    buf_free(&lines);
+    return written;
 }
 
 static bool end_transaction(PGconn *conn, bool commit)
@@ -278,32 +315,54 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
     return status;
 }
 
-/* Appends the lines of the log as one JSON array. */
-static int read_log(const char *file, struct buf *out)
+/* Appends a line of the log, if it is one, to the JSON array. */
+static int add_line(PGconn *conn, const char *where, const char *line, size_t len, struct buf *out)
+{
+    if (strlen(line) < len)
+        return ctl_fail(VERB, "%s: contains NUL bytes (expected a line that erase printed)", where);
+    if (!line[strspn(line, " \t\r\n")])
+        return CTL_OK;
+    PGresult *checked = ctl_query(conn, VERB, where, "select mobeye.check_logged($1::jsonb)", 1, &line);
+    if (!checked)
+        return CTL_FAILED;
+    PQclear(checked);
+    buf_printf(out, "%s%s", out->len > 1 ? "," : "", line);
+    return CTL_OK;
+}
+
+/* Appends the lines of the log as one JSON array. Every bad line is reported. */
+static int read_log(PGconn *conn, const char *file, struct buf *out)
 {
     char *line = NULL;
     size_t size = 0;
+    int status = CTL_OK;
     bool named = strcmp(file, "-") != 0;
     FILE *in = named ? fopen(file, "re") : stdin;
     if (!in)
         return ctl_fail(VERB, "%s: %s", file, strerror(errno));
     buf_printf(out, "[");
-    while (getline(&line, &size, in) > 0)
-        if (line[strspn(line, " \t\r\n")])
-            buf_printf(out, "%s%s", out->len > 1 ? "," : "", line);
+    ssize_t len;
+    for (unsigned number = 1; (len = getline(&line, &size, in)) > 0; number++) {
+        struct buf where = {0};
+        buf_printf(&where, "%s:%u", file, number);
+        if (add_line(conn, where.data, line, (size_t)len, out) != CTL_OK)
+            status = CTL_FAILED;
+        buf_free(&where);
+    }
     buf_printf(out, "]");
     free(line);
-    bool bad = ferror(in);
+    if (ferror(in))
+        status = ctl_fail(VERB, "%s: cannot be read", file);
     if (named)
         fclose(in);
-    return bad ? ctl_fail(VERB, "%s: cannot be read", file) : CTL_OK;
+    return status == CTL_OK ? CTL_OK : ctl_fail(VERB, "nothing was erased");
 }
 
 static int erase_again(PGconn *conn, const struct subject_request *request)
 {
     struct buf log = {0};
     const char *file = request->call.arguments[0];
-    int status = read_log(file, &log);
+    int status = read_log(conn, file, &log);
     if (status == CTL_OK) {
         const char *values[] = {log.data};
         PGresult *rows =
