@@ -56,6 +56,7 @@ struct maintenance_run {
     unsigned due;                /* the cycle in which it is done next */
     bool done;                   /* in this cycle, as error */
     char error[640];             /* empty: it succeeded */
+    bool clocks_differ;          /* that is the error, which all jobs that erase have in common */
     bool day_late;               /* no daemon has done it for a day, as last read */
     struct rate_limiter limiter; /* until it succeeds */
 };
@@ -77,7 +78,7 @@ struct maintenance {
     struct rate_limiter limiter;
     bool log_suppressed;
     bool led; /* by any daemon, as last read */
-    struct rate_limiter lead_limiter;
+    struct rate_limiter lead_limiter, clock_limiter;
     int64_t waiting_since_us; /* of the incident in the queue that has waited longest; ALERT_NO_TIME: none waits */
 };
 
@@ -206,7 +207,7 @@ static void start_job(struct maintenance *m, size_t job)
     struct buf sql = {0};
     m->job = job;
     set_state(m, MAINTENANCE_WORKING, maintenance_jobs[job].word);
-    maintenance_job_append(&maintenance_jobs[job], m->conf, &sql);
+    maintenance_job_append(&maintenance_jobs[job], m->conf, loop_wall_us(m->loop), &sql);
     session_send(m->session, sql.data);
     buf_free(&sql);
 }
@@ -216,6 +217,7 @@ static void start_jobs(struct maintenance *m)
     for (size_t i = 0; i < MAINTENANCE_JOBS; i++) {
         m->runs[i].done = false;
         m->runs[i].error[0] = '\0';
+        m->runs[i].clocks_differ = false;
     }
     start_job(m, 0);
 }
@@ -226,6 +228,7 @@ static void note_failure(struct maintenance *m, const struct fault *fault)
     if (m->state == MAINTENANCE_WORKING) {
         snprintf(m->runs[m->job].error, sizeof(m->runs[m->job].error), "%s (SQLSTATE %s)", fault->text,
                  fault->sqlstate);
+        m->runs[m->job].clocks_differ = strcmp(fault->sqlstate, MAINTENANCE_CLOCKS) == 0;
         return;
     }
     m->report_failed = true;
@@ -261,11 +264,17 @@ static void on_job_end(struct maintenance *m)
     run->due = m->cycle + job->every;
     if (run->error[0] == '\0') {
         log_recover(&run->limiter, SUBJECT, "%s: succeeded again", job->word);
+        if (job->rows == MAINTENANCE_ROWS_ERASED)
+            log_recover(&m->clock_limiter, SUBJECT, "the clocks agree again: what is past its retention is erased");
         return;
     }
     if (job->every > RETRY_CYCLES)
         run->due = m->cycle + RETRY_CYCLES;
     m->metrics->maintenance_failures_total[m->job]++;
+    if (run->clocks_differ) {
+        log_limited(&m->clock_limiter, loop_mono_us(m->loop), LOG_LEVEL_ERROR, SUBJECT, "%s", run->error);
+        return;
+    }
     bool overdue = job->rows == MAINTENANCE_ROWS_OVERDUE || run->day_late;
     log_limited(&run->limiter, loop_mono_us(m->loop), overdue ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, SUBJECT,
                 "%s: %s%s", job->word, run->error, run->day_late ? "; it has not succeeded for a day" : "");

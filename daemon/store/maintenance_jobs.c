@@ -1,12 +1,16 @@
 #include "store/maintenance_jobs.h"
 
+#include <inttypes.h>
+
 #include "base/array.h"
+#include "base/clock.h"
 #include "store/session.h"
 
 #define HOURLY 180
 
-static void append_keep(const struct conf *conf, struct buf *out)
+static void append_keep(const struct conf *conf, int64_t wall_us, struct buf *out)
 {
+    (void)wall_us;
     const int64_t keep_us[] = {conf->retention.class_us[CLASS_CAMERA], conf->retention.class_us[CLASS_ALARM],
                                conf->retention.class_us[CLASS_SERVICE], conf->retention.incident_us,
                                conf->retention.burglary_us};
@@ -16,16 +20,29 @@ static void append_keep(const struct conf *conf, struct buf *out)
     }
 }
 
-static void append_keep_alarm(const struct conf *conf, struct buf *out)
+/* The server compares its clock with it before it erases. */
+static void append_wall(int64_t wall_us, struct buf *out)
+{
+    buf_printf(out, ", wall => to_timestamp(%" PRId64 ")", wall_us / CLOCK_SECOND);
+}
+
+static void append_keep_and_wall(const struct conf *conf, int64_t wall_us, struct buf *out)
+{
+    append_keep(conf, wall_us, out);
+    append_wall(wall_us, out);
+}
+
+static void append_keep_alarm(const struct conf *conf, int64_t wall_us, struct buf *out)
 {
     session_append_interval(conf->retention.class_us[CLASS_ALARM], out);
+    append_wall(wall_us, out);
 }
 
 /* What is erased by age, by the word of mobeye.apply_retention(). */
 #define ERASE(what)                                                                                                    \
     {                                                                                                                  \
         "retention_" what, "select what, class, partition, n, error from mobeye.apply_retention('" what "', ",         \
-            append_keep, HOURLY, MAINTENANCE_ROWS_ERASED                                                               \
+            append_keep_and_wall, HOURLY, MAINTENANCE_ROWS_ERASED                                                      \
     }
 
 const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
@@ -58,11 +75,12 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
 
 _Static_assert(MAINTENANCE_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");
 
-void maintenance_job_append(const struct maintenance_job *job, const struct conf *conf, struct buf *sql)
+void maintenance_job_append(const struct maintenance_job *job, const struct conf *conf, int64_t wall_us,
+                            struct buf *sql)
 {
     buf_printf(sql, "%s", job->sql);
     if (job->append)
-        job->append(conf, sql);
+        job->append(conf, wall_us, sql);
     buf_printf(sql, ")");
 }
 

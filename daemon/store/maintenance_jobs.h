@@ -21,17 +21,22 @@ enum maintenance_rows {
 };
 
 struct maintenance_job {
-    const char *word;                                         /* its name in the log and in metrics */
-    const char *sql;                                          /* a call, up to what append adds */
-    void (*append)(const struct conf *conf, struct buf *out); /* its arguments; NULL: it has none */
-    unsigned every;                                           /* cycles */
+    const char *word; /* its name in the log and in metrics */
+    const char *sql;  /* a call, up to what append adds */
+    /* Its arguments; NULL: it has none. wall_us: now. */
+    void (*append)(const struct conf *conf, int64_t wall_us, struct buf *out);
+    unsigned every; /* cycles */
     enum maintenance_rows rows;
 };
 
+/* Of a job that erases: the server's clock differs from the daemon's (mobeye.check_clocks()). */
+#define MAINTENANCE_CLOCKS "MB002"
+
 extern const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS];
 
-/* Appends the job's statement. */
-void maintenance_job_append(const struct maintenance_job *job, const struct conf *conf, struct buf *sql);
+/* Appends the job's statement. wall_us: now. */
+void maintenance_job_append(const struct maintenance_job *job, const struct conf *conf, int64_t wall_us,
+                            struct buf *sql);
 
 /* Whether the job failed although its statement did not. Appends why to ret_why, a sentence without line feeds. */
 bool maintenance_rows_fail(const struct maintenance_job *job, const PGresult *rows, struct buf *ret_why);

@@ -22,7 +22,7 @@ grant select (until, ended_at) on mobeye.mute to mobeye_ingest;
 
 grant execute on function
     mobeye.add_changes(bigint[], text[], boolean[]),
-    mobeye.apply_retention(text, interval, interval, interval, interval, interval),
+    mobeye.apply_retention(text, interval, interval, interval, interval, interval, timestamptz),
     mobeye.areas_now(),
     mobeye.claim_conflicts(uuid[], bigint[], uuid[], integer[], integer),
     mobeye.close_unattended(),
@@ -37,7 +37,7 @@ grant execute on function
     mobeye.notify_incidents(bigint[], text[]),
     mobeye.number_changes(),
     mobeye.premake_partitions(interval, interval, interval),
-    mobeye.purge(interval),
+    mobeye.purge(interval, timestamptz),
     mobeye.queue_state(),
     mobeye.read_conditions(uuid[], uuid[], uuid[]),
     mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]),

@@ -117,7 +117,7 @@ comment on function mobeye.close_unattended() is
     'held), or that began and were restored under a mute and were not touched otherwise; returns how many. The last one of each device '
     'that is active, and one that was restored but began before the mute, stay open while they are muted, and for 7 days after. A silence, which has no alerts, stays open until it ends.';
 
-create or replace function mobeye.purge(alarm interval) returns bigint
+create or replace function mobeye.purge(alarm interval, wall timestamptz default null) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -125,6 +125,7 @@ declare
     n bigint;
     total bigint := 0;
 begin
+    perform mobeye.check_clocks(wall);
     perform mobeye.check_keep(array[alarm], '1 day');
     -- No alert joins an incident that no longer accepts alerts once its gap has passed. Conditions of open incidents stay:
     -- they may still be restored, and they show whether devices other than a muted one joined.
@@ -157,7 +158,7 @@ begin
     return total + n;
 end
 $$;
-comment on function mobeye.purge(interval) is
+comment on function mobeye.purge(interval, timestamptz) is
     'Deletes the conditions of incidents that are over, versions of the registry older than 90 days, and changes of '
     'incidents older than the retention of alarms; at most 100,000 rows each. Returns how many rows.';
 

@@ -315,10 +315,26 @@ end
 $$;
 comment on function mobeye.check_keep(interval[], interval) is 'Refuses a retention shorter than the minimum.';
 
+-- What is erased is what the server's clock says is old: one that is ahead must not erase what was accepted today.
+create or replace function mobeye.check_clocks(wall timestamptz) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if wall not between now() - interval '1 hour' and now() + interval '1 hour' then
+        raise exception 'the clocks of the database and of this machine are % apart: nothing is erased',
+                        date_trunc('minute', greatest(wall, now()) - least(wall, now()))
+            using errcode = 'MB002', hint = 'Correct the clock that is wrong.';
+    end if;
+end
+$$;
+comment on function mobeye.check_clocks(timestamptz) is
+    'Refuses (SQLSTATE MB002) to erase if the clock of the program that asks, null: unknown, is more than an hour from the server''s.';
+
 -- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the wait for the lock
 -- is brief, and sessions that create partitions, which may take long, are waited for before that lock is requested.
 create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval,
-                                                  burglary interval default '1825 days')
+                                                  burglary interval default '1825 days', wall timestamptz default null)
 returns table (what text, class text, partition text, n bigint, error text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -327,6 +343,7 @@ as $$
 declare
     due record;
 begin
+    perform mobeye.check_clocks(wall);
     perform mobeye.check_keep(array[camera], '2 days');
     perform mobeye.check_keep(array[alarm, service, incident, burglary], '1 day');
     for due in
@@ -368,9 +385,9 @@ begin
     end loop;
 end
 $$;
-comment on function mobeye.apply_retention(text, interval, interval, interval, interval, interval) is
+comment on function mobeye.apply_retention(text, interval, interval, interval, interval, interval, timestamptz) is
     'Erases what is past its retention (mobeye.retention_due() lists it), each partition separately; returns what it erased, '
-    'how many rows, and what it could not erase and why.';
+    'how many rows, and what it could not erase and why. wall: mobeye.check_clocks().';
 
 create or replace function mobeye.hold(incident_id bigint, held boolean, reason text) returns void
 language plpgsql

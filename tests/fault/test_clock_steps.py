@@ -1,4 +1,7 @@
-"""The wall clock is set an hour and a day back and forth: nothing is lost, doubled or stalled."""
+"""The wall clock is set an hour and a day back and forth: nothing is lost, doubled or stalled, nor erased by a clock that is wrong."""
+import os
+import re
+
 import pytest
 
 from faults import CYCLES, LIBFAKETIME, Clock, pump, skip_if_sanitized, stream
@@ -64,4 +67,22 @@ def test_what_waits_through_a_step_and_a_restart_arrives_once(clock, cluster, da
     cluster.start()
     daemon.wait_drained()
     database.check(dealer.ledger)
+    daemon.stop()
+
+
+def test_nothing_is_erased_while_the_clocks_of_the_server_and_of_the_program_differ(clock, database, daemons):
+    daemon = daemons(database.ingest)
+    database.execute("insert into mobeye.quarantine (quarantined_at, reason, record) values (now() - interval '40 days', '', '')")
+    refusal = "the clocks of the database and of this machine are .* apart: nothing is erased"
+    for ahead in -3 * HOUR, 3 * HOUR:
+        clock.set(ahead)
+        daemon.start(env=clock.env)
+        daemon.wait_metric("maintenance_failures_total", lambda n: n == 1, job="purge")
+        refused = daemon.ctl("retention", env={**os.environ, **clock.env})
+        assert refused.returncode == 1 and re.search(refusal, refused.stderr), refused.stderr
+        daemon.stop()
+    assert len(daemon.lines("maintenance: " + refusal)) == 2
+    assert database.value("select count(*) from mobeye.quarantine") == 1
+    daemon.start()
+    wait_until(lambda: database.value("select count(*) from mobeye.quarantine") == 0, "it is erased")
     daemon.stop()

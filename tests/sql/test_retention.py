@@ -323,6 +323,23 @@ class Floor(RetentionTest):
         self.assertEqual((self.events(), len(self.incidents())), (["young"], 1))
 
 
+class Clocks(RetentionTest):
+    def test_nothing_is_erased_by_a_clock_that_is_not_the_programs(self):
+        self.alert("camera", "60 days", "old")
+        for ahead in ("61 minutes", "-61 minutes", "40 days"):
+            for job in self.value(self.ingest, "select mobeye.retention_jobs()"):
+                with self.assertRaises(psycopg.Error) as refused:
+                    self.ingest.execute(f"select mobeye.apply_retention('{job}', {KEEP}, wall => now() - %s::interval)", [ahead])
+                self.assertEqual(refused.exception.sqlstate, "MB002")
+            with self.assertRaisesRegex(psycopg.Error, "the clocks of the database and of this machine are .* apart: nothing is erased"):
+                self.ingest.execute("select mobeye.purge('365 days', now() - %s::interval)", [ahead])
+        self.assertEqual(self.events(), ["old"])
+        for ahead in ("59 minutes", "-59 minutes"):
+            self.ingest.execute(f"select mobeye.apply_retention('camera', {KEEP}, wall => now() - %s::interval)", [ahead])
+            self.ingest.execute("select mobeye.purge('365 days', now() - %s::interval)", [ahead])
+        self.assertEqual(self.events(), [])
+
+
 class Readers(RetentionTest):
     def reader(self, role):
         """A session, idle in a transaction that has read alerts."""

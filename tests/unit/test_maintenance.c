@@ -226,6 +226,50 @@ Test(maintenance, a_job_that_fails_delays_no_other_and_is_tried_again_soon)
     cr_expect_not_null(strstr(log, "it has not succeeded for a day"), "%s", log);
 }
 
+/* Up to the note of how they ended: those that erase are refused. */
+static void refuse_to_erase(void)
+{
+    while (strstr(conn.sql, "report_maintenance") == NULL) {
+        bool erases = strstr(conn.sql, "apply_retention(") || strstr(conn.sql, "mobeye.purge(");
+        char now[40];
+        snprintf(now, sizeof(now), ", wall => to_timestamp(%d))", (int)(loop_wall_us(owner.loop) / CLOCK_SECOND));
+        cr_expect_eq(strstr(conn.sql, now) != NULL, erases, "%s", conn.sql);
+        if (erases)
+            fail_query(MAINTENANCE_CLOCKS);
+        else
+            answer_nothing();
+    }
+}
+
+Test(maintenance, jobs_that_erase_send_the_time_and_say_once_that_the_clocks_differ)
+{
+    log_open(LOG_LEVEL_INFO);
+    report_and_read();
+    lead(false, true);
+    refuse_to_erase();
+    end_cycle();
+    cr_expect_eq(owner.metrics.maintenance_failures_total[number_of("retention_camera")], 1);
+    cr_expect_eq(owner.metrics.maintenance_failures_total[number_of("purge")], 1);
+    const char *log = take_log();
+    cr_expect_not_null(strstr(log, "maintenance: the server's reason (SQLSTATE MB002)\n"), "%s", log);
+    cr_expect_eq(strchr(log, '\n') - log + 1, (ptrdiff_t)strlen(log), "one line, not one for each job: %s", log);
+    bool again = false;
+    for (unsigned cycle = 1; !again; cycle++) {
+        cr_assert_lt(cycle, 180u, "within the hour");
+        pass(owner.loop, 20 * CLOCK_SECOND);
+        report_and_read();
+        lead(true, true);
+        while (strstr(conn.sql, "report_maintenance") == NULL) {
+            again |= strstr(conn.sql, "apply_retention(") != NULL;
+            answer_nothing();
+        }
+        end_cycle();
+    }
+    log = take_log();
+    cr_expect_not_null(strstr(log, "maintenance: the clocks agree again: what is past its retention is erased"), "%s",
+                       log);
+}
+
 Test(maintenance, a_long_error_is_cut_between_two_characters)
 {
     size_t camera = number_of("retention_camera");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/table.h"
@@ -24,8 +25,9 @@ static const char help[] =
     "  $ mobeyectl retention --dry-run\n\n" CTL_EXIT_HELP;
 
 struct times {
-    char text[5][40];
-    const char *values[6]; /* the job, for functions that take one; then camera, alarm, service, incident, burglary */
+    char text[5][40], wall[24];
+    const char
+        *values[7]; /* the job, for functions that take one; then camera, alarm, service, incident, burglary; now */
 };
 
 static void read_times(const struct conf *conf, struct times *ret)
@@ -37,6 +39,7 @@ static void read_times(const struct conf *conf, struct times *ret)
         snprintf(ret->text[i], sizeof(ret->text[i]), "%" PRId64 " microseconds", keep_us[i]);
         ret->values[i + 1] = ret->text[i];
     }
+    ret->values[6] = ret->wall;
 }
 
 static int print_due(PGconn *conn, const struct times *times, bool json)
@@ -57,10 +60,12 @@ static int print_due(PGconn *conn, const struct times *times, bool json)
 static int erase_class(PGconn *conn, struct times *times, const char *job, int64_t *erased)
 {
     times->values[0] = job;
+    snprintf(times->wall, sizeof(times->wall), "%" PRId64, clock_wall_us() / CLOCK_SECOND);
     PGresult *rows = ctl_query(conn, VERB, job,
                                "select coalesce(partition, what), n, error from mobeye.apply_retention("
-                               "$1, $2::interval, $3::interval, $4::interval, $5::interval, $6::interval)",
-                               6, times->values);
+                               "$1, $2::interval, $3::interval, $4::interval, $5::interval, $6::interval, "
+                               "to_timestamp($7::float8))",
+                               7, times->values);
     int status = rows ? CTL_OK : CTL_FAILED;
     for (int i = 0; i < PQntuples(rows); i++) {
         *erased += strtoll(PQgetvalue(rows, i, 1), NULL, 10);
