@@ -103,7 +103,7 @@ static const struct schema_key keys[] = {
     {.path = "journal", .type = SCHEMA_SECTION,
      .about = "The write-ahead journal: an alert is acknowledged only after it has been synced there."},
     {.path = "journal.directory", .type = SCHEMA_PATH, .required = true, .restart = true, CONF(journal.directory),
-     .about = "The directory of the segments. Only one daemon can use it."},
+     .about = "The directory of the segments. Only one daemon can use it. Outside /var/lib/mobeyed the unit needs ReadWritePaths= and RequiresMountsFor= (see the administrator's guide)."},
     {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = 256 * KIB, .max = 1024 * TIB, .fallback = "4GiB",
      CONF(journal.max_size_bytes),
      .about = "The maximum size of all segments. When the journal is full of alerts not yet in the database, "

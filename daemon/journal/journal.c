@@ -24,7 +24,7 @@ static int open_directory(const char *directory, struct err *err)
         if (file_sync_parent(AT_FDCWD, directory) != 0)
             return err_set(err, "cannot sync the parent directory: %s", strerror(errno));
     } else if (errno != EEXIST) {
-        return err_set(err, "cannot be created: %s", strerror(errno));
+        return err_set(err, "cannot be created: %s%s", strerror(errno), errno == EROFS ? " (" LOCK_WRITABLE ")" : "");
     }
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)

@@ -45,14 +45,20 @@ static int lock_directory(int dir_fd, struct err *err)
     return err_set(err, "cannot lock the directory: %s", strerror(errno));
 }
 
+static const char *expected(int error)
+{
+    if (error == EROFS)
+        return LOCK_WRITABLE;
+    return error == EACCES ? "must belong to the user that runs the daemon" : "must be a regular file";
+}
+
 int lock_take(int dir_fd, struct err *err)
 {
     char text[96];
     struct flock lock;
     int fd = open_lock(dir_fd, O_RDWR | O_CREAT);
     if (fd < 0)
-        return err_set(err, "cannot open the lock file: %s (must %s)", strerror(errno),
-                       errno == EACCES ? "belong to the user that runs the daemon" : "be a regular file");
+        return err_set(err, "cannot open the lock file: %s (%s)", strerror(errno), expected(errno));
     if (try_lock(fd, F_OFD_SETLK, &lock) == 0) {
         if (lock_directory(dir_fd, err) == 0)
             return fd;

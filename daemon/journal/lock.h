@@ -11,6 +11,9 @@
 
 #include "base/err.h"
 
+/* What is expected where a file system is read-only. */
+#define LOCK_WRITABLE "expected to be writable: a unit with ProtectSystem=strict needs ReadWritePaths= for it"
+
 /* Locks the file until the returned descriptor is closed, and the directory itself until dir_fd is closed, since a lock
  * file can be removed, copied or moved. -1: another process has the lock (err names it), or it is not a regular file.
  */

@@ -391,6 +391,27 @@ Test(journal_fault, on_a_small_file_system_full_passes_when_there_is_room_again)
     umount2(in_dir("small"), MNT_DETACH);
 }
 
+static void assert_needs_to_be_writable(const char *directory)
+{
+    struct journal_options options = {directory, UINT64_C(8) << 20, CLOCK_DAY};
+    struct journal_recovery found;
+    struct journal *journal = NULL;
+    struct err err;
+    cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), -1);
+    cr_assert(strstr(err.text, "Read-only file system") && strstr(err.text, "ReadWritePaths="), "%s", err.text);
+}
+
+Test(journal_fault, where_it_may_not_write_it_says_what_the_unit_needs)
+{
+    fresh();
+    mount_small(in_dir("small"));
+    cr_assert_eq(mkdir(in_dir("small/known"), 0700), 0);
+    cr_assert_eq(mount("none", in_dir("small"), NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
+    assert_needs_to_be_writable(in_dir("small/known"));
+    assert_needs_to_be_writable(in_dir("small/journal"));
+    umount2(in_dir("small"), MNT_DETACH);
+}
+
 /* No room for copies of damaged bytes: the journal opens all the same, and reports what it could not copy. */
 Test(journal_fault, damage_on_a_full_disk_does_not_keep_the_journal_from_opening)
 {
