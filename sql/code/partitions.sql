@@ -44,6 +44,12 @@ begin
             execute format('create table mobeye.%I (like mobeye.%I including defaults including constraints including generated including storage)', partition, parent);
             execute format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
                            parent, partition, lower_end, upper_end);
+        elsif not exists (select from pg_inherits i where i.inhrelid = to_regclass('mobeye.' || partition)) then
+            -- Of this SQLSTATE: the daemon quarantines what it could not hold, and goes on with the rest.
+            raise exception 'mobeye.% is not attached: %', partition,
+                            format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
+                                   parent, partition, lower_end, upper_end)
+                using errcode = 'integrity_constraint_violation';
         end if;
         lower_end := upper_end;
     end loop;

@@ -52,6 +52,15 @@ class Partitions(SchemaTest):
         self.assertEqual(self.value(self.superuser, "select mobeye.premake_partitions()"), first)
         self.assertEqual(self.partitions("mobeye.alert_camera"), before)
 
+    def test_one_that_was_detached_is_named_with_how_to_attach_it(self):
+        self.make(self.superuser, "alarm", "2035-01-01", "2035-01-02")
+        self.superuser.execute("alter table mobeye.alert_alarm detach partition mobeye.alert_alarm_203501")
+        with self.assertRaisesRegex(psycopg.errors.IntegrityConstraintViolation, "^mobeye.alert_alarm_203501 is not attached: ") as refused:
+            self.make(self.superuser, "alarm", "2035-01-01", "2035-01-02")
+        self.superuser.execute(refused.exception.diag.message_primary.split(": ", 1)[1])
+        self.make(self.superuser, "alarm", "2035-01-01", "2035-01-02")
+        self.assertIn("mobeye.alert_alarm_203501", self.partitions("mobeye.alert_alarm"))
+
     def test_bounds_are_utc_whatever_the_session_thinks(self):
         conn = self.connect("mobeye_ingest", options="-c timezone=Pacific/Auckland")
         self.make(conn, "camera", "2031-03-01 00:00+00", "2031-03-03 00:00+00")
