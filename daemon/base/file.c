@@ -44,6 +44,13 @@ int file_load(int dir_fd, const char *path, size_t max_bytes, struct buf *ret)
     return close_after(fd, fd < 0 ? -1 : file_read(fd, max_bytes, ret));
 }
 
+void file_hold_standard(void)
+{
+    static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+    for (int fd = STDIN_FILENO, held = fd; fd <= STDERR_FILENO && held >= 0; fd++)
+        held = fcntl(fd, F_GETFD) < 0 ? open("/dev/null", flags[fd]) : fd; /* the lowest number that is free */
+}
+
 int file_write(int fd, struct str text)
 {
     for (size_t at = 0; at < text.len;) {

@@ -9,6 +9,10 @@
 
 #include "base/buf.h"
 
+/* Standard input, output and error that are closed fail from then on, instead of being the next file or socket that is
+ * opened. To be called first in main. */
+void file_hold_standard(void);
+
 /* Appends everything that can be read from fd, which must be at most max_bytes. The buffer grows before reading, not
  * during it, so that no copy of a secret stays in memory. -1: EFBIG if there is more; a part may have been appended. */
 int file_read(int fd, size_t max_bytes, struct buf *ret);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/nearest.h"
 #include "base/notify.h"
 
@@ -79,6 +80,7 @@ int program_parse(struct program_options *o, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     enum log_level level = LOG_LEVEL_INFO;
+    file_hold_standard();
     signal(SIGTERM, end_at_once);
     signal(SIGINT, end_at_once);
     mask_hangup(SIG_BLOCK);

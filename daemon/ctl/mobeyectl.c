@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/nearest.h"
 #include "ctl/lib/ctl.h"
 
@@ -53,6 +54,7 @@ static int finish_output(const char *verb, int status)
 
 int main(int argc, char **argv)
 {
+    file_hold_standard();
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         help(stderr);

@@ -42,6 +42,15 @@ def test_a_log_that_cannot_be_written_is_left_as_it_was_and_nothing_is_erased(da
     assert earlier == "earlier" and json.loads(line)["device_id"] == "NL-1"
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_is_closed_is_not_the_connection_to_the_database(database, closed):
+    database.execute(HOME)
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", MOBEYECTL, "subject", "erase", "--yes", *WHOSE, "--db",
+                           database.conninfo], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and stored(database) == 1
+    assert "2>" in closed or "standard output: Bad file descriptor; nothing was erased" in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("torn", [b'{"at": "2026-11-30", "names": {"X2": "', bytes(512)], ids=["cut off", "zeros"])
 def test_what_a_power_cut_leaves_keeps_to_itself_and_is_told(database, tmp_path, torn):
     database.execute(HOME)
