@@ -348,13 +348,12 @@ void journal_session_read_position(struct journal_session *j)
     journal_session_run_due(j);
 }
 
-/* No limit on statements: a large batch takes as long as it takes. Waiting for a lock is limited, since the session
- * that holds it may hang. */
+/* Waiting for a lock is limited, since the session that holds it may hang. */
 static const struct session_kind kind = {
     .name = "",
     .subject = SUBJECT,
     .meanwhile = "alerts stay in the journal",
-    .settings = "; set statement_timeout = 0; set lock_timeout = '30s'; listen mobeye_journal",
+    .settings = "; set lock_timeout = '30s'; listen mobeye_journal",
     .hung_us = HUNG_US,
 };
 

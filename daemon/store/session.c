@@ -12,11 +12,12 @@
 
 /* These override the settings of the server, the database and the role, also after a reload. Notices are only logged
  * for debugging. UTC: times as text, and the days of partitions. What is committed must survive a crash of the server:
- * a journal keeps its alerts only for a time. */
+ * a journal keeps its alerts only for a time. A large batch, or an erasure, takes as long as it takes: no limit on
+ * statements, unless a session sets one of its own. */
 #define SETTINGS                                                                                                       \
     "set client_min_messages = warning; set timezone = 'UTC'; set datestyle = 'ISO'; "                                 \
     "set standard_conforming_strings = on; set default_transaction_isolation = 'read committed'; "                     \
-    "set idle_session_timeout = 0; " SESSION_LIMITS "; "                                                               \
+    "set idle_session_timeout = 0; set statement_timeout = 0; " SESSION_LIMITS "; "                                    \
     "select set_config('synchronous_commit', case set_now when 'off' then 'on' else set_now end, false)"               \
     "  from current_setting('synchronous_commit') as set_now"
 

@@ -166,14 +166,9 @@ def test_a_line_that_nobody_expects_is_a_warning(asleep, database):
     assert "silence" in examine(asleep, database.ingest).at("warning")
 
 
-@pytest.mark.parametrize("setting, check, level", [
-    ("synchronous_commit = off", "durability", "warning"),
-    ("statement_timeout = '2s'", "timeouts", "warning"),
-])
-def test_settings_that_hurt_are_told(asleep, database, setting, check, level):
-    database.alter(f"set {setting}")
-    seen = examine(asleep, database.ingest)
-    assert setting.split()[0] in seen.text(check, level)
+def test_a_setting_that_hurts_is_told(asleep, database):
+    database.alter("set synchronous_commit = off")
+    assert "synchronous_commit" in examine(asleep, database.ingest).text("durability", "warning")
 
 
 def test_a_dump_that_was_restored_without_its_roles_is_told(asleep, database):

@@ -387,13 +387,14 @@ Test(writer, its_sessions_commit_durably_and_read_what_is_committed)
     rig_sql(&rig,
             "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database());"
             " execute format('alter database %I set idle_session_timeout = 9999999', current_database());"
+            " execute format('alter database %I set statement_timeout = 60000', current_database());"
             " execute format('alter database %I set default_transaction_isolation = serializable', current_database());"
             " execute format('alter database %I set standard_conforming_strings = off', current_database()); end $$");
     rig_sql(&rig,
             "alter table mobeye.journal_position add constraint as_it_should_be check ("
             "current_setting('synchronous_commit') = 'on' and current_setting('standard_conforming_strings') = 'on' "
             "and current_setting('default_transaction_isolation') = 'read committed' "
-            "and current_setting('idle_session_timeout') = '0' "
+            "and current_setting('idle_session_timeout') = '0' and current_setting('statement_timeout') = '0' "
             "and current_setting('idle_in_transaction_session_timeout') = '1min')");
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));

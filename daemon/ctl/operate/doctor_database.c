@@ -69,12 +69,6 @@ static const struct {
      "       'raise max_connections, or put PgBouncer before the front ends; the daemon needs 4, the board 5'"
      "  from (select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
      "               - count(*) as free from pg_stat_activity where backend_type = 'client backend') as room"},
-    {"timeouts", NULL,
-     "select 'warning', name || ' is ' || reset_val || ' ms for this role',"
-     "       'it interrupts transactions of the daemon: alter role mobeye_ingest set ' || name || ' = 0'"
-     "  from pg_settings"
-     " where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')"
-     "   and reset_val::int between 1 and 29000"},
     {"time", NULL,
      "select case when off > 5 then 'problem' when off > 1 then 'warning' else 'ok' end,"
      "       'the clocks of the database and of this machine are ' || round(off::numeric, 1) || ' s apart',"
