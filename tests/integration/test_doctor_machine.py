@@ -254,7 +254,7 @@ def test_before_setup_everything_points_to_it(machine):
 
 
 def test_a_database_that_was_restored_without_its_roles_is_told(ready):
-    way_out = "a role of mobeyed is missing: mobeye_auditor (after a restore: psql -f mobeye.roles, then the dump again)"
+    way_out = "a role of mobeyed is missing: mobeye_auditor (if it was renamed, rename it back; after a restore: psql -f mobeye.roles, then the dump again)"
     ready.must("mobeyectl", "migrate", "--check")
     ready.sql("alter role mobeye_auditor rename to away")
     try:
@@ -267,9 +267,19 @@ def test_a_database_that_was_restored_without_its_roles_is_told(ready):
     ready.sql("alter role mobeye_ingest rename to away")
     try:
         told = "\n".join(problems(ready))
-        assert "the role mobeye_ingest does not exist (after a restore: psql -f mobeye.roles, then the dump again)" in told
+        assert "the role mobeye_ingest does not exist (if it was renamed, rename it back; after a restore: psql" in told
     finally:
         ready.sql("alter role away rename to mobeye_ingest")
+
+
+def test_a_password_that_has_expired_is_told(ready):
+    ready.must("systemctl", "stop")
+    ready.sql("alter role mobeye_ingest valid until '2020-01-01'")
+    try:
+        told = "\n".join(problems(ready))
+        assert "the password of mobeye_ingest has expired (alter role mobeye_ingest valid until 'infinity'): 2" in told, told
+    finally:
+        ready.sql("alter role mobeye_ingest valid until 'infinity'")
 
 
 def test_a_credential_is_not_missed_while_the_unit_is_stopped(ready):

@@ -171,19 +171,23 @@ static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *re
 }
 
 /* In our own words: the server's may be in any language, and "password authentication failed" does not say whether the
- * role exists. */
+ * role exists or its password has expired. */
 static void append_missing(PGconn *conn, const char *database, const char *role, struct buf *ret)
 {
     const char *values[] = {database, role};
     PGresult *rows = PQexecParams(conn,
                                   "select exists (select from pg_catalog.pg_database where datname = $1), "
-                                  "exists (select from pg_catalog.pg_roles where rolname = $2)",
+                                  "exists (select from pg_catalog.pg_roles where rolname = $2), "
+                                  "(select rolvaliduntil from pg_catalog.pg_roles where rolname = $2 and "
+                                  "rolvaliduntil <= now())",
                                   2, NULL, values, NULL, NULL, 0);
     if (PQntuples(rows) == 1 && database && *PQgetvalue(rows, 0, 0) == 'f')
         buf_printf(ret, "the database %s does not exist (mobeyectl setup creates it)", database);
     else if (PQntuples(rows) == 1 && role && *PQgetvalue(rows, 0, 1) == 'f')
-        buf_printf(ret, "the role %s does not exist (after a restore: psql -f mobeye.roles, then the dump again)",
-                   role);
+        buf_printf(ret, "the role %s does not exist (" CTL_ROLE_MISSING ")", role);
+    else if (PQntuples(rows) == 1 && role && !PQgetisnull(rows, 0, 2))
+        buf_printf(ret, "the password of %s has expired (alter role %s valid until 'infinity'): %s", role, role,
+                   PQgetvalue(rows, 0, 2));
     PQclear(rows);
 }
 

@@ -61,8 +61,11 @@ bool ctl_check_conninfo(const char *verb, const char *from, const char *conninfo
  * reason, or appends it to ret_why. */
 bool ctl_knows_database(const char *verb, const char *file, const char *conninfo, struct buf *ret_why);
 
-/* If the database or the role of the daemon does not exist, appends that nobody can connect because of it, and what to
- * do; appends nothing if both exist, or if the server does not let this user look. */
+/* What to do if a role is missing. */
+#define CTL_ROLE_MISSING "if it was renamed, rename it back; after a restore: psql -f mobeye.roles, then the dump again"
+
+/* If the database or the role of the daemon does not exist, or its password has expired, appends that, and what to do;
+ * appends nothing otherwise, or if the server does not let this user look. */
 void ctl_explain_missing(const char *verb, const struct conf *conf, struct buf *ret);
 
 /* Runs the statement. Returns NULL if it was refused; the error is printed with `what` as its subject. PQclear() it. */

@@ -29,8 +29,8 @@ static const struct {
     {"owner", NULL,
      "select 'problem', case when to_regrole('mobeye_ingest') is null then 'role mobeye_ingest does not exist'"
      "                       else 'schema ' || n.nspname || ' belongs to ' || n.nspowner::regrole end,"
-     "       'its dump was restored without its roles: restore the roles (psql -f ROLES), then the dump into a new "
-     "database'"
+     "       'if a role was renamed, rename it back; if the dump was restored without its roles: restore the roles "
+     "(psql -f ROLES), then the dump into a new database'"
      "  from pg_namespace n where n.nspname in ('mobeye', 'patrol')"
      "   and (to_regrole('mobeye_ingest') is null or n.nspowner is distinct from to_regrole('mobeye_owner')::oid)"},
     {"durability", NULL,
@@ -233,8 +233,8 @@ static void say_schema(struct doctor *d)
     if (!schema_state_read(d->conn, "doctor", &state))
         doctor_say(d, DOCTOR_PROBLEM, "schema", "see the error above", "the state of the schema cannot be read");
     else if (*state.missing_roles)
-        doctor_say(d, DOCTOR_PROBLEM, "schema", "after a restore: psql -f mobeye.roles, then the dump again",
-                   "a role of mobeyed is missing: %s", state.missing_roles);
+        doctor_say(d, DOCTOR_PROBLEM, "schema", CTL_ROLE_MISSING, "a role of mobeyed is missing: %s",
+                   state.missing_roles);
     else if (schema_is_current(&state))
         doctor_say(d, DOCTOR_OK, "schema", NULL, "version %d, on PostgreSQL %d", state.version, server);
     else if (state.version != schema_latest())

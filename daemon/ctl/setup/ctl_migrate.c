@@ -185,8 +185,7 @@ static bool roles_exist(const struct schema_state *state)
 {
     if (!*state->missing_roles)
         return true;
-    ctl_fail(VERB, "a role of mobeyed is missing: %s (after a restore: psql -f mobeye.roles, then the dump again)",
-             state->missing_roles);
+    ctl_fail(VERB, "a role of mobeyed is missing: %s (" CTL_ROLE_MISSING ")", state->missing_roles);
     return false;
 }
 
