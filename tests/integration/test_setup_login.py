@@ -386,3 +386,29 @@ def test_a_link_does_not_hide_that_the_unit_hides_a_file(ready_machine):
     refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", "--replace", "--conninfo",
                           f"{conninfo_of(machine.etc)} sslrootcert=/etc/ssl/mob/h.pem")
     assert refused.returncode == 1 and "the unit hides sslrootcert=/etc/ssl/mob/h.pem from the daemon" in refused.stdout, refused.stdout
+
+
+@pytest.mark.parametrize("key, targets", [("server_key", ["shadow", "roots.key", "absent"]), ("clients", ["clients", "absent"])])
+def test_root_gives_nothing_away_by_a_link_of_the_daemons_user(ready_machine, key, targets):
+    """The file names it below the directory of that user."""
+    machine = ready_machine
+    machine.must("mobeyectl", "setup", "--yes", "--no-drill", "--curve", "--replace")
+    machine.must("bash", "-c", "rm -f /etc/roots.key; mobeyectl keygen /etc/roots.key; echo 'clients: []' > /etc/clients; chmod 600 /etc/clients")
+    machine.must("sed", "-i", f"s|^  {key}: .*|  {key}: /var/lib/mobeyed/{key}|", "/etc/mobeyed/mobeyed.yaml")
+    listed = "stat", "-c", "%a %U:%G %s", "/etc/shadow", "/etc/roots.key", "/etc/clients"
+    before = machine.must(*listed)
+    for target in targets:
+        machine.must("ln", "-sfn", f"/etc/{target}", f"/var/lib/mobeyed/{key}", user="mobeyed")
+        for dry in [], ["--dry-run"]:
+            refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", "--curve", *dry)
+            assert refused.returncode == 1 and f"/var/lib/mobeyed/{key} is not only root's to change" in refused.stdout, refused.stdout
+            assert machine.must(*listed) == before and machine.run("ls", "/etc/absent").returncode != 0
+            assert not does(refused.stdout)
+
+
+def test_only_a_key_is_given_to_the_daemon(ready_machine):
+    machine = ready_machine
+    machine.must("bash", "-c", "echo 'not a key' > /etc/mobeyed/server.key && chmod 600 /etc/mobeyed/server.key")
+    refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", "--curve")
+    assert refused.returncode == 1 and "/etc/mobeyed/server.key: not a CURVE key" in refused.stdout, refused.stdout
+    assert machine.must("stat", "-c", "%U", "/etc/mobeyed/server.key") == "root\n"

@@ -15,6 +15,7 @@ enum { LINKS_MAX = 40 };
 struct way {
     struct buf at; /* without links and a / at the end; "" is the root directory */
     uid_t user;    /* who may have written there too */
+    bool is_place; /* the file at its end may be anybody's */
     unsigned links;
 };
 
@@ -27,6 +28,8 @@ static int check_owner(const struct way *way, const char *path)
     if (lstat(path, &st) < 0)
         return -1;
     bool is_link = S_ISLNK(st.st_mode), shared = !is_link && (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+    if (way->is_place && !is_link && !S_ISDIR(st.st_mode))
+        return 0;
     if ((st.st_uid == 0 || st.st_uid == way->user) && !shared)
         return is_link;
     errno = EPERM;
@@ -77,19 +80,18 @@ static int walk(struct way *way, const char *path)
     return rc;
 }
 
-int root_only_check_for(uid_t user, const char *path, struct err *err)
+static int check_way(struct way *way, const char *path, struct err *err)
 {
-    struct way way = {.user = user};
     int rc = -1, why = EINVAL;
     if (path[0] == '/') {
-        rc = check_owner(&way, "/") < 0 ? -1 : walk(&way, path);
+        rc = check_owner(way, "/") < 0 ? -1 : walk(way, path);
         why = rc < 0 ? errno : 0;
     }
-    buf_free(&way.at);
+    buf_free(&way->at);
     if (why == EINVAL)
         err_set(err, "%s is not an absolute path", path);
     else if (why == EPERM)
-        err_set(err, "%s is not only %s to change", path, user == 0 ? "root's" : "root's or yours");
+        err_set(err, "%s is not only %s to change", path, way->user == 0 ? "root's" : "root's or yours");
     else if (why != 0)
         err_set(err, "%s: %s", path, strerror(why));
     errno = why;
@@ -98,5 +100,16 @@ int root_only_check_for(uid_t user, const char *path, struct err *err)
 
 int root_only_check(const char *path, struct err *err)
 {
-    return root_only_check_for(0, path, err);
+    return check_way(&(struct way){.user = 0}, path, err);
+}
+
+int root_only_check_for(uid_t user, const char *path, struct err *err)
+{
+    return check_way(&(struct way){.user = user}, path, err);
+}
+
+int root_only_check_place(const char *path, struct err *err)
+{
+    int rc = check_way(&(struct way){.is_place = true}, path, err);
+    return rc < 0 && errno != ENOENT ? -1 : 0;
 }

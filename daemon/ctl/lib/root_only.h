@@ -16,4 +16,8 @@ int root_only_check(const char *path, struct err *err);
 /* The same of what leads only this user: it may be the user's own too. */
 int root_only_check_for(uid_t user, const char *path, struct err *err);
 
+/* The same of the place that the path names, where root may write therefore: of each directory above the file and each
+ * link on the way. The file itself may be anybody's, or not exist. */
+int root_only_check_place(const char *path, struct err *err);
+
 #endif

@@ -68,6 +68,10 @@ bool setup_is_same_path(const char *a, const char *b);
 /* Appends the whole file. 1: read; 0: it does not exist; -1: the error was printed. */
 int setup_read(const char *path, struct buf *ret);
 
+/* Whether only root decides which file the path names; prints why not. Otherwise the daemon's user could have root
+ * replace any file, and give it away. Without root, or without that user, nothing is checked. */
+int setup_check_place(const char *path);
+
 /* Creates or replaces the file atomically, readable by the group of the user; secret: by the user only. */
 int setup_write(const char *path, struct str text, const char *user, bool secret);
 

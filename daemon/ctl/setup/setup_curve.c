@@ -1,4 +1,5 @@
 /* mobeyectl setup: the keys of the daemon and of the drill, and the client list that admits the drill. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 #include <zmq.h>
 
 #include "base/json_write.h"
+#include "base/mem.h"
 #include "base/secret.h"
+#include "conf/text.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
 #include "ctl/setup/setup.h"
@@ -27,13 +30,25 @@ static int make_key_file(const char *path, const char *user)
     return status;
 }
 
+static bool is_key(struct str text)
+{
+    while (text.len > 0 && isspace((unsigned char)text.p[text.len - 1]))
+        text.len--;
+    char *key = mem_strndup(text.p, text.len);
+    bool is = strlen(key) == text.len && text_check_key(key, NULL) == 0;
+    secret_free_text(&key);
+    return is;
+}
+
 /* A key that somebody else has generated, as keygen of root. */
 static int hand_key_over(struct setup *s, const char *path, const char *whose, const char *user)
 {
     struct buf key = {0};
-    int status = CTL_OK;
-    if (!s->dry_run && (setup_read(path, &key) != 1 || setup_write(path, buf_str(&key), user, true) != CTL_OK))
-        status = CTL_FAILED;
+    int status = setup_read(path, &key) == 1 ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK && !is_key(buf_str(&key)))
+        status = ctl_fail(SETUP_VERB, "%s: not a CURVE key", path);
+    if (status == CTL_OK && !s->dry_run)
+        status = setup_write(path, buf_str(&key), user, true);
     if (status == CTL_OK)
         setup_did(s, "give %s to %s alone", path, whose);
     secret_free(&key);
@@ -44,10 +59,13 @@ static int hand_key_over(struct setup *s, const char *path, const char *whose, c
 static int make_key(struct setup *s, const char *path, const char *whose, const char *user, struct curve *ret)
 {
     struct err err;
-    if (access(path, F_OK) == 0) {
-        if (setup_is_secret(path, user))
-            setup_is(s, "%s exists", path);
-        else if (hand_key_over(s, path, whose, user) != CTL_OK)
+    bool there = access(path, F_OK) == 0, is_secret = there && setup_is_secret(path, user);
+    if (!is_secret && setup_check_place(path) != CTL_OK)
+        return CTL_FAILED;
+    if (is_secret) {
+        setup_is(s, "%s exists", path);
+    } else if (there) {
+        if (hand_key_over(s, path, whose, user) != CTL_OK)
             return CTL_FAILED;
     } else {
         if (!s->dry_run && make_key_file(path, user) != CTL_OK)

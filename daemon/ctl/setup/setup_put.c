@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/root_only.h"
 #include "ctl/setup/setup.h"
 
 enum { FILE_MAX = 1 << 20, OLD_ONES = 100 };
@@ -63,6 +64,18 @@ int setup_read(const char *path, struct buf *ret)
     return why == 0 ? 1 : (fail_file(path, why), -1);
 }
 
+int setup_check_place(const char *path)
+{
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *absolute = mem_printf("%s%s%s", here ? here : "", here ? "/" : "", path);
+    struct err err;
+    bool is_roots = geteuid() != 0 || !getpwnam(CONNECT_DAEMON_USER) || root_only_check_place(absolute, &err) == 0;
+    free(here);
+    free(absolute);
+    return is_roots ? CTL_OK
+                    : ctl_fail(SETUP_VERB, "%s (expected a file below /etc, where only root can write)", err.text);
+}
+
 static bool hand_over(int fd, const char *name, bool secret)
 {
     const struct passwd *user = geteuid() == 0 ? getpwnam(name) : NULL;
@@ -98,6 +111,8 @@ static void name_files(const char *path, char real[PATH_MAX], char temp[4096])
 int setup_write(const char *path, struct str text, const char *user, bool secret)
 {
     char real[PATH_MAX], temp[4096];
+    if (setup_check_place(path) != CTL_OK)
+        return CTL_FAILED;
     name_files(path, real, temp);
     int status = write_file(temp, text, user, secret);
     return status == CTL_OK ? move_into_place(temp, real) : status;
@@ -168,6 +183,8 @@ static int put_file(struct setup *s, const struct setup_file *file)
 
 int setup_put(struct setup *s, const struct setup_file *file)
 {
+    if (setup_check_place(file->path) != CTL_OK)
+        return CTL_FAILED;
     if (file->old && str_eq(buf_str(file->old), buf_str(file->text))) {
         char real[PATH_MAX], temp[4096];
         name_files(file->path, real, temp);
