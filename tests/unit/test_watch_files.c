@@ -137,3 +137,23 @@ Test(watch_files, letters_of_an_interrupted_retry_are_counted)
     cr_expect_eq(watches.list[0].dead, 3);
     free(watches.list);
 }
+
+/* Its user is not root, who counts them for status. */
+Test(watch_files, of_what_is_not_a_file_nothing_is_read)
+{
+    struct err err;
+    struct status_watches watches;
+    cr_assert_eq(mkdir(in_directory("desk"), 0700), 0);
+    cr_assert_eq(mkfifo(in_directory("desk/cursor"), 0600), 0);
+    cr_assert_eq(symlink("/dev/zero", in_directory("desk/dead-letter")), 0);
+    cr_assert_eq(mkfifo(in_directory("desk/dead-letter.retrying"), 0600), 0);
+    status_watches_read(&watches, directory, 0);
+    cr_assert_eq(watches.n, 1);
+    cr_expect_eq(watches.list[0].dead, 0);
+    cr_expect(watches.list[0].after != watches.list[0].after);
+    free(watches.list);
+    bool found;
+    int64_t after;
+    cr_expect_eq(cursor_read(in_directory("desk/cursor"), &found, &after, &err), -1);
+    cr_expect(strstr(err.text, "desk/cursor: not a regular file"), "%s", err.text);
+}

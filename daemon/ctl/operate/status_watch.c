@@ -12,17 +12,18 @@
 #include "base/mem.h"
 #include "ctl/operate/watch_cursor.h"
 
-/* The number of lines of a file; 0 if there is none. */
+/* The number of lines of a file that are not empty; 0 if there is none. */
 static size_t count_lines(const char *file)
 {
-    char *line = NULL;
-    size_t cap = 0, n = 0;
-    FILE *in = fopen(file, "re");
-    while (in && getline(&line, &cap, in) > 1)
-        n++;
-    free(line);
-    if (in)
-        fclose(in);
+    char bytes[65536], before = '\n';
+    size_t n = 0;
+    ssize_t len;
+    int fd = cursor_open(file);
+    while (fd >= 0 && (len = read(fd, bytes, sizeof(bytes))) > 0)
+        for (ssize_t i = 0; i < len; before = bytes[i++])
+            n += before == '\n' && bytes[i] != '\n';
+    if (fd >= 0)
+        close(fd);
     return n;
 }
 

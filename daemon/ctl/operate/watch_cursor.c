@@ -4,20 +4,40 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
+int cursor_open(const char *file)
+{
+    struct stat st;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        close(fd);
+        errno = EINVAL;
+        return -1;
+    }
+    return fd;
+}
+
 int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err)
 {
-    FILE *in = fopen(file, "re");
+    char text[32] = "", *end = text;
+    int fd = cursor_open(file);
     *ret_found = false;
-    if (!in && errno == ENOENT)
+    if (fd < 0 && errno == ENOENT)
         return 0;
-    if (!in)
-        return err_set(err, "%s: %s", file, strerror(errno));
-    *ret_found = fscanf(in, "%" SCNd64, ret_after) == 1 && *ret_after >= 0;
-    fclose(in);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    if (len < 0)
+        return err_set(err, "%s: %s", file, why == EINVAL ? "not a regular file" : strerror(why));
+    *ret_after = strtoll(text, &end, 10);
+    *ret_found = end != text && *ret_after >= 0;
     return *ret_found ? 0 : err_set(err, "%s: not a change number (use --after N, or remove the file)", file);
 }
 

@@ -9,6 +9,10 @@
 
 #include "base/err.h"
 
+/* Opens a file of the watch for reading: root reads it too, for status, and must not wait for a FIFO or follow a link
+ * of its user. -1 with errno set; EINVAL: it is not a regular file. */
+int cursor_open(const char *file);
+
 /* A file that does not exist is not an error: *ret_found is false. -1 with err set: it cannot be read or holds no
  * number.
  */
