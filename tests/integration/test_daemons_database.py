@@ -62,8 +62,13 @@ def test_a_file_that_is_not_roots_alone_names_no_database(ready, path, mode):
         refused = ready.run("mobeyectl", *verb.split())
         assert refused.returncode == 1 and f"{path} is not only root's to change" in refused.stdout, refused.stdout
     assert ready.sql("select from pg_database where datname = 'other'", "postgres") == ""
+    # libpq goes to an address beside the host that is named.
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "host=127.0.0.1 port=5432 dbname=other user=mobeye_ingest {PASSFILE}"|', "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "setup", "--yes", "--no-drill")
+    assert refused.returncode == 1 and "or name host, hostaddr (may be '')" in refused.stdout, refused.stdout
+    assert ready.sql("select from pg_database where datname = 'other'", "postgres") == ""
     # Where the connection string names it, nothing is missed.
-    connects_with(ready, f"host=127.0.0.1 port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}")
+    connects_with(ready, f"host=127.0.0.1 hostaddr='' port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}")
     assert "up to date" in ready.must("mobeyectl", "migrate", "--check")
 
 
@@ -93,8 +98,8 @@ def test_without_the_tls_of_the_daemon_roots_login_goes_nowhere(ready):
     ready.sql("drop role if exists dba; create role dba superuser login password 'secret'")
     reads(ready, "PGSSLMODE=verify-full\nPGSSLROOTCERT=/etc/ca.crt")
     ready.must("chmod", "664", FILES)
-    conninfo = f"host=127.0.0.1,192.0.2.1 port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}"
-    for more, goes in ("", False), (" sslmode=verify-ca", False), (" sslmode=prefer", True):
+    conninfo = f"host=127.0.0.1,192.0.2.1 hostaddr='' port=5432 dbname=mobeye user=mobeye_ingest {PASSFILE}"
+    for more, goes in ("", False), (" sslmode=verify-ca", False), (" sslmode=require", False), (" sslmode=prefer", True):
         ready.must("sed", "-i", f's|conninfo: .*|conninfo: "{conninfo}{more}"|', "/etc/mobeyed/mobeyed.yaml")
         done = ready.run("mobeyectl", "people", "list", env={"PGUSER": "dba", "PGPASSWORD": "secret"})
         assert (done.returncode == 0) == goes, done.stdout

@@ -318,9 +318,11 @@ static bool tells_all(const char *conninfo)
 {
     char *mode = conninfo_value(conninfo, "sslmode");
     bool verifies = mode && strncmp(mode, "verify-", 7) == 0;
-    bool secures = mode && (!verifies || sets(conninfo, "sslrootcert"));
+    /* libpq verifies by such a file with require, too. */
+    bool may_verify = verifies || (mode && strcmp(mode, "require") == 0);
+    bool secures = mode && (!may_verify || sets(conninfo, "sslrootcert"));
     free(mode);
-    return sets(conninfo, "host") && sets(conninfo, "port") && sets(conninfo, "dbname") &&
+    return sets(conninfo, "host") && sets(conninfo, "hostaddr") && sets(conninfo, "port") && sets(conninfo, "dbname") &&
            (secures || connect_is_local(conninfo));
 }
 
