@@ -113,13 +113,13 @@ begin
         end if;
         raise exception 'login "%" is that of a program, not of a person', login using errcode = 'invalid_parameter_value';
     end if;
-    -- The town's own groups may have the rights too.
+    -- The town's own groups may have the rights too. What reads the files of the server need not be a person: backup roles do.
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
      where m.member = to_regrole(quote_ident(login))
        and exists (select from pg_roles r
-                    where (starts_with(r.rolname, 'mobeye_') or r.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files',
-                                                                                       'pg_write_server_files', 'pg_execute_server_program'))
+                    where (starts_with(r.rolname, 'mobeye_') or r.rolname in ('pg_read_all_data', 'pg_write_all_data')
+                           or registered and r.rolname in ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'))
                       and pg_has_role(g.oid, r.oid, 'member'));
     if not registered and groups is null then
         raise exception 'person "%" does not exist', login

@@ -110,6 +110,12 @@ def test_what_a_leaver_may_still_do_is_said(registry, database):
         with pytest.raises(psycopg.OperationalError):
             reader.execute("select 1")
     assert registry.run("people", "remove", "server").stdout == "server: person removed; login dropped; 0 sessions ended\n"
+    # A role for backups is nobody who leaves.
+    database.execute("create role backup login in role pg_read_server_files")
+    ran = registry.run("people", "remove", "backup")
+    assert ran.returncode == 1 and 'person "backup" does not exist' in ran.stderr, ran.stdout + ran.stderr
+    assert registry.query("select rolcanlogin from pg_roles where rolname = 'backup'") == [(True,)]
+    database.execute("drop role backup")
     database.execute("revoke select on mobeye.device from granted, gis; drop role commander, granted, member, gis, stranger")
 
 
