@@ -139,12 +139,17 @@ def test_root_does_not_follow_a_board_whose_variables_others_can_change(ready):
     try:
         told = ready.run("mobeyectl", "doctor").stdout
         assert "board        where it connects to is not known: /etc/default/mobeye-board is not only root's to change" in told, told
+        # Who is not root cannot tell whether it is in order.
+        ready.must("chmod", "600", "/etc/default/mobeye-board")
+        ready.must("useradd", "-M", "-G", "mobeyed,mobeye-board", "anna")
+        told = ready.run("env", f"HOME={ready.home}", "mobeyectl", "doctor", user="anna").stdout  # for systemctl
+        assert "ok       board        not checked: where it connects to is not known: /etc/default/mobeye-board: Permission denied\n" in told, told
     finally:
-        ready.must("rm", "/etc/default/mobeye-board")
+        ready.must("bash", "-c", "rm /etc/default/mobeye-board; ! id anna || userdel anna")
     # Nor does it load its key.
     ready.must("sed", "-i", "s|conninfo: *\"*|&host=127.0.0.1 sslkey=pkcs11:token=x |", file)
     told = ready.run("mobeyectl", "doctor").stdout
-    assert "board        not checked: its key is in an OpenSSL engine, which root does not load" in told, told
+    assert "board        not checked: its key is in an OpenSSL engine, which only it loads" in told, told
 
 
 def test_the_directory_of_a_boards_credential_is_systemds(ready):
@@ -221,6 +226,20 @@ def test_a_configuration_that_the_daemon_can_change_is_a_problem(ready, change):
     assert problems(ready) == [
         "PROBLEM  files        the user mobeyed can change /etc/mobeyed/mobeyed.yaml, which leads root: "
         "chown root:mobeyed /etc/mobeyed/mobeyed.yaml && chmod 0640 /etc/mobeyed/mobeyed.yaml"]
+
+
+def test_a_configuration_whose_directory_the_daemon_can_change_is_a_problem(ready):
+    """It can replace the file; nobody else's group makes it able to."""
+    ready.must("chmod", "0664", "/etc/mobeyed/mobeyed.yaml")
+    ready.must("chgrp", "root", "/etc/mobeyed/mobeyed.yaml")
+    assert problems(ready) == []
+    ready.must("chown", "mobeyed", "/etc/mobeyed")
+    assert problems(ready) == [
+        "PROBLEM  files        the user mobeyed can change /etc/mobeyed, and so replace /etc/mobeyed/mobeyed.yaml, which leads root: "
+        "chown root:mobeyed /etc/mobeyed && chmod 0750 /etc/mobeyed, or move the file to /etc/mobeyed"]
+    ready.must("bash", "-c", "chown root /etc/mobeyed; cp -p /etc/mobeyed/mobeyed.yaml /var/lib/mobeyed; ln -s /var/lib/mobeyed/mobeyed.yaml /etc/mobeyed/north.yaml")
+    assert any("the user mobeyed can change /var/lib/mobeyed, and so replace /etc/mobeyed/north.yaml, which leads root" in line
+               for line in problems(ready, "-c", "/etc/mobeyed/north.yaml"))
 
 
 def test_an_administrator_who_is_not_root_gets_no_false_problems(ready):
