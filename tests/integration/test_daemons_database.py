@@ -80,6 +80,41 @@ def test_a_file_that_only_root_reads_is_not_guessed_by_others(ready):
     assert refused.returncode == 1 and f"{FILES}: Permission denied (run this as root, or " in refused.stdout, refused.stdout
 
 
+def test_a_role_that_was_not_tried_was_not_refused(ready):
+    reads(ready, "PGHOST=127.0.0.1")
+    ready.must("chmod", "664", FILES)
+    ready.must("sed", "-i", f's|conninfo: .*|conninfo: "dbname=mobeye user=mobeye_ingest sslkey=pkcs11:x {PASSFILE}"|', "/etc/mobeyed/mobeyed.yaml")
+    told = ready.run("mobeyectl", "doctor")
+    assert told.returncode == 1 and "refuses your own role" not in told.stdout, told.stdout
+    assert f"PROBLEM  database     cannot connect: {FILES} is not only root's to change" in told.stdout, told.stdout
+    ready.must("chmod", "600", FILES)
+    ready.must("useradd", "-M", "-G", "mobeyed", "anna")
+    ready.sql("create role anna login in role mobeye_owner")
+    try:
+        told = ready.run("env", f"HOME={ready.home}", "mobeyectl", "doctor", user="anna")  # for systemctl
+        assert f"WARNING  database     not checked: only root can connect as the daemon, and your own role was not tried: {FILES}: Permission denied" in told.stdout
+    finally:
+        ready.sql("drop role anna")
+        ready.must("userdel", "anna")
+
+
+def test_of_several_files_that_which_is_refused_is_named(ready):
+    """An absent one after it is none to complain about."""
+    reads(ready, "PGHOST=127.0.0.1")
+    ready.must("chmod", "664", FILES)
+    (ready.home / "EnvironmentFiles.environment").write_text(f"{FILES} (ignore_errors=no)\n/etc/default/absent (ignore_errors=yes)\n")
+    ready.must("sed", "-i", "s|host=127.0.0.1 ||", "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "devices", "unknown")
+    assert refused.returncode == 1 and f"{FILES} is not only root's to change (make it root's alone" in refused.stdout, refused.stdout
+
+
+def test_a_file_that_versions_of_systemd_read_differently_names_no_database(ready):
+    reads(ready, "# old \\\nPGHOST=127.0.0.1")
+    ready.must("sed", "-i", "s|host=127.0.0.1 ||", "/etc/mobeyed/mobeyed.yaml")
+    refused = ready.run("mobeyectl", "devices", "unknown")
+    assert refused.returncode == 1 and f"{FILES}: a comment ends with \\, " in refused.stdout, refused.stdout
+
+
 def test_a_file_that_others_can_remove_is_not_taken_for_an_empty_one(ready):
     reads(ready, "PGHOST=127.0.0.1", "/var/lib/mobeyed/variables")
     connects_with(ready, f"dbname=mobeye user=mobeye_ingest {PASSFILE}")

@@ -41,9 +41,22 @@ Test(unit_environment, of_a_file)
     };
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
         struct buf out = {0};
-        unit_environment_of_file(&out, str_from(samples[i].text));
+        cr_expect_eq(unit_environment_of_file(&out, str_from(samples[i].text)), 0, "%s", samples[i].text);
         expect(&samples[i], &out);
     }
+}
+
+/* systemd 252 takes the next line for a part of it, 254 does not. */
+Test(unit_environment, of_a_file_whose_comment_ends_with_a_backslash)
+{
+    static const char *const unsure[] = {"# old \\\nPGDATABASE=x", "; old \\\r\nA=1", "A=1\n  #\\\\\\\n"};
+    static const char *const sure[] = {"# old \\\\\nPGDATABASE=x", "# old \\", "# a\\b\nA=1", "no assignment\\\nA=1"};
+    struct buf out = {0};
+    for (size_t i = 0; i < sizeof(unsure) / sizeof(unsure[0]); i++)
+        cr_expect_eq(unit_environment_of_file(&out, str_from(unsure[i])), -1, "%s", unsure[i]);
+    for (size_t i = 0; i < sizeof(sure) / sizeof(sure[0]); i++)
+        cr_expect_eq(unit_environment_of_file(&out, str_from(sure[i])), 0, "%s", sure[i]);
+    buf_free(&out);
 }
 
 Test(unit_environment, as_systemctl_prints_it)

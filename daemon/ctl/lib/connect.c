@@ -188,18 +188,19 @@ static int check_service_files(const char *user, const char *conninfo, struct er
     const char *file = named ? named : getenv("PGSERVICEFILE"), *directory = getenv("PGSYSCONFDIR");
     bool is_named = service || getenv("PGSERVICE");
     struct stat st;
+    struct err why;
     if (!file && home && lstat(home, &st) == 0)
         file = home;
     if (directory)
         all = mem_printf("%s/pg_service.conf", directory);
-    bool is_safe = !is_named || ((!file || root_only_check_for(self, file, err) == 0) &&
-                                 (!all || root_only_check_for(self, all, err) == 0 || errno == ENOENT));
+    bool is_safe = !is_named || ((!file || root_only_check_for(self, file, &why) == 0) &&
+                                 (!all || root_only_check_for(self, all, &why) == 0 || errno == ENOENT));
     setenv("PGSERVICEFILE", is_named && is_safe && file ? file : "/dev/null", 1);
     free(service);
     free(named);
     free(home);
     free(all);
-    return is_safe ? 0 : err_prefix(err, "the service that the connection string names is not looked up");
+    return is_safe ? 0 : err_set(err, "the service that the connection string names is not looked up: %s", why.text);
 }
 
 /* Our own state, while acting as a program that systemd runs as a user. */

@@ -94,9 +94,19 @@ static const char *append_value(struct buf *ret, const char *p, const char *end)
     return p;
 }
 
-void unit_environment_of_file(struct buf *ret, struct str text)
+/* Whether an odd number of backslashes, not before start, precedes p. */
+static bool is_escaped(const char *start, const char *p)
+{
+    bool is = false;
+    while (p > start && *--p == '\\')
+        is = !is;
+    return is;
+}
+
+int unit_environment_of_file(struct buf *ret, struct str text)
 {
     const char *end = text.p + text.len;
+    int rc = 0;
     for (const char *p = text.p; p < end;) {
         const char *name = p;
         while (p < end && !is_newline(*p) && (*p != '=' || p == name || *name == '#' || *name == ';')) {
@@ -105,6 +115,8 @@ void unit_environment_of_file(struct buf *ret, struct str text)
                 name++;
         }
         if (p == end || is_newline(*p)) {
+            if (p < end && (*name == '#' || *name == ';') && is_escaped(name, p))
+                rc = -1;
             p++;
             continue;
         }
@@ -116,6 +128,7 @@ void unit_environment_of_file(struct buf *ret, struct str text)
         p = append_value(ret, p + 1, end);
         buf_append(ret, "", 1);
     }
+    return rc;
 }
 
 /* One that does not exist has no variables: with a - before it the unit starts all the same, otherwise it does not. But
@@ -123,12 +136,14 @@ void unit_environment_of_file(struct buf *ret, struct str text)
 static int append_file(struct buf *ret, const char *path, struct err *err)
 {
     struct buf text = {0};
-    if (root_only_check(path, err) < 0)
-        return errno == ENOENT ? 0 : -1;
+    struct err why;
+    if (root_only_check(path, &why) < 0)
+        return errno == ENOENT ? 0 : err_set(err, "%s", why.text);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int rc = fd < 0 || file_read(fd, FILE_MAX, &text) < 0 ? err_set(err, "%s: %s", path, strerror(errno)) : 0;
-    if (rc == 0)
-        unit_environment_of_file(ret, buf_str(&text));
+    if (rc == 0 && unit_environment_of_file(ret, buf_str(&text)) < 0)
+        rc = err_set(err, "%s: a comment ends with \\, by which systemd before version 254 takes the next line for one",
+                     path);
     if (fd >= 0)
         close(fd);
     if (text.len > 0)
@@ -143,8 +158,9 @@ static int check_directory(const char *pattern, struct err *err)
     size_t len = strcspn(pattern, "*?[\\");
     while (len > 0 && pattern[len - 1] != '/')
         len--;
+    struct err why;
     char *directory = mem_strndup(pattern, len);
-    int rc = root_only_check(directory, err) == 0 || errno == ENOENT ? 0 : -1;
+    int rc = root_only_check(directory, &why) == 0 || errno == ENOENT ? 0 : err_set(err, "%s", why.text);
     free(directory);
     return rc;
 }

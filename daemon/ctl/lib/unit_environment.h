@@ -12,8 +12,9 @@
  * counts. -1: a file cannot be read, or is not only root's to change or to remove, and was left out; err says why. */
 int unit_environment(const char *unit, struct buf *ret, struct err *err);
 
-/* Appends in this form the variables of the text of an EnvironmentFile=, as systemd.exec(5) has it. */
-void unit_environment_of_file(struct buf *ret, struct str text);
+/* Appends in this form the variables of the text of an EnvironmentFile=, as systemd.exec(5) has it. -1: which they are
+ * depends on the version of systemd, since a comment ends with a backslash. */
+int unit_environment_of_file(struct buf *ret, struct str text);
 
 /* The same of Environment= as systemctl show prints it. */
 void unit_environment_of_property(struct buf *ret, const char *words);

@@ -135,28 +135,24 @@ static bool is_daemons_user(void)
 static const char *why_unseen(const struct doctor *d)
 {
     char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo);
-    char *passfile = conninfo_value(complete, "passfile"), *key = conninfo_value(complete, "sslkey");
+    char *passfile = conninfo_value(complete, "passfile");
     const char *why = NULL;
     if (geteuid() != 0 && (d->own || !is_daemons_user()))
         why = "only root can connect as the daemon";
     else if (passfile && d->daemon == 0 && strncmp(passfile, "/run/credentials/", 17) == 0 &&
              access(passfile, F_OK) != 0)
         why = "the daemon's password is a credential of its unit, which does not run";
-    else if (key && strchr(key, ':'))
+    else if (geteuid() == 0 && connect_names_engine(complete))
         why = "the daemon's key is in an OpenSSL engine, which root does not load";
     free(complete);
     free(passfile);
-    free(key);
     return why;
 }
 
 /* Whether the daemon's server accepts connections, whosever. */
 static bool server_answers(const struct doctor *d)
 {
-    const char *conninfo = d->conf->database.conninfo;
-    if (connect_check(CONNECT_DAEMON_USER, d->conf->file, conninfo, NULL) < 0)
-        return true; /* which one is not known */
-    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, conninfo);
+    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo);
     bool answers = connect_answers(complete);
     free(complete);
     return answers;
@@ -166,11 +162,12 @@ static bool server_answers(const struct doctor *d)
 static void connect_both(struct doctor *d, const char *db, struct buf *why, struct buf *missing)
 {
     struct buf unseen = {0};
+    bool is_known = connect_check(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo, NULL) == 0;
     d->conn = db ? ctl_try_connect(VERB, d->conf, db, why) : ctl_connect_daemon(VERB, d->conf, why);
     d->own = db ? d->conn : ctl_try_connect(VERB, d->conf, NULL, &unseen);
     buf_free(&unseen);
-    d->unseen = d->conn || db ? NULL : why_unseen(d);
-    if (d->unseen && !d->own && !server_answers(d))
+    d->unseen = d->conn || db || (!is_known && geteuid() == 0) ? NULL : why_unseen(d);
+    if (d->unseen && !d->own && is_known && !server_answers(d))
         d->unseen = NULL;
     if (d->unseen)
         d->conn = d->own;

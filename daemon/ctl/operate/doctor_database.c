@@ -254,14 +254,16 @@ static void say_unseen(struct doctor *d)
 {
     struct buf own = {0};
     struct err err = {""};
-    char *complete = connect_complete(CONNECT_DAEMON_USER, d->conf->file, d->conf->database.conninfo);
-    bool tried = connect_own(&own, complete, &err);
+    const char *file = d->conf->file, *conninfo = d->conf->database.conninfo;
+    char *complete = connect_complete(CONNECT_DAEMON_USER, file, conninfo);
+    bool tried = connect_check(CONNECT_DAEMON_USER, file, conninfo, &err) == 0 && connect_own(&own, complete, &err);
     if (tried)
         doctor_say(d, DOCTOR_WARNING, "database",
                    geteuid() == 0 ? "start the daemon and run doctor again, or use --db" : "run doctor as root",
                    "not checked: %s, and the server refuses your own role", d->unseen);
     else
-        doctor_say(d, DOCTOR_WARNING, "database", "correct that, or use --db",
+        doctor_say(d, DOCTOR_WARNING, "database",
+                   geteuid() == 0 ? "correct that, or use --db" : "run doctor as root, or use --db",
                    "not checked: %s, and your own role was not tried: %s", d->unseen, err.text);
     buf_free(&own);
     free(complete);
