@@ -238,6 +238,11 @@ def test_a_login_by_an_engine_is_kept(ready, engine):
     done = ready.must("mobeyectl", "setup", "--yes", "--no-drill")
     assert "is in an OpenSSL engine, which only it loads: not checked" in done, done
     assert ready.run("ls", "/etc/mobeyed/mobeyed.yaml.setup").returncode != 0
+    # And one that is given is taken.
+    given = conninfo.replace("host=127.0.0.1", "host=localhost")
+    done = ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--replace", "--conninfo", given)
+    assert "not checked" in done and given in ready.must("cat", "/etc/mobeyed/mobeyed.yaml"), done
+    ready.must("sed", "-i", "s|host=localhost|host=127.0.0.1|", "/etc/mobeyed/mobeyed.yaml")
     # Nor does doctor tell what it has not tried.
     ready.must("sed", "-i", "s|host=127.0.0.1|host=127.0.0.1,192.0.2.1|", "/etc/mobeyed/mobeyed.yaml")
     told = ready.run("mobeyectl", "doctor").stdout

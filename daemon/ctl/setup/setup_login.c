@@ -405,12 +405,13 @@ static bool is_with_stopped_unit(const struct setup_program *program)
     return !runs;
 }
 
-/* Whether the key of the file is in an engine, which nobody else loads. */
+/* Whether the key is in an engine, which nobody else loads. */
 static bool has_engine(const struct setup_program *program)
 {
-    if (!program->file_conninfo)
+    const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
+    if (!conninfo)
         return false;
-    char *complete = connect_complete(program->user, program->file, program->file_conninfo);
+    char *complete = connect_complete(program->user, program->file, conninfo);
     bool has = connect_names_engine(complete);
     free(complete);
     return has;
@@ -428,7 +429,7 @@ int setup_login(struct setup *s, struct setup_program *program)
         program->unchecked = true;
         return CTL_OK;
     }
-    if (!program->conninfo && has_engine(program)) {
+    if (has_engine(program)) {
         setup_is(s, "the key of %s is in an OpenSSL engine, which only it loads: not checked", program->name);
         program->unchecked = true;
         return CTL_OK;
