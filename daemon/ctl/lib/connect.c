@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "base/array.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -269,30 +268,6 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     return with_settings(conn);
 }
 
-/* Whether it holds of each host of a list. */
-static bool is_each(bool (*holds)(const char *host), const char *hosts)
-{
-    bool each = true;
-    for (const char *at = hosts ? hosts : ""; each; at++) {
-        char *host = mem_strndup(at, strcspn(at, ","));
-        each = holds(host);
-        free(host);
-        at += strcspn(at, ",");
-        if (!*at)
-            break;
-    }
-    return each;
-}
-
-bool connect_is_local_host(const char *host)
-{
-    struct address address = {.kind = ADDRESS_TCP};
-    if (conninfo_is_socket(host) || strcmp(host, "localhost") == 0)
-        return true;
-    snprintf(address.host, sizeof(address.host), "%s", host);
-    return address_is_loopback(&address);
-}
-
 char *connect_complete(const char *user, const char *file, const char *conninfo)
 {
     struct buf complete = {0};
@@ -337,14 +312,6 @@ int connect_check(const char *user, const char *file, const char *conninfo, stru
     return err_set(err, "%s", as.why.text);
 }
 
-bool connect_is_local(const char *complete)
-{
-    char *hosts = connect_hosts(complete);
-    bool local = is_each(connect_is_local_host, hosts);
-    free(hosts);
-    return local;
-}
-
 /* That of whose home is HOME now, not that of the user to act as. */
 static void stay_with_service_file(void)
 {
@@ -361,27 +328,27 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
     struct variables kept;
     conninfo_complete(&complete, conninfo);
     buf_append(&complete, "", 1);
-    char *hosts = connect_hosts(complete.data), *role = conninfo_value(complete.data, "user");
-    bool by_socket = is_each(conninfo_is_socket, hosts);
+    char *role = conninfo_value(complete.data, "user");
+    bool by_socket = connect_is_by_socket(complete.data);
     keep_variables(&kept);
     if (by_socket)
         stay_with_service_file();
     PGconn *conn = open_as(by_socket ? role : NULL, verb, conninfo, database);
     restore_variables(&kept);
     buf_free(&complete);
-    free(hosts);
     free(role);
     return conn;
 }
 
-/* How the client identifies itself, and how the server proves its identity. */
-static bool is_of_login(const char *line)
+/* How the client identifies itself, and how the server proves its identity: over a socket by its user, as the client
+ * does, and by none of the last two. */
+static bool is_of_login(const char *line, bool by_socket)
 {
     static const char *const names[] = {
-        "PGUSER=",        "PGPASSWORD=",    "PGPASSFILE=",   "PGSSL",        "PGCHANNELBINDING=",
-        "PGREQUIREAUTH=", "PGREQUIREPEER=", "PGREQUIRESSL=", "PGGSSENCMODE="};
+        "PGUSER=",       "PGPASSWORD=",   "PGPASSFILE=",       "PGSSL",         "PGREQUIREPEER=",
+        "PGREQUIRESSL=", "PGGSSENCMODE=", "PGCHANNELBINDING=", "PGREQUIREAUTH="};
     bool is = false;
-    for (size_t i = 0; !is && i < ARRAY_LEN(names); i++)
+    for (size_t i = 0; !is && i < ARRAY_LEN(names) - (by_socket ? 2 : 0); i++)
         is = strncmp(line, names[i], strlen(names[i])) == 0;
     return is;
 }
@@ -389,11 +356,12 @@ static bool is_of_login(const char *line)
 PGconn *connect_open_own(const char *verb, const char *own, const char *database)
 {
     struct variables kept;
+    bool by_socket = connect_is_by_socket(own);
     keep_variables(&kept);
     if (geteuid() == 0)
         unset_variables();
     for (size_t i = 0; i < kept.n; i++)
-        if (is_of_login(kept.lines[i]))
+        if (is_of_login(kept.lines[i], by_socket))
             set_variable(kept.lines[i]);
     PGconn *conn = connect_open(verb, own, database);
     restore_variables(&kept);

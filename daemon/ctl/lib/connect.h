@@ -87,4 +87,7 @@ bool connect_names_engine(const char *complete);
 bool connect_is_local(const char *complete);
 bool connect_is_local_host(const char *host); /* as PQhost() returns it */
 
+/* Whether libpq connects to each host of the complete conninfo over a Unix socket. */
+bool connect_is_by_socket(const char *complete);
+
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "ctl/lib/connect.h"
 #include "ctl/lib/root_only.h"
@@ -33,6 +34,46 @@ char *connect_hosts(const char *complete)
     free(hosts);
     free(addresses);
     return ret.data;
+}
+
+/* Whether it holds of each host of a list. */
+static bool is_each(bool (*holds)(const char *host), const char *hosts)
+{
+    bool each = true;
+    for (const char *at = hosts ? hosts : ""; each; at++) {
+        char *host = mem_strndup(at, strcspn(at, ","));
+        each = holds(host);
+        free(host);
+        at += strcspn(at, ",");
+        if (!*at)
+            break;
+    }
+    return each;
+}
+
+bool connect_is_local_host(const char *host)
+{
+    struct address address = {.kind = ADDRESS_TCP};
+    if (conninfo_is_socket(host) || strcmp(host, "localhost") == 0)
+        return true;
+    snprintf(address.host, sizeof(address.host), "%s", host);
+    return address_is_loopback(&address);
+}
+
+bool connect_is_local(const char *complete)
+{
+    char *hosts = connect_hosts(complete);
+    bool local = is_each(connect_is_local_host, hosts);
+    free(hosts);
+    return local;
+}
+
+bool connect_is_by_socket(const char *complete)
+{
+    char *hosts = connect_hosts(complete);
+    bool is = is_each(conninfo_is_socket, hosts);
+    free(hosts);
+    return is;
 }
 
 /* Uses the Unix sockets, where peer authentication applies. What else the conninfo says, such as of TLS, is for the way
