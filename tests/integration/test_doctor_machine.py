@@ -321,3 +321,10 @@ def test_whom_the_database_does_not_know_is_told_so(ready):
         assert "database" in " ".join(problems(ready, user="carl"))
     finally:
         ready.must("userdel", "carl")
+
+
+def test_a_root_that_cannot_act_as_the_daemon_is_told_so(ready):
+    """As in a user namespace of its own."""
+    done = ready.run("unshare", "-r", "mobeyectl", "doctor")
+    assert done.returncode == 1 and "PROBLEM  user         root cannot act as the user mobeyed: Operation not permitted" in done.stdout, done.stdout
+    assert done.stdout.endswith("\n1 problem, 0 warnings\n"), done.stdout

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -436,6 +437,20 @@ bool connect_answers(const char *complete)
     restore_variables(&kept);
     buf_free(&server);
     return answers;
+}
+
+int connect_try_user(const char *user)
+{
+    const struct passwd *entry = geteuid() == 0 ? getpwnam(user) : NULL;
+    int status = 0;
+    if (!entry)
+        return 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(initgroups(user, entry->pw_gid) == 0 && setegid(entry->pw_gid) == 0 && seteuid(entry->pw_uid) == 0
+                  ? 0
+                  : errno);
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
 }
 
 int connect_try_file(const char *user, const char *path)

@@ -38,6 +38,10 @@ PGconn *connect_as_user(const char *user, const char *file, const char *verb, co
 /* Why it is not connected: PQerrorMessage(), or why connect_as_user() just returned NULL. */
 const char *connect_error(const PGconn *conn);
 
+/* 0, or with which errno root fails to act as the user, as in a namespace that lacks it: the functions above end the
+ * process then. */
+int connect_try_user(const char *user);
+
 /* Opens the file for reading as the user, if we are root and there is one. 0, or errno. */
 int connect_try_file(const char *user, const char *path);
 

@@ -204,6 +204,16 @@ static void find_daemon(struct doctor *d)
     free(pid);
 }
 
+/* Without that hardly anything can be checked. */
+static bool can_act(struct doctor *d)
+{
+    int why = connect_try_user(CONNECT_DAEMON_USER);
+    if (why != 0)
+        doctor_say(d, DOCTOR_PROBLEM, "user", "run doctor as root of the machine itself, with all capabilities",
+                   "root cannot act as the user " CONNECT_DAEMON_USER ": %s", strerror(why));
+    return why == 0;
+}
+
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_doctor(int argc, char **argv)
@@ -225,9 +235,11 @@ int ctl_doctor(int argc, char **argv)
     connect_unit_of(CONNECT_DAEMON_USER, conf->file, d.unit);
     *strstr(d.unit, ".service") = '\0';
     d.conninfo = call.db ? call.db : conf->database.conninfo;
-    find_daemon(&d);
-    connect_both(&d, call.db, &why, &missing);
-    examine(&d);
+    if (can_act(&d)) {
+        find_daemon(&d);
+        connect_both(&d, call.db, &why, &missing);
+        examine(&d);
+    }
     if (!d.json)
         printf("%u problem%s, %u warning%s\n", d.printed[DOCTOR_PROBLEM], ctl_plural(d.printed[DOCTOR_PROBLEM]),
                d.printed[DOCTOR_WARNING], ctl_plural(d.printed[DOCTOR_WARNING]));
