@@ -105,7 +105,7 @@ def test_of_several_files_that_which_is_refused_is_named(ready):
     (ready.home / "EnvironmentFiles.environment").write_text(f"{FILES} (ignore_errors=no)\n/etc/default/absent (ignore_errors=yes)\n")
     ready.must("sed", "-i", "s|host=127.0.0.1 ||", "/etc/mobeyed/mobeyed.yaml")
     refused = ready.run("mobeyectl", "devices", "unknown")
-    assert refused.returncode == 1 and f"{FILES} is not only root's to change (make it root's alone" in refused.stdout, refused.stdout
+    assert refused.returncode == 1 and f"{FILES} is not only root's to change (correct that, or name host" in refused.stdout, refused.stdout
 
 
 def test_a_file_that_versions_of_systemd_read_differently_names_no_database(ready):

@@ -149,7 +149,7 @@ bool ctl_knows_database(const char *verb, const char *file, const char *conninfo
     char *why =
         mem_printf("%s (%s, or name host, hostaddr (may be ''), port and dbname, and for another machine sslmode and "
                    "sslrootcert, but no service, in database.conninfo of %s)",
-                   err.text, geteuid() == 0 ? "make it root's alone" : "run this as root", file);
+                   err.text, geteuid() == 0 ? "correct that" : "run this as root", file);
     if (ret_why)
         buf_printf(ret_why, "%s", why);
     else
