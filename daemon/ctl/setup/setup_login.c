@@ -275,6 +275,8 @@ static bool has_expired(const struct setup *s, const struct setup_program *progr
 static int change_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                            const struct buf *old)
 {
+    if (setup_check_place(login->passfile) != CTL_OK)
+        return CTL_FAILED;
     if (old && correct_owner(s, program, login, old))
         return CTL_OK;
     if (old && !can_open(program, login))
