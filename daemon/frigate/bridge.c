@@ -298,6 +298,18 @@ static void want_image(void *ctx, struct track *track, enum frigate_alert alert)
     snapshot_fetch_add(bridge->snapshots, track, alert);
 }
 
+static bool make_room(void *ctx)
+{
+    struct bridge *bridge = ctx;
+    return bridge->snapshots && snapshot_fetch_make_room(bridge->snapshots);
+}
+
+static bool frigate_answers(void *ctx)
+{
+    const struct bridge *bridge = ctx;
+    return bridge->availability.http_answers;
+}
+
 static bool has_image_room(void *ctx)
 {
     const struct bridge *bridge = ctx;
@@ -348,7 +360,7 @@ static int open_parts(struct bridge *bridge, struct err *err)
     const struct conf_frigate *conf = bridge->conf;
     const struct outbox_calls outbox_calls = {on_answered,       on_accepted,      on_rejected, on_comms_accepted,
                                               on_comms_rejected, on_outbox_failed, bridge};
-    const struct snapshot_calls snapshot_calls = {has_image_room, on_image, on_no_image, bridge};
+    const struct snapshot_calls snapshot_calls = {has_image_room, frigate_answers, on_image, on_no_image, bridge};
     const struct catch_up_calls catch_up_calls = {on_http, on_cursor, on_config, bridge};
     const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};
     if (state_file_open(&bridge->file, conf->state, err) != 0 || read_state(bridge, err) != 0)
@@ -384,7 +396,7 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
     bridge->reader = frigate_reader_new();
     bridge->mapper.conf = conf;
     bridge->mapper.tracks = &bridge->tracks;
-    bridge->mapper.sink = (struct event_sink){send_alert, want_image, bridge};
+    bridge->mapper.sink = (struct event_sink){send_alert, want_image, make_room, bridge};
     evtimer_assign(&bridge->tick, loop_base(loop), on_tick, bridge);
     if (open_parts(bridge, err) != 0) {
         bridge_free(&bridge);

@@ -75,13 +75,22 @@ static void want_image(struct event_mapper *mapper, struct track *track, enum fr
     mapper->sink.want_image(mapper->sink.ctx, track, alert);
 }
 
+static struct track *add_track(struct event_mapper *mapper, const struct frigate_event *event, struct event_time now)
+{
+    struct track *track;
+    do
+        track = tracks_add(mapper->tracks, event, now.mono_us);
+    while (!track && mapper->sink.make_room(mapper->sink.ctx));
+    return track;
+}
+
 bool event_mapper_map(struct event_mapper *mapper, const struct frigate_event *event, struct event_time now)
 {
     struct track *track = tracks_find(mapper->tracks, event->id);
     if (!track && (!frigate_wanted(mapper->conf, event) || event->false_positive == TRI_YES))
         return true;
     if (!track)
-        track = tracks_add(mapper->tracks, event, now.mono_us);
+        track = add_track(mapper, event, now);
     if (!track)
         return false;
     track->seen_us = now.mono_us;

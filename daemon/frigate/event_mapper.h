@@ -15,6 +15,8 @@ struct event_sink {
     bool (*send)(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text);
     /* An image is wanted for the alert, FRIGATE_IMAGE or FRIGATE_IMAGE_END. */
     void (*want_image)(void *ctx, struct track *track, enum frigate_alert alert);
+    /* The table of tracks is full: gives up images, so that a track may be done. false: there are none. */
+    bool (*make_room)(void *ctx);
     void *ctx;
 };
 

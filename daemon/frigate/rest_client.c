@@ -402,6 +402,8 @@ static void finish_call(struct rest_call *call, CURLcode code)
         response.why = "the response is too large";
     } else if (code != CURLE_OK && !call->too_large) {
         response.status = 0;
+        response.timed_out = code == CURLE_OPERATION_TIMEDOUT;
+        response.partial = call->body.len > 0;
         response.why = call->why[0] ? call->why : curl_easy_strerror(code);
     } else if (response.status != 200) {
         snprintf(status, sizeof(status), "status %ld (expected 200)", response.status);

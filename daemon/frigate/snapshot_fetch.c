@@ -27,7 +27,7 @@ struct snapshot_request {
     bool asked;
 };
 
-TAILQ_HEAD(request_list, snapshot_request);
+TAILQ_HEAD(request_list, snapshot_request); /* the newest first, then those that failed */
 
 struct snapshot_fetch {
     struct loop *loop;
@@ -38,7 +38,7 @@ struct snapshot_fetch {
     struct request_list requests;
     unsigned asked;
     struct event timer;
-    struct rate_limiter failures;
+    struct rate_limiter failures, full;
 };
 
 static void ask_due(struct snapshot_fetch *fetch);
@@ -101,20 +101,32 @@ static void give_up_large(struct snapshot_request *request)
     give_up(request);
 }
 
-/* Asks again later, or gives up. Time during which Frigate does not respond at all does not count. */
+static void move_to_tail(struct snapshot_request *request)
+{
+    struct request_list *requests = &request->fetch->requests;
+    TAILQ_REMOVE(requests, request, entry);
+    TAILQ_INSERT_TAIL(requests, request, entry);
+}
+
+/* Asks again later, or gives up. Time during which Frigate returns no lists either does not count: then the log has the
+ * reason, and why it counts as offline. */
 static void ask_again(struct snapshot_request *request, const struct rest_response *response)
 {
     struct snapshot_fetch *fetch = request->fetch;
     int64_t now_us = loop_mono_us(fetch->loop);
     const char *why = response->why ? response->why : "the response is not an image (expected JPEG, PNG or WebP)";
-    if (response->status == 0 || response->status == 401)
+    bool away = response->status == 0 && !fetch->calls.answers(fetch->calls.ctx);
+    if (away || response->status == 401)
         request->until_us = now_us + fetch->conf->images.retry_for_us;
-    if (response->status != 404 && response->status != 0)
+    if (response->status != 404 && !away)
         warn(request, "%s/api/events/ID/snapshot.jpg: %s", fetch->conf->api.url, why);
     if (now_us + request->delay_us > request->until_us) {
         give_up_missing(request, response->status, why);
         return;
     }
+    if (response->timed_out && response->partial && request->height / 2 >= HEIGHT_MIN)
+        request->height /= 2; /* the line is slow */
+    move_to_tail(request);
     request->next_us = now_us + request->delay_us;
     request->delay_us = request->delay_us * 2 < DELAY_MAX_US ? request->delay_us * 2 : DELAY_MAX_US;
 }
@@ -214,9 +226,41 @@ void snapshot_fetch_add(struct snapshot_fetch *fetch, struct track *track, enum 
                                          .until_us = now_us + fetch->conf->images.retry_for_us,
                                          .delay_us = DELAY_MIN_US};
     track->users++;
-    TAILQ_INSERT_TAIL(&fetch->requests, request, entry);
+    TAILQ_INSERT_HEAD(&fetch->requests, request, entry);
     fetch->metrics->images_wanted++;
     loop_arm(&fetch->timer, 0);
+}
+
+/* Of the event that began first, among those of which all alerts are accepted. */
+static const struct track *oldest_waiting(const struct snapshot_fetch *fetch)
+{
+    const struct snapshot_request *request;
+    const struct track *oldest = NULL;
+    TAILQ_FOREACH(request, &fetch->requests, entry)
+    {
+        const struct track *track = request->track;
+        if (!request->asked && track->done & TRACK_NEW && track->done & TRACK_END &&
+            (!oldest || track->last.start_s < oldest->last.start_s))
+            oldest = track;
+    }
+    return oldest;
+}
+
+bool snapshot_fetch_make_room(struct snapshot_fetch *fetch)
+{
+    const struct track *track = oldest_waiting(fetch);
+    struct snapshot_request *request = TAILQ_FIRST(&fetch->requests), *next;
+    for (; track && request; request = next) {
+        next = TAILQ_NEXT(request, entry);
+        if (request->track != track || request->asked)
+            continue;
+        fetch->metrics->images_missing_total++;
+        log_limited(&fetch->full, loop_mono_us(fetch->loop), LOG_LEVEL_WARNING, "image",
+                    "of %s (camera %s): dropped: the images of %d events are awaited, and there are newer events",
+                    track->last.id, track->last.camera, TRACKS_MAX);
+        give_up(request);
+    }
+    return track != NULL;
 }
 
 void snapshot_fetch_wake(struct snapshot_fetch *fetch)

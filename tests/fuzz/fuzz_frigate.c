@@ -43,6 +43,12 @@ static void on_want_image(void *ctx, struct track *track, enum frigate_alert ale
     check_alert(sink, &text);
 }
 
+static bool on_full(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
 static void on_event(void *ctx, const struct frigate_event *event)
 {
     struct fuzz_sink *sink = ctx;
@@ -97,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct str text = {(const char *)data + 1, size - 1};
     tracks_init(&tracks, true);
-    *sink.mapper = (struct event_mapper){&conf, &tracks, {on_send, on_want_image, &sink}, .frigate = NULL};
+    *sink.mapper = (struct event_mapper){&conf, &tracks, {on_send, on_want_image, on_full, &sink}, .frigate = NULL};
     switch (data[0]) {
     case 'm':
         if (frigate_read_message(reader, text, &event))

@@ -261,3 +261,71 @@ def test_images_that_http_refuses_are_given_up_and_alerts_come(bridges, frigate,
     else:
         bridge.wait_metric("images_missing_total", 1)
         assert receiver.ids() == [f"{one['id']}:new", f"{one['id']}:end"]
+
+
+def break_off(handler, start):
+    """The connection is lost after the start of the body."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "50000")
+    handler.end_headers()
+    handler.wfile.write(start)
+    handler.close_connection = True
+    return True
+
+
+def cut_images(handler):
+    return "/snapshot.jpg" in handler.path and break_off(handler, JPEG)
+
+
+def test_an_image_that_breaks_off_is_logged_and_given_up(bridges, frigate, broker, receiver):
+    frigate.fault = cut_images
+    bridge = bridges(images={"retry_for": "1s"}).start()
+    bridge.wait_following()
+    one = event(1, end=time.time())
+    broker.tell("new", one)
+    bridge.wait_log(f"image: of {one['id']} .camera front_door.: {frigate.url}/api/events/ID/snapshot.jpg: ")
+    bridge.wait_metric("images_missing_total", 1)
+    bridge.wait_metric("images_wanted", 0)
+    assert receiver.ids() == [f"{one['id']}:new", f"{one['id']}:end"]
+
+
+def test_images_that_hang_come_after_those_that_were_not_asked_for_yet(bridges, frigate, broker, receiver):
+    """As when Frigate keeps the snapshots of ended events on a file server that is away."""
+    over, live = threading.Event(), event(9)
+    frigate.images[live["id"]] = JPEG
+
+    def answer(handler):
+        if "/snapshot.jpg" in handler.path and live["id"] not in handler.path:
+            over.wait(120)
+        return False
+    frigate.fault = answer
+    try:
+        bridge = bridges(images={"retry_for": "10m"}).start()
+        bridge.wait_following()
+        ended = [event(n, end=time.time()) for n in range(1, 8)]
+        for one in ended:
+            broker.tell("new", one)
+        receiver.wait(*(f"{one['id']}:end" for one in ended))
+        bridge.wait_log("Operation timed out")
+        broker.tell("new", live)
+        receiver.wait(f"{live['id']}:image")
+        asked = [path.split("/")[3] for path in frigate.asked if "/snapshot.jpg" in path]
+        assert asked.index(live["id"]) < len(ended)
+    finally:
+        over.set()
+
+
+def test_events_come_although_images_of_as_many_as_are_remembered_are_awaited(bridges, frigate, receiver):
+    """8192 are; also after a restart."""
+    count, now = 8192, time.time()
+    frigate.fault = cut_images
+    bridge = bridges(broker=None, images={"retry_for": "1h"})
+    (bridge.state / "state").write_text("mobeye-frigate state 1\n" + "".join(
+        f"track\t{now - 3000 + n / 10:.6f}-t\t{now - 3000 + n / 10:.6f}\t3\t0\t0.5\t0\tyard\tperson\n" for n in range(count)))
+    bridge.start()
+    bridge.wait_metric("images_wanted", count)
+    one = event(1, start=now - 60, end=now - 50)
+    frigate.know(one)
+    receiver.wait(f"{one['id']}:end")
+    bridge.wait_log("image: of .*dropped: the images of 8192 events are awaited")
+    assert (bridge.metric("tracks"), bridge.metric("images_missing_total")) == (count, 1)

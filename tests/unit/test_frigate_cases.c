@@ -80,6 +80,12 @@ static void report(struct case_run *run, const struct frigate_event *event)
         buf_printf(&run->got, "full\n");
 }
 
+static bool on_full(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
 static void on_listed(void *ctx, const struct frigate_event *event)
 {
     report(ctx, event);
@@ -136,7 +142,7 @@ static void run_case(struct frigate_case *c)
     mapper->conf = conf;
     mapper->frigate = run.config;
     mapper->tracks = &tracks;
-    mapper->sink = (struct event_sink){on_send, on_want_image, &run};
+    mapper->sink = (struct event_sink){on_send, on_want_image, on_full, &run};
     buf_append(&c->messages, "", 1);
     for (char *rest = c->messages.data, *line; (line = strsep(&rest, "\n"));)
         if (*line)

@@ -54,6 +54,12 @@ static void on_want_image(void *ctx, struct track *track, enum frigate_alert ale
     (void)alert;
 }
 
+static bool on_full(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
 static void on_listed(void *ctx, const struct frigate_event *event)
 {
     struct order_run *run = ctx;
@@ -67,7 +73,7 @@ static void play_in_order(const struct conf_frigate *conf, struct frigate_reader
     tracks_init(&tracks, true);
     run.mapper->conf = conf;
     run.mapper->tracks = &tracks;
-    run.mapper->sink = (struct event_sink){on_send, on_want_image, &run};
+    run.mapper->sink = (struct event_sink){on_send, on_want_image, on_full, &run};
     for (size_t i = 0; i < SAYS; i++) {
         struct frigate_event event;
         size_t n;
