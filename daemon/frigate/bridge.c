@@ -141,6 +141,12 @@ static void on_config(void *ctx, const struct frigate_config *config)
 
 /* ---- what MQTT says ---- */
 
+static int64_t mqtt_since(void *ctx)
+{
+    const struct bridge *bridge = ctx;
+    return bridge->mqtt ? mqtt_client_since_us(bridge->mqtt) : INT64_MIN;
+}
+
 static void on_mqtt_connected(void *ctx)
 {
     struct bridge *bridge = ctx;
@@ -361,7 +367,7 @@ static int open_parts(struct bridge *bridge, struct err *err)
     const struct outbox_calls outbox_calls = {on_answered,       on_accepted,      on_rejected, on_comms_accepted,
                                               on_comms_rejected, on_outbox_failed, bridge};
     const struct snapshot_calls snapshot_calls = {has_image_room, frigate_answers, on_image, on_no_image, bridge};
-    const struct catch_up_calls catch_up_calls = {on_http, on_cursor, on_config, bridge};
+    const struct catch_up_calls catch_up_calls = {on_http, on_cursor, mqtt_since, on_config, bridge};
     const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};
     if (state_file_open(&bridge->file, conf->state, err) != 0 || read_state(bridge, err) != 0)
         return -1;

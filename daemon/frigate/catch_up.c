@@ -64,7 +64,7 @@ struct catch_up {
     double least_s;               /* the earliest start in the page */
     bool room;                    /* the whole page could be taken */
     uint64_t barrier;             /* the last alert of the slice */
-    struct rate_limiter failures, config_failures;
+    struct rate_limiter failures, config_failures, vanished;
 };
 
 static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
@@ -143,6 +143,9 @@ static void on_listed(void *ctx, const struct frigate_event *event)
     if (c->state == CATCH_IN_PROGRESS && event->ended && !tracks_find(c->parts.mapper->tracks, event->id))
         return;
     c->room = event_mapper_map(c->parts.mapper, event, now(c)) && c->room;
+    struct track *track = tracks_find(c->parts.mapper->tracks, event->id);
+    if (track)
+        track->listed = true;
 }
 
 /* false: the response is not usable, and the cycle has ended. */
@@ -323,14 +326,34 @@ static void ask_single(struct catch_up *c)
     get(c, path, on_single);
 }
 
+/* Frigate says that it does not know the event. It stores an event only when it keeps a clip or a snapshot of it, for
+ * instance once the object is in a required zone; until then its only sign is a message every minute by MQTT. */
+static bool is_vanished(const struct catch_up *c, const struct track *track)
+{
+    int64_t since_us = track->seen_us, mqtt_us = c->calls.mqtt_since(c->calls.ctx);
+    if (!track->listed && mqtt_us == 0)
+        return false;
+    if (!track->listed && mqtt_us > since_us)
+        since_us = mqtt_us;
+    return loop_mono_us(c->parts.loop) - since_us >= VANISHED_US;
+}
+
+static void end_vanished(struct catch_up *c, struct track *track)
+{
+    log_limited(&c->vanished, loop_mono_us(c->parts.loop), LOG_LEVEL_INFO, "frigate",
+                "%s (camera %s): Frigate no longer knows the event, which counts as ended", track->last.id,
+                track->last.camera);
+    event_mapper_map_vanished(c->parts.mapper, track, now(c));
+}
+
 static void on_single(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     struct track *track = tracks_find(c->parts.mapper->tracks, c->single);
     size_t n;
     if (response->status == 404) {
-        if (track && loop_mono_us(c->parts.loop) - track->seen_us >= VANISHED_US)
-            event_mapper_map_vanished(c->parts.mapper, track, now(c));
+        if (track && is_vanished(c, track))
+            end_vanished(c, track);
     } else if ((response->status == 200 || response->status == 0 || response->status == 401) &&
                !take_list(c, "/api/events/ID", response, &n)) {
         return;

@@ -20,6 +20,8 @@ struct catch_up_calls {
     /* After each listing: whether Frigate responded. */
     void (*on_http)(void *ctx, bool answers, const char *why);
     void (*on_cursor)(void *ctx); /* the cursor has moved */
+    /* Monotonic: since when MQTT brings what Frigate says; 0: it does not at present; INT64_MIN: it is not used. */
+    int64_t (*mqtt_since)(void *ctx);
     /* Frigate's configuration was read: at start, every hour, and when Frigate has been away. Valid until the next. */
     void (*on_config)(void *ctx, const struct frigate_config *config);
     void *ctx;

@@ -379,6 +379,11 @@ struct mqtt_client *mqtt_client_new(struct loop *loop, const struct conf_frigate
     return client;
 }
 
+int64_t mqtt_client_since_us(const struct mqtt_client *client)
+{
+    return client->state == MQTT_FOLLOWING ? client->since_us : 0;
+}
+
 void mqtt_client_free(struct mqtt_client **client)
 {
     struct mqtt_client *c = *client;

@@ -6,6 +6,7 @@
 #define MOBEYE_FRIGATE_MQTT_CLIENT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -25,6 +26,9 @@ struct mqtt_calls {
 /* Begins to connect. conf and metrics must outlive the client. NULL with err set. */
 struct mqtt_client *mqtt_client_new(struct loop *loop, const struct conf_frigate *conf, struct frigate_metrics *metrics,
                                     const struct mqtt_calls *calls, struct err *err);
+/* Monotonic: since when it has been subscribed; 0: it is not. */
+int64_t mqtt_client_since_us(const struct mqtt_client *client);
+
 void mqtt_client_free(struct mqtt_client **client); /* safe on NULL; not from a callback */
 
 #endif

@@ -48,6 +48,7 @@ struct track {
     unsigned queued;    /* bits: have been handed to the outbox, or need not be */
     unsigned done;      /* bits: have been accepted, or need not be sent */
     bool given_up;      /* rejected too often or for too long: nothing more is sent; not saved */
+    bool listed;        /* HTTP has returned it since the start: Frigate has stored it; not saved */
     bool held;          /* rejected: nothing of it is sent before tracks_release() */
     unsigned in_flight; /* alerts, except images, that are sent and have no reply */
     unsigned users;     /* messages and image requests that refer to it */

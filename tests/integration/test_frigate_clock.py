@@ -99,3 +99,26 @@ def test_a_long_refusal_of_a_token_leaves_nothing_to_the_second_attempt(bridges,
     bridge = bridges(broker=None, api=login).start(env=clock.env)
     assert "version 0.16.1-e664cb2" in bridge.wait_log("frigate: connected to")
     assert refused.is_set()
+
+
+def test_an_event_that_frigate_has_not_stored_ends_when_mqtt_is_silent_about_it(bridges, frigate, broker, receiver, clock):
+    """HTTP does not know it before it is in a required zone: what counts is whether MQTT could have brought it."""
+    bridge = bridges().start(env=clock.env)
+    bridge.wait_following()
+    one = event(1)
+    broker.tell("new", one)
+    receiver.wait(f"{one['id']}:new")
+    broker.stop()
+    bridge.wait_metric("mqtt_connected", 0)
+    clock.set(400)
+    wait_until(lambda: f"/api/events/{one['id']}" in frigate.asked, "it is asked for by its ID")
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > time.time() + 300)
+    broker.start()
+    bridge.wait_metric("mqtt_connected", 1)
+    broker.tell("update", {**one, "entered_zones": ["gate"], "frame_time": 1795467600.5})
+    receiver.wait(f"{one['id']}:update:1795467600.5")
+    of_one = [i for i in receiver.ids() if i.startswith(one["id"])]
+    assert of_one == [f"{one['id']}:new", f"{one['id']}:update:1795467600.5"]
+    clock.set(800)
+    receiver.wait(f"{one['id']}:end")
+    bridge.wait_log(f"frigate: {one['id']} .camera front_door.: Frigate no longer knows the event")
