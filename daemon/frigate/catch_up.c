@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/transition.h"
+#include "frigate/event_page.h"
 
 #define EVERY_US        CLOCK_MINUTE
 #define VERSION_MAX     64 /* bytes of a response */
@@ -19,6 +20,7 @@
 #define PAGE            100
 #define IN_PROGRESS     1000
 #define SINGLES_MAX     100
+#define SINGLES_FAILED  3 /* after so many without a usable response the cycle goes on to the lists */
 #define VANISHED_US     (5 * CLOCK_MINUTE)
 #define BACK_MAX_S      (27 * 86400.0) /* retention.camera is 28 days by default: an older alert would count as of now */
 #define BEFORE_START_S  60.0           /* pre-capture: REST's start_time is earlier than MQTT's */
@@ -27,7 +29,7 @@
 enum catch_up_state {
     CATCH_IDLE,        /* until the timer. -> CONFIG */
     CATCH_CONFIG,      /* Frigate's configuration. -> IN_PROGRESS */
-    CATCH_IN_PROGRESS, /* what is in progress. -> SINGLES; failed -> IDLE */
+    CATCH_IN_PROGRESS, /* what is in progress, a page. -> SINGLES; failed -> IDLE */
     CATCH_SINGLES,     /* open events that were not listed, one by one. -> LISTING; failed -> IDLE */
     CATCH_LISTING,     /* a page of a slice. -> LISTING, ANSWERS; failed, or no room -> IDLE */
     CATCH_ANSWERS,     /* until everything listed has been answered. -> LISTING, IDLE */
@@ -58,13 +60,12 @@ struct catch_up {
     int64_t frame_us;             /* monotonic: when an MQTT message showed that offset, which is exact; 0: never */
     char single[FRIGATE_ID_SIZE]; /* asked for */
     unsigned singles;             /* asked for in this cycle */
+    unsigned singles_failed;      /* of them */
     double from_s, until_s;       /* the slice; until_s is INFINITY in the last */
-    double before_s;              /* the next page ends here */
-    unsigned page;                /* events in a page */
-    double least_s;               /* the earliest start in the page */
+    struct event_page page;       /* of the slice, or of what is in progress */
     bool room;                    /* the whole page could be taken */
     uint64_t barrier;             /* the last alert of the slice */
-    struct rate_limiter failures, config_failures, vanished;
+    struct rate_limiter failures, config_failures, single_failures, vanished;
 };
 
 static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
@@ -116,10 +117,10 @@ static const char *advice(const struct catch_up *c, long status)
 }
 
 /* Frigate gives no usable response: tries again soon. */
-static void end_failed_cycle(struct catch_up *c, const char *path, long status, const char *why)
+static void end_failed_cycle(struct catch_up *c, const struct rest_response *response, const char *why)
 {
     char text[512];
-    snprintf(text, sizeof(text), "%.200s%s: %s%s", c->parts.conf->api.url, path, why, advice(c, status));
+    snprintf(text, sizeof(text), "%.200s/api/events: %s%s", c->parts.conf->api.url, why, advice(c, response->status));
     c->parts.metrics->http_failures_total++;
     c->parts.metrics->http_answers = 0;
     log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s", text);
@@ -136,8 +137,8 @@ static void end_failed_cycle(struct catch_up *c, const char *path, long status, 
 static void on_listed(void *ctx, const struct frigate_event *event)
 {
     struct catch_up *c = ctx;
-    if (event->start_s < c->least_s)
-        c->least_s = event->start_s;
+    if (event->start_s < c->page.least_s)
+        c->page.least_s = event->start_s;
     if (c->state == CATCH_LISTING && event->start_s < c->from_s - BEFORE_START_S)
         return;
     if (c->state == CATCH_IN_PROGRESS && event->ended && !tracks_find(c->parts.mapper->tracks, event->id))
@@ -148,27 +149,35 @@ static void on_listed(void *ctx, const struct frigate_event *event)
         track->listed = true;
 }
 
-/* false: the response is not usable, and the cycle has ended. */
-static bool take_list(struct catch_up *c, const char *path, const struct rest_response *response, size_t *ret_n)
+/* Returns what is wrong with the response; NULL: it was read. */
+static const char *read_events(struct catch_up *c, const struct rest_response *response, size_t *ret_n)
 {
-    c->least_s = INFINITY;
+    c->page.least_s = INFINITY;
     c->room = true;
-    if (response->why) {
-        end_failed_cycle(c, path, response->status, response->why);
-        return false;
-    }
+    if (response->why)
+        return response->why;
     bool by_frame = c->frame_us > 0 && loop_mono_us(c->parts.loop) - c->frame_us < FRAME_US;
     if (response->date_us > 0 && !by_frame)
         c->offset_s = (double)(response->date_us - loop_wall_us(c->parts.loop)) / 1e6;
     if (!frigate_read_list(c->parts.reader, response->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
-        end_failed_cycle(c, path, 200, "the response is not a list of events (is api.url the address of Frigate?)");
+        return "the response is not a list of events (is api.url the address of Frigate?)";
+    }
+    if (!c->room)
+        c->parts.metrics->no_room_total++;
+    return NULL;
+}
+
+/* false: the response is not usable, and the cycle has ended. */
+static bool take_list(struct catch_up *c, const struct rest_response *response, size_t *ret_n)
+{
+    const char *why = read_events(c, response, ret_n);
+    if (why) {
+        end_failed_cycle(c, response, why);
         return false;
     }
     c->parts.metrics->http_answers = 1;
     c->parts.metrics->http_last_answer_timestamp_seconds = (double)loop_wall_us(c->parts.loop) / 1e6;
-    if (!c->room)
-        c->parts.metrics->no_room_total++;
     return true;
 }
 
@@ -178,11 +187,9 @@ static void on_page(void *ctx, const struct rest_response *response);
 
 static void ask_page(struct catch_up *c)
 {
-    char path[256];
-    int len = snprintf(path, sizeof(path), "/api/events?include_thumbnails=0&limit=%u&after=%.6f", c->page,
-                       c->from_s - BEFORE_START_S);
-    if (!isinf(c->before_s))
-        snprintf(path + len, sizeof(path) - (size_t)len, "&before=%.6f", c->before_s);
+    char filter[64], path[EVENT_PAGE_PATH_SIZE];
+    snprintf(filter, sizeof(filter), "after=%.6f", c->from_s - BEFORE_START_S);
+    event_page_path(&c->page, filter, path);
     get(c, path, on_page);
 }
 
@@ -194,8 +201,7 @@ static void start_slice(struct catch_up *c, double from_s)
     /* The last slice has no end, for events that a wrong clock has put into the future. */
     if (c->until_s > frigate_now_s(c) - CATCH_UP_SLICE_S)
         c->until_s = INFINITY;
-    c->before_s = c->until_s;
-    c->page = PAGE;
+    c->page = (struct event_page){.limit = PAGE, .before_s = c->until_s};
     ask_page(c);
 }
 
@@ -268,26 +274,21 @@ static void on_page(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     size_t n;
-    if (response->too_large && c->page > 1) {
-        c->page = c->page > 10 ? 10 : 1;
+    if (event_page_shrink(&c->page, response)) {
         ask_page(c);
         return;
     }
-    if (!take_list(c, "/api/events", response, &n))
+    if (!take_list(c, response, &n))
         return;
     if (!c->room) {
         announce(c);
         end_good_cycle(c, "no room");
         return;
     }
-    /* Newest first: the next page ends where this one began. */
-    double next_s = c->least_s + 0.000002;
-    if (n < c->page || !(next_s < c->before_s)) {
+    if (event_page_turn(&c->page, n))
+        ask_page(c);
+    else
         end_listing(c);
-        return;
-    }
-    c->before_s = next_s;
-    ask_page(c);
 }
 
 static void start_listing(struct catch_up *c)
@@ -301,20 +302,22 @@ static void start_listing(struct catch_up *c)
 
 static void on_single(void *ctx, const struct rest_response *response);
 
-/* The next open or rejected event about which nothing was received in this cycle. */
+/* Of the open or rejected events about which nothing was received in this cycle, the one asked for longest ago. */
 static const struct track *next_single(const struct catch_up *c)
 {
-    const struct track *track;
+    const struct track *track, *found = NULL;
     TAILQ_FOREACH(track, &c->parts.mapper->tracks->list, entry)
-    if (!track->held && !(track->queued & TRACK_END) && track->seen_us < c->began_us && track->asked_us < c->began_us)
-        return track;
-    return NULL;
+    if (!track->held && !(track->queued & TRACK_END) && track->seen_us < c->began_us &&
+        track->asked_us < (found ? found->asked_us : c->began_us))
+        found = track;
+    return found;
 }
 
 static void ask_single(struct catch_up *c)
 {
     char path[128];
-    const struct track *track = c->singles < SINGLES_MAX ? next_single(c) : NULL;
+    bool more = c->singles < SINGLES_MAX && c->singles_failed < SINGLES_FAILED;
+    const struct track *track = more ? next_single(c) : NULL;
     if (!track) {
         start_listing(c);
         return;
@@ -346,6 +349,15 @@ static void end_vanished(struct catch_up *c, struct track *track)
     event_mapper_map_vanished(c->parts.mapper, track, now(c));
 }
 
+/* Other events do not wait for one that cannot be read. */
+static void skip_single(struct catch_up *c, const char *why)
+{
+    c->singles_failed++;
+    c->parts.metrics->http_failures_total++;
+    log_limited(&c->single_failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate",
+                "%.200s/api/events/%s: %s", c->parts.conf->api.url, c->single, why);
+}
+
 static void on_single(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
@@ -354,33 +366,53 @@ static void on_single(void *ctx, const struct rest_response *response)
     if (response->status == 404) {
         if (track && is_vanished(c, track))
             end_vanished(c, track);
-    } else if ((response->status == 200 || response->status == 0 || response->status == 401) &&
-               !take_list(c, "/api/events/ID", response, &n)) {
+    } else if (response->status == 401) {
+        end_failed_cycle(c, response, response->why);
         return;
+    } else {
+        const char *why = read_events(c, response, &n);
+        if (why)
+            skip_single(c, why);
     }
     ask_single(c);
 }
 
 /* ---- the beginning of a cycle ---- */
 
+static void on_in_progress(void *ctx, const struct rest_response *response);
+
+static void ask_in_progress_page(struct catch_up *c)
+{
+    char path[EVENT_PAGE_PATH_SIZE];
+    event_page_path(&c->page, "in_progress=1", path);
+    get(c, path, on_in_progress);
+}
+
 static void on_in_progress(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     size_t n;
-    if (!take_list(c, "/api/events", response, &n))
+    if (event_page_shrink(&c->page, response)) {
+        ask_in_progress_page(c);
         return;
+    }
+    if (!take_list(c, response, &n))
+        return;
+    if (c->room && event_page_turn(&c->page, n)) {
+        ask_in_progress_page(c);
+        return;
+    }
     c->calls.on_http(c->calls.ctx, true, NULL);
     set_state(c, CATCH_SINGLES, "listed");
-    c->singles = 0;
+    c->singles = c->singles_failed = 0;
     ask_single(c);
 }
 
 static void ask_in_progress(struct catch_up *c, const char *why)
 {
-    char path[128];
     set_state(c, CATCH_IN_PROGRESS, why);
-    snprintf(path, sizeof(path), "/api/events?include_thumbnails=0&limit=%d&in_progress=1", IN_PROGRESS);
-    get(c, path, on_in_progress);
+    c->page = (struct event_page){.limit = IN_PROGRESS, .before_s = INFINITY};
+    ask_in_progress_page(c);
 }
 
 /* Without the configuration, boxes are omitted; the lists decide whether Frigate responds. */

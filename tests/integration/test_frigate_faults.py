@@ -329,3 +329,31 @@ def test_events_come_although_images_of_as_many_as_are_remembered_are_awaited(br
     receiver.wait(f"{one['id']}:end")
     bridge.wait_log("image: of .*dropped: the images of 8192 events are awaited")
     assert (bridge.metric("tracks"), bridge.metric("images_missing_total")) == (count, 1)
+
+
+def test_lists_that_break_off_are_read_by_fewer_events(bridges, frigate, receiver):
+    """As on a line that is too slow for a longer one."""
+    now = time.time()
+    events = [event(n, start=now - 1000 - n, end=None if n < 15 else now - n) for n in range(40)]
+    frigate.know(*events)
+    frigate.fault = lambda handler: "limit=100" in handler.path and break_off(handler, b"[{")  # and of 1000
+    bridge = bridges(broker=None).start()
+    receiver.wait(*(f"{one['id']}:new" for one in events), *(f"{one['id']}:end" for one in events[15:]))
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert bridge.metric("http_failures_total") == 0
+
+
+def test_an_event_that_cannot_be_read_holds_no_other_up(bridges, frigate, receiver):
+    """It is known by the state alone, and asked for by its ID."""
+    now = time.time()
+    odd, ended, fresh = event(1, start=now - 5 * HOUR), event(2, start=now - 4 * HOUR, end=now), event(3, start=now - 60, end=now)
+    frigate.know(ended, fresh)
+    frigate.fault = lambda handler: handler.path == f"/api/events/{odd['id']}" and break_off(handler, b"{")
+    bridge = bridges(broker=None)
+    (bridge.state / "state").write_text("mobeye-frigate state 1\n" + "".join(
+        f"track\t{one['id']}\t{one['start_time']:.6f}\t1\t0\t0.8\t0\tyard\tperson\n" for one in (odd, ended)))
+    bridge.start()
+    receiver.wait(f"{ended['id']}:end", f"{fresh['id']}:end")
+    bridge.wait_log(f"warning frigate: {frigate.url}/api/events/{odd['id']}: ")
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert bridge.metric("http_answers") == 1
