@@ -36,6 +36,8 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
+    bool said_offline;     /* the last word of Frigate by MQTT */
+    bool mqtt_off;         /* by its configuration it publishes to no broker: that word is of an earlier time */
     char http_why[512];    /* why the last HTTP request failed */
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
     bool comms_rejected;   /* and it has rejected the last report of that */
@@ -54,7 +56,7 @@ static void write_state(struct bridge *bridge)
 {
     struct err err;
     struct buf text = {0};
-    const struct tracks_extra extra = {bridge->accepted_offline, bridge->availability.offline_by_mqtt};
+    const struct tracks_extra extra = {bridge->accepted_offline, bridge->said_offline};
     tracks_write(&bridge->tracks, &extra, &text);
     if (state_file_write(&bridge->file, buf_str(&text), &err) == 0) {
         bridge->tracks.dirty = false;
@@ -80,7 +82,8 @@ static int read_state(struct bridge *bridge, struct err *err)
         log_warning("state", "%u line%s cannot be read; the events there are sent again, and stored once", skipped,
                     skipped == 1 ? "" : "s");
     bridge->availability.offline = bridge->accepted_offline = extra.offline;
-    bridge->availability.offline_by_mqtt = extra.offline_by_mqtt && bridge->conf->mqtt.given;
+    bridge->said_offline = extra.offline_by_mqtt && bridge->conf->mqtt.given;
+    bridge->availability.offline_by_mqtt = bridge->said_offline;
     return 0;
 }
 
@@ -114,6 +117,13 @@ static void check_availability(struct bridge *bridge)
     log_availability(bridge, offline);
 }
 
+/* Frigate's last will is retained by the broker, also when Frigate no longer publishes to it. */
+static void heed_mqtt(struct bridge *bridge)
+{
+    bridge->availability.offline_by_mqtt = bridge->said_offline && !bridge->mqtt_off;
+    check_availability(bridge);
+}
+
 static void on_http(void *ctx, bool answers, const char *why)
 {
     struct bridge *bridge = ctx;
@@ -137,6 +147,8 @@ static void on_config(void *ctx, const struct frigate_config *config)
     bridge->metrics->untracked_labels = found.labels;
     bridge->metrics->mqtt_differs = found.mqtt;
     bridge->metrics->without_snapshots = found.without_snapshots;
+    bridge->mqtt_off = config->mqtt == TRI_NO;
+    heed_mqtt(bridge);
 }
 
 /* ---- what MQTT says ---- */
@@ -156,10 +168,11 @@ static void on_mqtt_connected(void *ctx)
 static void on_mqtt_available(void *ctx, bool online)
 {
     struct bridge *bridge = ctx;
-    bool back = online && bridge->availability.offline_by_mqtt;
-    bridge->availability.offline_by_mqtt = !online;
-    check_availability(bridge);
-    if (back)
+    bool changed = online == bridge->said_offline;
+    bridge->said_offline = !online;
+    bridge->tracks.dirty = bridge->tracks.dirty || changed;
+    heed_mqtt(bridge);
+    if (changed)
         catch_up_restarted(bridge->catch_up);
 }
 

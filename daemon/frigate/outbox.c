@@ -35,7 +35,8 @@ struct outbox {
     struct sender_endpoint endpoints[CONF_FRIGATE_TARGETS_MAX];
     struct curve curve;
     struct event fds[SENDER_POLL_ITEMS], timer;
-    bool watching; /* fds are added */
+    bool watching;            /* fds are added */
+    unsigned comms_in_flight; /* alerts about Frigate itself that are sent and have no reply: at most one */
     unsigned sockets;
     struct alert_queue waiting, sent;
     struct delivery_state delivery;
@@ -51,6 +52,8 @@ static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struc
     if (item->track) {
         item->track->in_flight -= queue == &outbox->sent && !item->has_image;
         item->track->users--;
+    } else {
+        outbox->comms_in_flight -= queue == &outbox->sent;
     }
     outbox->n--;
     outbox->n_images -= item->has_image;
@@ -120,11 +123,11 @@ static void on_rejected(void *ctx, uint64_t number, struct str why)
 
 /* ---- sending ---- */
 
-static bool may_be_sent(const struct outbox_alert *item)
+static bool may_be_sent(const struct outbox *outbox, const struct outbox_alert *item)
 {
     const struct track *track = item->track;
     if (!track)
-        return true;
+        return outbox->comms_in_flight == 0;
     if (item->has_image)
         return track->done & TRACK_NEW;
     return track->in_flight == 0 && (item->alert == FRIGATE_NEW || track->done & TRACK_NEW);
@@ -137,11 +140,13 @@ static bool hand_over(struct outbox *outbox)
     bool some = false;
     for (; item && sender_has_room(outbox->sender); item = next) {
         next = TAILQ_NEXT(item, entry);
-        if (!may_be_sent(item))
+        if (!may_be_sent(outbox, item))
             continue;
         TAILQ_REMOVE(&outbox->waiting, item, entry);
         TAILQ_INSERT_TAIL(&outbox->sent, item, entry);
-        if (item->track && !item->has_image)
+        if (!item->track)
+            outbox->comms_in_flight++;
+        else if (!item->has_image)
             item->track->in_flight++;
         const struct sender_message message = {buf_str(&item->payload), buf_str(&item->image), item->has_image,
                                                (uint64_t)(uintptr_t)item};

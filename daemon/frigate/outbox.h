@@ -2,7 +2,8 @@
  * The alerts that are being sent to mobeyed and have no reply yet.
  *
  * Alerts of one event are sent one after the other, each when the previous one has its reply, so that neither RETRY nor
- * a lost connection can put a restore before its raise. Images wait only for the raise, and nothing waits for an image.
+ * a lost connection can put a restore before its raise; so are those about Frigate itself. Images wait only for the
+ * raise, and nothing waits for an image.
  */
 #ifndef MOBEYE_FRIGATE_OUTBOX_H
 #define MOBEYE_FRIGATE_OUTBOX_H

@@ -357,3 +357,28 @@ def test_an_event_that_cannot_be_read_holds_no_other_up(bridges, frigate, receiv
     bridge.wait_log(f"warning frigate: {frigate.url}/api/events/{odd['id']}: ")
     bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
     assert bridge.metric("http_answers") == 1
+
+
+# The order of what is said about Frigate, and its last will.
+
+def test_that_frigate_is_online_again_is_sent_after_that_it_was_offline(bridge, broker, receiver):
+    receiver.word = b"RETRY"
+    broker.publish("frigate/available", "offline", retain=True)
+    wait_until(lambda: receiver.ids(), "offline")
+    broker.publish("frigate/available", "online", retain=True)
+    bridge.wait_metric("waiting", 2)
+    count = len(receiver.got)
+    wait_until(lambda: len(receiver.got) > count + 2, "it is sent again")
+    assert [one.split(":")[0] for one in receiver.ids()] == ["offline"]
+    receiver.word = b"ACK"
+    bridge.wait_metric("waiting", 0)
+    assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
+
+
+def test_a_last_will_is_not_heeded_once_frigate_publishes_to_no_broker(bridge, frigate, broker, receiver):
+    """It stays retained by the broker."""
+    frigate.config["mqtt"] = {"enabled": False}
+    broker.publish("frigate/available", "offline", retain=True)
+    wait_until(lambda: [i for i in receiver.ids() if i.startswith("online:")], "online")
+    bridge.wait_metric("waiting", 0)
+    assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
