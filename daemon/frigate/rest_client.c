@@ -238,8 +238,10 @@ static void set_options(struct rest_call *call)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-    if (login->ca_file)
+    if (login->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, login->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the authorities of the system would do as well */
+    }
     if (call->post)
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->post);
     else if (*client->token && *client->cookie)

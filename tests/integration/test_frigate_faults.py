@@ -2,6 +2,8 @@
 import os
 import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -382,3 +384,35 @@ def test_a_last_will_is_not_heeded_once_frigate_publishes_to_no_broker(bridge, f
     wait_until(lambda: [i for i in receiver.ids() if i.startswith("online:")], "online")
     bridge.wait_metric("waiting", 0)
     assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
+
+
+# TLS.
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("openssl"), reason="no openssl, or not root, who can mount")
+def test_with_ca_file_an_authority_of_the_system_does_not_do(bridges, frigate, tmp_path):
+    """The system trusts Frigate's certificate; ca_file names another authority."""
+    def certificate(name):
+        key, file = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", file],
+                       check=True, capture_output=True)
+        return file, key
+    own, key = certificate("frigate")
+    other, _ = certificate("other")
+    trusted, password = tmp_path / "certs", tmp_path / "password"
+    trusted.mkdir()
+    shutil.copy(own, trusted / "ca-certificates.crt")
+    name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", own], check=True, capture_output=True, text=True).stdout
+    shutil.copy(own, trusted / f"{name.strip()}.0")
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(own, key)
+    frigate.password = "secret"
+    frigate.server.socket = tls.wrap_socket(frigate.server.socket, server_side=True)
+    api = {"url": f"https://127.0.0.1:{frigate.port}", "user": "mobeye", "password_file": str(password)}
+    within = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', trusted]
+    bridges(broker=None, api={**api, "ca_file": str(other)}).start(within=within).wait_log("frigate: .*certificate")
+    assert not frigate.tokens
+    bridges(broker=None, api=api).start(within=within).wait_metric("http_answers", 1)
+    bridges(broker=None, api={**api, "ca_file": str(own)}).start().wait_metric("http_answers", 1)
