@@ -119,8 +119,9 @@ static const char *advice(const struct catch_up *c, long status)
 /* Frigate gives no usable response: tries again soon. */
 static void end_failed_cycle(struct catch_up *c, const struct rest_response *response, const char *why)
 {
-    char text[512];
-    snprintf(text, sizeof(text), "%.200s/api/events: %s%s", c->parts.conf->api.url, why, advice(c, response->status));
+    char text[640];
+    snprintf(text, sizeof(text), "%.150s/api/events: %.300s%s", c->parts.conf->api.url, why,
+             advice(c, response->status));
     c->parts.metrics->http_failures_total++;
     c->parts.metrics->http_answers = 0;
     log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s", text);

@@ -311,7 +311,7 @@ static void check_following(struct mqtt_client *client)
     client->metrics->mqtt_silent = 1;
     log_warning("mqtt",
                 "%s:%u has sent nothing under %s/, not even the availability of Frigate (is mqtt.topic_prefix that of "
-                "Frigate, and does Frigate publish to this broker?)",
+                "Frigate, does Frigate publish to this broker, does the broker let mqtt.user read it?)",
                 client->conf->mqtt.host, client->conf->mqtt.port, client->conf->mqtt.topic_prefix);
 }
 

@@ -13,14 +13,15 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/transition.h"
-#include "frigate/frigate_event.h"
 #include "frigate/header_field.h"
+#include "frigate/login_token.h"
+#include "frigate/rest_reason.h"
 
 #define CONNECT_TIMEOUT_S 5
 #define HEADER_MAX_BYTES  (64 * 1024)
-#define TOKEN_SIZE        4096
 #define LOGIN_EVERY_US    (5 * CLOCK_SECOND)
 #define CONNECTIONS_MAX   4L
+#define WHY_SIZE          400 /* at least CURL_ERROR_SIZE */
 
 enum call_state {
     CALL_WAITING, /* for a token, if it needs one. -> ASKED; the login failed, or there is no memory -> FAILED */
@@ -47,7 +48,8 @@ struct rest_call {
     bool too_large, retried;
     unsigned login; /* the number of the token it was sent with */
     int64_t date_us;
-    char why[CURL_ERROR_SIZE];
+    char why[WHY_SIZE];
+    char location[200]; /* of a redirection; empty: none */
     rest_done_fn done;
     void *ctx;
 };
@@ -70,12 +72,11 @@ struct rest_client {
     struct event timer, wake;
     struct call_list calls;
     struct socket_list sockets;
-    char token[TOKEN_SIZE];  /* from the last login; empty: none, or refused */
-    unsigned logins;         /* logins so far: the number of the token */
-    char cookie[TOKEN_SIZE]; /* NAME=VALUE of the last Set-Cookie of a login */
+    struct login_token token; /* from the last login; empty: none, or refused */
+    unsigned logins;          /* logins so far: the number of the token */
     struct rest_call *login;
     int64_t login_us; /* monotonic: of the last login; 0: none */
-    char login_why[256];
+    char login_why[WHY_SIZE];
 };
 
 /* ---- libcurl on the loop ---- */
@@ -162,12 +163,12 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
     struct str value = header_value(line, "date");
     if (value.len > 0)
         call->date_us = header_date_us(value);
+    value = header_value(line, "location");
+    if (value.len > 0)
+        snprintf(call->location, sizeof(call->location), "%.*s", (int)value.len, value.p);
     value = header_value(line, "set-cookie");
-    size_t len = 0;
-    while (len < value.len && value.p[len] != ';')
-        len++;
-    if (call->post && len > 0 && len < TOKEN_SIZE && memchr(value.p, '=', len))
-        snprintf(call->client->cookie, TOKEN_SIZE, "%.*s", (int)len, value.p);
+    if (call->post && value.len > 0)
+        login_token_add_cookie(&call->client->token, value);
     return line.len;
 }
 
@@ -211,8 +212,8 @@ static void add_headers(struct rest_call *call)
     struct buf line = {0};
     if (call->post)
         call->headers = curl_slist_append(call->headers, "Content-Type: application/json");
-    if (!call->post && *client->token) {
-        buf_printf(&line, "Authorization: Bearer %s", client->token);
+    if (!call->post && *client->token.text) {
+        buf_printf(&line, "Authorization: Bearer %s", client->token.text);
         call->headers = curl_slist_append(call->headers, line.data);
     }
     secret_free(&line);
@@ -244,8 +245,8 @@ static void set_options(struct rest_call *call)
     }
     if (call->post)
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->post);
-    else if (*client->token && *client->cookie)
-        curl_easy_setopt(easy, CURLOPT_COOKIE, client->cookie);
+    else if (*client->token.text && *client->token.cookies)
+        curl_easy_setopt(easy, CURLOPT_COOKIE, client->token.cookies);
 }
 
 static void start_call(struct rest_call *call)
@@ -258,7 +259,7 @@ static void start_call(struct rest_call *call)
     call->body.len = call->header_bytes = 0;
     call->too_large = false;
     call->date_us = 0;
-    call->why[0] = '\0';
+    call->why[0] = call->location[0] = '\0';
     call->login = call->client->logins;
     add_headers(call);
     set_options(call);
@@ -285,46 +286,25 @@ static void release_waiting(struct rest_client *client)
     struct rest_call *call;
     TAILQ_FOREACH(call, &client->calls, entry)
     {
-        if (call->state == CALL_WAITING && *client->token)
+        if (call->state == CALL_WAITING && *client->token.text)
             start_call(call);
         else if (call->state == CALL_WAITING)
             fail_call(call, client->login_why);
     }
 }
 
-/* Frigate returns the token as a cookie; a proxy in front of it may return it in the body. */
-static bool read_token(struct rest_client *client, struct str body)
-{
-    const char *value = strchr(client->cookie, '=');
-    if (value && value[1]) {
-        snprintf(client->token, sizeof(client->token), "%s", value + 1);
-        return true;
-    }
-    struct frigate_reader *reader = frigate_reader_new();
-    bool found = frigate_read_text(reader, body, "access_token", client->token, sizeof(client->token)) ||
-                 frigate_read_text(reader, body, "token", client->token, sizeof(client->token));
-    frigate_reader_free(&reader);
-    /* It becomes part of a header line. */
-    for (const char *p = client->token; *p; p++)
-        found = found && *p > ' ' && *p <= '~';
-    if (!found)
-        client->token[0] = '\0';
-    return found;
-}
-
 static void on_login(void *ctx, const struct rest_response *response)
 {
     struct rest_client *client = ctx;
     client->login = NULL, client->logins++;
-    client->token[0] = '\0';
-    if (response->status == 200 && read_token(client, response->body))
+    if (response->status == 200 && login_token_read(&client->token, response->body))
         client->login_why[0] = '\0';
     else if (response->status == 200)
         snprintf(client->login_why, sizeof(client->login_why), "the login returned no token");
     else if (response->status == 401)
         snprintf(client->login_why, sizeof(client->login_why), "Frigate refused the login of api.user");
     else
-        snprintf(client->login_why, sizeof(client->login_why), "login: %.200s", response->why);
+        snprintf(client->login_why, sizeof(client->login_why), "login: %.380s", response->why);
     release_waiting(client);
 }
 
@@ -341,7 +321,7 @@ static void ensure_login(struct rest_client *client)
         return;
     }
     client->login_us = now_us;
-    client->cookie[0] = '\0';
+    login_token_wipe(&client->token);
     /* A growing buffer would leave copies of the password. A byte takes at most six in JSON. */
     buf_reserve(&body, 6 * (strlen(login->user) + strlen(login->password)) + 64);
     buf_append_str(&body, STR("{"));
@@ -358,7 +338,7 @@ static void ensure_login(struct rest_client *client)
 static void ask_or_wait(struct rest_call *call)
 {
     struct rest_client *client = call->client;
-    if (!client->conf->api.login.user || *client->token)
+    if (!client->conf->api.login.user || *client->token.text)
         start_call(call);
     else
         ensure_login(client);
@@ -372,9 +352,9 @@ static void call_back(struct rest_call *call, const struct rest_response *respon
     void *ctx = call->ctx;
     struct buf body = call->body;
     struct rest_response kept = *response;
-    char why[CURL_ERROR_SIZE];
-    snprintf(why, sizeof(why), "%s", response->why ? response->why : "");
-    kept.why = response->why ? why : NULL;
+    struct rest_reason why;
+    snprintf(why.text, sizeof(why.text), "%s", response->why ? response->why : "");
+    kept.why = response->why ? why.text : NULL;
     call->body = (struct buf){0};
     call_free(call);
     done(ctx, &kept);
@@ -393,23 +373,24 @@ static void finish_call(struct rest_call *call, CURLcode code)
         set_state(call, CALL_WAITING, "status 401");
         call->retried = true;
         if (call->login == client->logins) { /* otherwise it was sent with an earlier token */
-            client->token[0] = '\0';
+            client->token.text[0] = '\0';
             snprintf(client->login_why, sizeof(client->login_why), "Frigate refuses the token of its own login");
         }
         ask_or_wait(call);
         return;
     }
-    char status[64];
+    bool lost = code != CURLE_OK && !call->too_large;
+    const struct rest_failure failure = {lost ? 0 : response.status, code, call->why, call->location};
+    const struct rest_reason reason = rest_reason(client->conf, &failure);
     if (response.too_large) {
         response.why = "the response is too large";
-    } else if (code != CURLE_OK && !call->too_large) {
+    } else if (lost) {
         response.status = 0;
         response.timed_out = code == CURLE_OPERATION_TIMEDOUT;
         response.partial = call->body.len > 0;
-        response.why = call->why[0] ? call->why : curl_easy_strerror(code);
+        response.why = reason.text;
     } else if (response.status != 200) {
-        snprintf(status, sizeof(status), "status %ld (expected 200)", response.status);
-        response.why = status;
+        response.why = reason.text;
     } else {
         response.body = buf_str(&call->body);
     }
@@ -487,8 +468,7 @@ void rest_client_free(struct rest_client **client)
     }
     event_del(&c->timer);
     event_del(&c->wake);
-    explicit_bzero(c->token, sizeof(c->token));
-    explicit_bzero(c->cookie, sizeof(c->cookie));
+    login_token_wipe(&c->token);
     free(c);
     *client = NULL;
     curl_global_cleanup();

@@ -412,7 +412,9 @@ def test_with_ca_file_an_authority_of_the_system_does_not_do(bridges, frigate, t
     frigate.server.socket = tls.wrap_socket(frigate.server.socket, server_side=True)
     api = {"url": f"https://127.0.0.1:{frigate.port}", "user": "mobeye", "password_file": str(password)}
     within = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/ssl/certs && exec "$@"', trusted]
-    bridges(broker=None, api={**api, "ca_file": str(other)}).start(within=within).wait_log("frigate: .*certificate")
+    bridges(broker=None, api={**api, "ca_file": str(other)}).start(within=within).wait_log(
+        "frigate: .*certificate.* .is api.ca_file of the authority that signed the certificate of Frigate")
     assert not frigate.tokens
     bridges(broker=None, api=api).start(within=within).wait_metric("http_answers", 1)
+    bridges(broker=None, api=api).start().wait_log("frigate: .*certificate.* .is api.ca_file missing")
     bridges(broker=None, api={**api, "ca_file": str(own)}).start().wait_metric("http_answers", 1)

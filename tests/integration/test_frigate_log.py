@@ -177,6 +177,20 @@ def test_what_frigate_answers_is_logged_with_its_address_and_what_to_check(bridg
     bridge.wait_metric("http_answers", 1)
 
 
+@pytest.mark.parametrize("status, location, wanted", [
+    (301, "https://camera.example/api/events", "status 301 (expected 200): redirected to https://camera.example/api/events "
+                                               "(api.url must be the final address, without /api)"),
+    (400, None, "status 400 (expected 200) (does this port require https?)"),
+    (429, None, "status 429 (expected 200) (a server in front of Frigate limits the number of requests"),
+    (502, None, "status 502 (expected 200) (a server in front of Frigate cannot reach it: is Frigate running?)")])
+def test_what_a_server_in_front_of_frigate_answers_is_logged_with_what_to_check(bridges, frigate, status, location, wanted):
+    def answer(handler):
+        handler.send(status, b"<html>", "text/html", [("Location", location)] if location else [])
+        return True
+    frigate.fault = answer
+    bridges(broker=None).start().wait_log(re.escape(f"warning frigate: {frigate.url}/api/events: {wanted}"))
+
+
 def test_that_mqtt_says_offline_is_logged(bridge, broker, tmp_path):
     broker.publish("frigate/available", "offline", retain=True)
     bridge.wait_log("warning frigate: is offline, as it reports by MQTT")
