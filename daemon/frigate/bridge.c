@@ -36,6 +36,8 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
+    bool save_now; /* mobeyed has accepted an alert whose ID cannot be found again in Frigate: it has the time of asking
+                    */
     bool said_offline;     /* the last word of Frigate by MQTT */
     bool mqtt_off;         /* by its configuration it publishes to no broker: that word is of an earlier time */
     char http_why[512];    /* why the last HTTP request failed */
@@ -198,6 +200,9 @@ static void on_answered(void *ctx)
 {
     struct bridge *bridge = ctx;
     bridge->tracks.dirty = true;
+    if (bridge->save_now)
+        write_state(bridge);
+    bridge->save_now = false;
     catch_up_answered(bridge->catch_up);
     if (bridge->snapshots)
         snapshot_fetch_wake(bridge->snapshots);
@@ -207,12 +212,14 @@ static void on_accepted(void *ctx, struct track *track, unsigned bit)
 {
     struct bridge *bridge = ctx;
     tracks_accept(&bridge->tracks, track, bit);
+    bridge->save_now = bridge->save_now || (bit == 0 && !*track->last.frame_time);
 }
 
 static void on_comms_accepted(void *ctx, bool offline)
 {
     struct bridge *bridge = ctx;
     bridge->accepted_offline = offline;
+    bridge->save_now = true;
     bridge->comms_rejected = false;
 }
 

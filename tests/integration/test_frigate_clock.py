@@ -122,3 +122,19 @@ def test_an_event_that_frigate_has_not_stored_ends_when_mqtt_is_silent_about_it(
     clock.set(800)
     receiver.wait(f"{one['id']}:end")
     bridge.wait_log(f"frigate: {one['id']} .camera front_door.: Frigate no longer knows the event")
+
+
+def test_a_kill_after_the_acceptance_sends_no_second_update_of_what_http_told(bridges, frigate, receiver, clock):
+    """Its ID has the time at which Frigate was asked."""
+    one = event(1)
+    frigate.know(one)
+    bridge = bridges(broker=None).start(env=clock.env)
+    receiver.wait(f"{one['id']}:new")
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    frigate.know({**one, "entered_zones": ["gate"]})
+    clock.set(61)
+    bridge.wait_metric("accepted_total", 2)
+    bridge.kill()
+    bridge.start(env=clock.env)
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert bridge.metric("alerts_total") == 0

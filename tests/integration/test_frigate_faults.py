@@ -386,6 +386,18 @@ def test_a_last_will_is_not_heeded_once_frigate_publishes_to_no_broker(bridge, f
     assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
 
 
+def test_a_kill_after_the_acceptance_sends_no_second_alert_that_frigate_is_offline(bridge, broker, receiver):
+    """Its ID has the time at which it was seen."""
+    broker.publish("frigate/available", "offline", retain=True)
+    bridge.wait_metric("accepted_total", 1)
+    bridge.kill()
+    bridge.start()
+    bridge.wait_following()
+    broker.publish("frigate/available", "online", retain=True)
+    bridge.wait_metric("accepted_total", 1)
+    assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
+
+
 # TLS.
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("openssl"), reason="no openssl, or not root, who can mount")
