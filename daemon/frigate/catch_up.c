@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/transition.h"
 #include "frigate/event_page.h"
+#include "frigate/frigate_clock.h"
 
 #define EVERY_US        CLOCK_MINUTE
 #define VERSION_MAX     64 /* bytes of a response */
@@ -20,11 +21,9 @@
 #define PAGE            100
 #define IN_PROGRESS     1000
 #define SINGLES_MAX     100
-#define SINGLES_FAILED  3 /* after so many without a usable response the cycle goes on to the lists */
-#define VANISHED_US     (5 * CLOCK_MINUTE)
+#define SINGLES_FAILED  3              /* after so many without a usable response the cycle goes on to the lists */
 #define BACK_MAX_S      (27 * 86400.0) /* retention.camera is 28 days by default: an older alert would count as of now */
 #define BEFORE_START_S  60.0           /* pre-capture: REST's start_time is earlier than MQTT's */
-#define FRAME_US        (10 * CLOCK_MINUTE) /* how long the clock offset from a frame time is used */
 
 enum catch_up_state {
     CATCH_IDLE,        /* until the timer. -> CONFIG */
@@ -56,8 +55,7 @@ struct catch_up {
     struct frigate_config read;   /* the one being read */
     char config_why[256];         /* why it could not be read; empty: it could */
     bool announced;               /* it has been logged that Frigate responds */
-    double offset_s;              /* Frigate's clock minus ours */
-    int64_t frame_us;             /* monotonic: when an MQTT message showed that offset, which is exact; 0: never */
+    struct frigate_clock clock;   /* of Frigate */
     char single[FRIGATE_ID_SIZE]; /* asked for */
     unsigned singles;             /* asked for in this cycle */
     unsigned singles_failed;      /* of them */
@@ -81,7 +79,7 @@ static struct event_time now(const struct catch_up *c)
 
 static double frigate_now_s(const struct catch_up *c)
 {
-    return (double)loop_wall_us(c->parts.loop) / 1e6 + c->offset_s;
+    return frigate_clock_now_s(&c->clock, loop_wall_us(c->parts.loop));
 }
 
 static void get(struct catch_up *c, const char *path, rest_done_fn done)
@@ -150,6 +148,11 @@ static void on_listed(void *ctx, const struct frigate_event *event)
         track->listed = true;
 }
 
+static void read_date(struct catch_up *c, const struct rest_response *response)
+{
+    frigate_clock_date(&c->clock, response->date_us, loop_wall_us(c->parts.loop), loop_mono_us(c->parts.loop));
+}
+
 /* Returns what is wrong with the response; NULL: it was read. */
 static const char *read_events(struct catch_up *c, const struct rest_response *response, size_t *ret_n)
 {
@@ -157,9 +160,7 @@ static const char *read_events(struct catch_up *c, const struct rest_response *r
     c->room = true;
     if (response->why)
         return response->why;
-    bool by_frame = c->frame_us > 0 && loop_mono_us(c->parts.loop) - c->frame_us < FRAME_US;
-    if (response->date_us > 0 && !by_frame)
-        c->offset_s = (double)(response->date_us - loop_wall_us(c->parts.loop)) / 1e6;
+    read_date(c, response);
     if (!frigate_read_list(c->parts.reader, response->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
         return "the response is not a list of events (is api.url the address of Frigate?)";
@@ -249,6 +250,8 @@ static void on_version(void *ctx, const struct rest_response *response)
 static void announce(struct catch_up *c)
 {
     log_recover(&c->failures, "frigate", "answers again");
+    if (c->singles_failed == 0)
+        log_recover(&c->single_failures, "frigate", "all open events can be read again");
     if (*c->config_why)
         log_limited(&c->config_failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate",
                     "%s/api/config: %s: boxes are left out, and names are not compared", c->parts.conf->api.url,
@@ -330,18 +333,6 @@ static void ask_single(struct catch_up *c)
     get(c, path, on_single);
 }
 
-/* Frigate says that it does not know the event. It stores an event only when it keeps a clip or a snapshot of it, for
- * instance once the object is in a required zone; until then its only sign is a message every minute by MQTT. */
-static bool is_vanished(const struct catch_up *c, const struct track *track)
-{
-    int64_t since_us = track->seen_us, mqtt_us = c->calls.mqtt_since(c->calls.ctx);
-    if (!track->listed && mqtt_us == 0)
-        return false;
-    if (!track->listed && mqtt_us > since_us)
-        since_us = mqtt_us;
-    return loop_mono_us(c->parts.loop) - since_us >= VANISHED_US;
-}
-
 static void end_vanished(struct catch_up *c, struct track *track)
 {
     log_limited(&c->vanished, loop_mono_us(c->parts.loop), LOG_LEVEL_INFO, "frigate",
@@ -365,7 +356,7 @@ static void on_single(void *ctx, const struct rest_response *response)
     struct track *track = tracks_find(c->parts.mapper->tracks, c->single);
     size_t n;
     if (response->status == 404) {
-        if (track && is_vanished(c, track))
+        if (track && track_is_vanished(track, c->calls.mqtt_since(c->calls.ctx), loop_mono_us(c->parts.loop)))
             end_vanished(c, track);
     } else if (response->status == 401) {
         end_failed_cycle(c, response, response->why);
@@ -421,6 +412,8 @@ static void on_config(void *ctx, const struct rest_response *response)
 {
     struct catch_up *c = ctx;
     const char *why = response->why;
+    read_date(c, response);
+    frigate_clock_check(&c->clock, loop_mono_us(c->parts.loop));
     if (!why && !frigate_read_config(c->parts.reader, response->body, &c->read))
         why = "the response is not JSON";
     snprintf(c->config_why, sizeof(c->config_why), "%s", why ? why : "");
@@ -495,6 +488,5 @@ void catch_up_answered(struct catch_up *c)
 
 void catch_up_frame_time(struct catch_up *c, double frame_s)
 {
-    c->offset_s = frame_s - (double)loop_wall_us(c->parts.loop) / 1e6;
-    c->frame_us = loop_mono_us(c->parts.loop);
+    frigate_clock_frame(&c->clock, frame_s, loop_wall_us(c->parts.loop), loop_mono_us(c->parts.loop));
 }

@@ -173,6 +173,16 @@ void tracks_prune(struct tracks *tracks, double before_s)
     }
 }
 
+bool track_is_vanished(const struct track *track, int64_t mqtt_us, int64_t mono_us)
+{
+    int64_t since_us = track->seen_us;
+    if (!track->listed && mqtt_us == 0)
+        return false;
+    if (!track->listed && mqtt_us > since_us)
+        since_us = mqtt_us;
+    return mono_us - since_us >= TRACK_VANISHED_US;
+}
+
 /* Decimal fractions are not exact: 0.85 - 0.75 is less than 0.1. */
 bool track_has_news(const struct track *track, const struct frigate_event *event)
 {

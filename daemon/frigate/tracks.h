@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "frigate/frigate_event.h"
 
@@ -19,6 +20,9 @@
 /* Rejected events that are remembered, to be sent again, and for how long after they began. */
 #define TRACKS_REJECTED_MAX   1000
 #define TRACKS_REJECTED_AGE_S (14 * 86400.0)
+
+/* How long nothing was received about an event that Frigate does not know, before it counts as ended. */
+#define TRACK_VANISHED_US (5 * CLOCK_MINUTE)
 
 /* A rise of top_score that is worth an update. */
 #define TRACK_SCORE_STEP 0.1
@@ -98,6 +102,12 @@ size_t tracks_rejected(const struct tracks *tracks); /* how many are rejected, h
 
 /* Forgets what is done and began before the given time. */
 void tracks_prune(struct tracks *tracks, double before_s);
+
+/* Frigate says that it does not know the event: whether it has ended. It stores an event only when it keeps a clip or a
+ * snapshot of it, for instance once the object is in a required zone; until then its only sign is a message every
+ * minute by MQTT. mqtt_us, monotonic: since when MQTT brings those; 0: it does not at present; INT64_MIN: it is not
+ * used. */
+bool track_is_vanished(const struct track *track, int64_t mqtt_us, int64_t mono_us);
 
 /* Whether the event differs from what was reported to the daemon in a way that is worth an update. */
 bool track_has_news(const struct track *track, const struct frigate_event *event);

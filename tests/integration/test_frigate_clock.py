@@ -138,3 +138,13 @@ def test_a_kill_after_the_acceptance_sends_no_second_update_of_what_http_told(br
     bridge.start(env=clock.env)
     bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
     assert bridge.metric("alerts_total") == 0
+
+
+def test_a_clock_of_frigate_that_is_far_off_is_logged(bridges, frigate, clock):
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert "its clock is" not in bridge.log()
+    frigate.ahead_s = 3 * HOUR
+    bridge.stop()
+    bridge.start(env=clock.env)
+    bridge.wait_log("warning frigate: its clock is 180 minutes ahead of this machine's, by the Date of its responses")

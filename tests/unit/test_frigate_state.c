@@ -68,6 +68,21 @@ Test(frigate_tracks, a_full_table_forgets_what_is_done_and_nothing_else)
     tracks_clear(&tracks);
 }
 
+Test(frigate_tracks, what_frigate_does_not_know_has_ended_unless_only_mqtt_could_bring_it)
+{
+    struct tracks tracks;
+    tracks_init(&tracks, false);
+    struct track *track = add(&tracks, "a", 1e9, false, TRACK_NEW);
+    int64_t seen_us = track->seen_us = CLOCK_MINUTE, due_us = seen_us + TRACK_VANISHED_US;
+    cr_expect(!track_is_vanished(track, INT64_MIN, due_us - 1) && track_is_vanished(track, INT64_MIN, due_us));
+    cr_expect(!track_is_vanished(track, 0, 100 * due_us), "MQTT is away");
+    cr_expect(!track_is_vanished(track, seen_us + 1, due_us), "and back for less than five minutes");
+    cr_expect(track_is_vanished(track, seen_us + 1, due_us + 1));
+    track->listed = true;
+    cr_expect(track_is_vanished(track, 0, due_us), "Frigate had stored it");
+    tracks_clear(&tracks);
+}
+
 Test(frigate_tracks, the_text_reads_back_as_it_was)
 {
     struct tracks tracks, again;
