@@ -79,6 +79,19 @@ def test_a_page_of_the_proxy_with_status_403_asks_to_sign_in_again(scene):
     assert screen.js("return document.querySelector('dialog [name=note]').value") == "raam open"
 
 
+def test_a_client_certificate_that_has_expired_asks_to_sign_in_again(scene):
+    """nginx answers so, with status 400 and a page of its own; what is done meanwhile is not called a missing right."""
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    screen.js("""window.fetch = async () => new Response('<h1>400 Bad Request</h1>', {status: 400, headers: {'Content-Type': 'text/html'}})""")
+    screen.click(f'{screen.row(incident)} [data-action="claim"]')
+    screen.wait_text("#notice .failed", "sessie was al afgelopen")
+    screen.wait_text("#connection", "Meld u opnieuw aan")
+    screen.wait("#sign-in")
+
+
 def test_a_reading_without_an_answer_is_repeated(scene):
     screen = scene.screen("jansen")
     screen.wait_text("#main", "Alles rustig")

@@ -22,10 +22,11 @@ const isOfType = (response, type) => (response.headers.get('Content-Type') || ''
 
 /**
  * What a response other than the board's own means. A proxy that wants a new sign-in redirects, or shows its own page, perhaps
- * with status 403: the board refuses in JSON.
+ * with status 403, or 400 where a client certificate is missing or has expired (nginx): the board refuses in JSON or plain text.
  */
 export function failureOf(response, type) {
-    if (response.type === 'opaqueredirect' || response.status === 401 || response.status === 403 && !isOfType(response, 'application/json')) {
+    if (response.type === 'opaqueredirect' || response.status === 401 || response.status === 403 && !isOfType(response, 'application/json')
+        || response.status === 400 && isOfType(response, 'text/html')) {
         return 'ended';
     }
     if (response.ok) {
