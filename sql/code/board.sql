@@ -124,12 +124,14 @@ declare
     reason text := args ->> 'reason';
 begin
     perform mobeye.check_members('mute', args);
-    if num_nonnulls(args ->> 'device', args ->> 'incident_id', coalesce(args ->> 'layer', args ->> 'code')) <> 1 then
+    if num_nonnulls(coalesce(args ->> 'device', args ->> 'incident_id'), coalesce(args ->> 'layer', args ->> 'code')) <> 1 then
         raise exception 'mute: % device, incident_id, or layer and code',
             case when jsonb_strip_nulls(args) ?| array['device', 'incident_id', 'layer', 'code'] then 'more than one of' else 'none of' end
-            using errcode = 'invalid_parameter_value', hint = 'Expected one of them: what is muted.';
+            using errcode = 'invalid_parameter_value', hint = 'Expected one of them: what is muted; or device with incident_id.';
     end if;
     return jsonb_build_object('mute_id', case
+        when num_nonnulls(args ->> 'device', args ->> 'incident_id') = 2 then
+            mobeye.mute_at_incident(mobeye.number_argument(args, 'incident_id'), args ->> 'device', until, reason)
         when args ->> 'incident_id' is not null then
             patrol.mute_until_restored(mobeye.number_argument(args, 'incident_id'), until, reason)
         when coalesce(args ->> 'layer', args ->> 'code') is not null then patrol.mute_area(args ->> 'layer', args ->> 'code', until, reason)
@@ -137,8 +139,8 @@ begin
 end
 $$;
 comment on function patrol.board_mute(jsonb) is
-    'Mutes a device (members of args: device, until, reason), an area (layer, code, until, reason) or the device of an '
-    'incident until it is restored (incident_id, until, reason). Returns mute_id.';
+    'Mutes a device (members of args: device, until, reason; with incident_id only if it stands where that incident is), an area '
+    '(layer, code, until, reason) or the device of an incident until it is restored (incident_id, until, reason). Returns mute_id.';
 
 create or replace function patrol.board_unmute(args jsonb) returns jsonb
 language plpgsql security definer

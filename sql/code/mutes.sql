@@ -389,6 +389,28 @@ comment on function patrol.mute_until_restored(bigint, timestamptz, text) is
     'it is closed, until at_most at the latest; an incident still active then enters the queue again. Refused for panic and '
     'holdup, for verified or assigned incidents, and where another device joined that is not muted. Returns the number of the mute.';
 
+-- The screen may predate a move of the device: the people of its next home have not asked for this. Checked afterwards, so that
+-- a device of which the person may not know is refused as one that does not exist.
+create or replace function mobeye.mute_at_incident(id bigint, device text, until timestamptz, reason text) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id);
+    added bigint := patrol.mute(device, until, reason);
+begin
+    if not exists (select from mobeye.mute m where m.mute_id = added and m.device_id = i.device_id
+                                               and m.placement_id is not distinct from mobeye.stood_at(i)) then
+        raise exception 'incident %: its device does not stand where the incident is', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'Close the incident; patrol.mute() mutes the device where it stands now.';
+    end if;
+    return added;
+end
+$$;
+comment on function mobeye.mute_at_incident(bigint, text, timestamptz, text) is
+    'patrol.mute() for the device of an incident, as long as it stands where the incident is.';
+
 create or replace function patrol.unmute(mute_id bigint) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

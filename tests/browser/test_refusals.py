@@ -101,6 +101,18 @@ def test_an_incident_whose_device_has_gone_to_a_secret_home_is_not_said_to_be_go
 
 def test_only_areas_that_one_may_mute_are_offered_and_a_reason_outlives_a_refusal(scene):
     screen = scene.screen("jansen", "/equipment")
+def test_an_incident_does_not_mute_the_home_to_which_its_device_has_gone(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    scene.database.execute("update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 minute')")
+    scene.database.execute("insert into mobeye.placement (device_id, during, geom, address, team) select device_id, tstzrange(now() - interval '1 minute',"
+                           " null), 'SRID=4326;POINT(5.372 52.199)', 'Ander huis 1', 'noord' from mobeye.placement")
+    mute(screen, incident, "8")
+    screen.wait_text("#notice .conflict", "staat niet meer op de plek")
+    assert scene.database.value("select count(*) from mobeye.mute") == 0
+
+
     screen.click('[data-do="mute-area"]')
     screen.wait("dialog option")
     assert screen.js("return [...document.querySelectorAll('dialog option')].map(o => o.text)") == ["wijk: Nieuwland (WK999901)"]

@@ -210,7 +210,7 @@ export async function act(find, id, action) {
     }
     const { incident, change } = found;
     if (action === 'mute') {
-        const wanted = { device: incident.device_id, incident_id: incident.restored_at ? null : incident.incident_id };
+        const wanted = { device: incident.device_id, incident_id: incident.incident_id, restorable: !incident.restored_at };
         await mute(`${word('kind', incident.kind)} ${incident.device_id}`, wanted, incident);
         return;
     }
@@ -229,7 +229,7 @@ export async function mute(what, wanted, incident = null) {
     const { shown, ...body } = asked;
     await sendOnce(incident, 'mute', '/api/mute', body, done => {
         forgetDraft('mute', subject);
-        const text = t(body.incident_id ? 'done_mute_restored' : 'done_mute', { what, time: shown });
+        const text = t(body.incident_id && !body.device ? 'done_mute_restored' : 'done_mute', { what, time: shown });
         const undo = () => unmute(done.mute_id);
         notify('done', text, { undo });
         afterMute().then(() => {

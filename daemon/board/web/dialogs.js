@@ -154,13 +154,13 @@ function localInput(date) {
 }
 
 /**
- * what: the name shown; wanted: {device}, {layer, code} or {device, incident_id}, which may be muted until it is restored;
- * subject: of muteSubject().
+ * what: the name shown; wanted: {device}, {layer, code} or {device, incident_id, restorable}: where that incident is, and if
+ * restorable perhaps until it is restored; subject: of muteSubject().
  */
 export function askMute(what, wanted, subject) {
     const inHours = n => new Date(Date.now() + n * HOUR_MS); // from when it is submitted
     const choices = [
-        ...(wanted.incident_id ? [['restored', t('until_restored'), () => inHours(7 * 24)]] : []),
+        ...(wanted.restorable ? [['restored', t('until_restored'), () => inHours(7 * 24)]] : []),
         ['1', t('until_hours', { n: 1 }), () => inHours(1)],
         ['8', t('until_hours', { n: 8 }), () => inHours(8)],
         ['morning', t('until_morning'), tomorrowMorning],
@@ -185,7 +185,7 @@ export function askMute(what, wanted, subject) {
                 return complain(form.elements.reason, `${t('reason')}: ${t('required')}`);
             }
             const target = chosen === 'restored' ? { incident_id: wanted.incident_id }
-                : wanted.device ? { device: wanted.device } : { layer: wanted.layer, code: wanted.code };
+                : wanted.device ? { device: wanted.device, incident_id: wanted.incident_id } : { layer: wanted.layer, code: wanted.code };
             return { ...target, until: until.toISOString(), reason, shown: clock(until) };
         }, 'mute', subject);
 }
