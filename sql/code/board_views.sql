@@ -91,7 +91,15 @@ $$;
 comment on function mobeye.silent_endpoint(bigint) is
     'The endpoint, as "instance/name", whose silence a service incident is about; null if it is about a device.';
 
--- exact: what patrol.open_incident() returned, from which an auditor sees the place; null: as the views show it.
+-- An incident may have 1000 alerts of 64 KiB: as JSON that is more memory than the board has, and the page shows only what the
+-- last ones say.
+create or replace function mobeye.board_payload_bytes() returns bigint
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select 1048576::bigint $$;
+comment on function mobeye.board_payload_bytes() is 'How many bytes of payload the board gets with an incident: those of its latest alerts.';
+
+-- exact: what mobeye.look_at() returned, from which an auditor sees the place; null: as the views show it.
 create or replace function mobeye.incident_detail(id bigint, v mobeye.viewer, exact jsonb) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -111,7 +119,7 @@ begin
         'incident', shown,
         'reason_required', mobeye.must_give_reason(v) and exact is null,
         'alerts', case when exact is not null then exact -> 'alerts'
-                       when mobeye.must_give_reason(v) then '[]' else mobeye.alerts_of(id, v) end,
+                       when mobeye.must_give_reason(v) then '[]' else mobeye.alerts_of(id, v, mobeye.board_payload_bytes()) end,
         'history', coalesce(exact -> 'history',
                             (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]')
                                from patrol.incident_history h where h.incident_id = id)),
@@ -176,8 +184,8 @@ begin
     end if;
     if looks then
         select to_jsonb(o) into exact
-          from patrol.open_incident(id, case when mobeye.must_give_reason(v) then reason
-                                             else coalesce(nullif(btrim(reason), ''), 'board') end) o;
+          from mobeye.look_at(id, case when mobeye.must_give_reason(v) then reason else coalesce(nullif(btrim(reason), ''), 'board') end,
+                              mobeye.board_payload_bytes()) o;
     end if;
     detail := mobeye.incident_detail(id, v, exact);
     if detail is null then

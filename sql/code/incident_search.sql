@@ -159,16 +159,27 @@ $$;
 comment on function patrol.incidents_at(text) is
     'The incidents at an address (in full; case does not matter), newest first, as far as the reader sees them exactly.';
 
-create or replace function mobeye.alerts_of(incident_id bigint, v mobeye.viewer) returns jsonb
+create or replace function mobeye.alerts_of(incident_id bigint, v mobeye.viewer, payload_bytes bigint) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     from_at timestamptz;
     until_at timestamptz;
+    oldest_at timestamptz; -- of those with their payload
+    oldest_seq bigint;
 begin
     select i.first_seen - coalesce(i.gap, '0'), i.last_seen + coalesce(i.gap, '0') into from_at, until_at
       from mobeye.incident i where i.incident_id = alerts_of.incident_id;
+    if payload_bytes is not null then
+        select s.occurred_at, s.journal_seq into oldest_at, oldest_seq
+          from (select l.occurred_at, l.journal_seq, sum(l.bytes) over (order by l.occurred_at desc, l.journal_seq desc) as bytes
+                  from (select a.occurred_at, a.journal_seq, octet_length(a.payload) as bytes from mobeye.alert a
+                         where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
+                         order by a.occurred_at desc, a.journal_seq desc limit 1000) as l) as s
+         where s.bytes <= payload_bytes
+         order by s.occurred_at, s.journal_seq limit 1;
+    end if;
     return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
         select a.occurred_at, a.journal_seq,
                jsonb_build_object(
@@ -177,7 +188,8 @@ begin
                    'drill', a.drill, 'flags', a.flags, 'rule', a.rule, 'location_source', a.location_source,
                    'wijk_code', a.wijk_code, 'buurt_code', a.buurt_code, 'incident_id', a.incident_id,
                    'source', case when x.exact then a.source end, 'event_id', case when x.exact then a.event_id end,
-                   'device_id', case when x.exact then a.device_id end, 'payload', case when x.exact then a.payload end,
+                   'device_id', case when x.exact then a.device_id end, 'payload', case when x.exact and (payload_bytes is null or (a.occurred_at, a.journal_seq) >= (oldest_at, oldest_seq))
+                                   then a.payload end,
                    'accuracy_m', case when x.exact then a.accuracy_m end,
                    'geom', public.st_asgeojson(case when x.exact then a.geom end, 7)::jsonb,
                    'image_bytes', case when x.exact and a.image_id is not null then (
@@ -196,18 +208,18 @@ begin
          limit 1000) as l);
 end
 $$;
-comment on function mobeye.alerts_of(bigint, mobeye.viewer) is
+comment on function mobeye.alerts_of(bigint, mobeye.viewer, bigint) is
     'The last 1000 alerts of an incident, with the columns of patrol.alerts; null is what is secret to the viewer. An auditor sees '
-    'everything.';
+    'everything. payload_bytes: of the latest alone the payload, as many as have so many bytes together (null: of all).';
 
-create or replace function patrol.open_incident(id bigint, reason text)
+create or replace function mobeye.look_at(id bigint, reason text, payload_bytes bigint)
 returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
                device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
                location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
                verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
                assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb,
                image_id uuid, images jsonb)
-language plpgsql security definer
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -239,7 +251,7 @@ begin
                i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome,
                case when seen then i.external_ref end,
                not seen,
-               mobeye.alerts_of(id, v),
+               mobeye.alerts_of(id, v, payload_bytes),
                (select coalesce(jsonb_agg(to_jsonb(h)
                                           || case when seen then '{}' else '{"note": null, "image_id": null}'::jsonb end
                                           order by h.entry), '[]')
@@ -247,6 +259,18 @@ begin
                case when seen then i.image_id end, case when seen then mobeye.images_of(id) else '[]' end;
 end
 $$;
+comment on function mobeye.look_at(bigint, text, bigint) is 'patrol.open_incident(); payload_bytes: see alerts_of().';
+
+create or replace function patrol.open_incident(id bigint, reason text)
+returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
+               device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
+               location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
+               verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
+               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb,
+               image_id uuid, images jsonb)
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select * from mobeye.look_at(id, reason, null) $$;
 comment on function patrol.open_incident(bigint, text) is
     'The detail of an incident with its last 1000 alerts, its history and its images. The look, its time and reason are recorded in the '
     'history. Auditors see the exact place only here; a secret place stays coarse to other teams.';

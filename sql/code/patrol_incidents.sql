@@ -27,6 +27,12 @@ $$;
 comment on function mobeye.camera_said(jsonb) is
     'The same as JSON, for those who translate it: label, score and camera_zone, those that are there.';
 
+create or replace function mobeye.shortened(text text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$ select case when length(text) > 500 then left(text, 499) || '…' else text end $$;
+comment on function mobeye.shortened(text) is 'A text for a list: at most 500 characters, with an ellipsis where it was longer.';
+
 -- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
 -- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
 create or replace function mobeye.latest_alert(incident_id bigint) returns text[]
@@ -54,10 +60,10 @@ begin
     -- its own latest in the incident: if it has moved on to other incidents, that may be everything that it has sent since. The
     -- times are variables here, so that the partitions of other times are left out before the query starts.
     foreach since in array array[last_at, first_at] loop
-        select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
-                              (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
-                                where e.value ->> 'id' = 'I' limit 1),
-                              mobeye.seen_by_camera(a.payload #> '{data,camera}')),
+        select array[mobeye.shortened(coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
+                                               (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
+                                                 where e.value ->> 'id' = 'I' limit 1),
+                                               mobeye.seen_by_camera(a.payload #> '{data,camera}'))),
                      (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input),
                      mobeye.camera_said(a.payload #> '{data,camera}')::text]
           into found
@@ -207,7 +213,7 @@ comment on column patrol.incidents.reopened_at is 'When it was last reopened; nu
 comment on column patrol.incidents.overdue_step is
     'How many steps of "overdue" in its rule have passed without anybody acknowledging it; 0 if none.';
 comment on column patrol.incidents.text is
-    'Text of its latest alert, or what its camera recognised, with its score and zone; null if neither, or if coarse. Like input_label looked up for each row: name the columns '
+    'Text of its latest alert (at most 500 characters), or what its camera recognised, with its score and zone; null if neither, or if coarse. Like input_label looked up for each row: name the columns '
     'that you need where you read many incidents.';
 comment on column patrol.incidents.input_label is
     'What is connected to the input of its latest alert, as registered; null if unknown or coarse.';

@@ -71,7 +71,7 @@ select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothi
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
 select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
   from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
-       unnest(array['change_status(1, ''close'', null, null)', 'add_history(1, ''x'')', 'add_change(1, ''note'')', 'add_mute(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
+       unnest(array['change_status(1, ''close'', null, null)', 'add_history(1, ''x'')', 'add_change(1, ''note'')', 'add_mute(''x'', null, now(), ''x'')', 'alerts_of(1, null, null)']) as call;
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
   from unnest(array['current_viewer()', 'cell(null)', 'may_see_secret(null, null, null)']) as call;
 

@@ -146,7 +146,11 @@ function imageSection() {
             : el('p', { class: 'hint' }, t('no_images')));
 }
 
-const textOf = ({ payload }) => payload?.data?.text || payload?.event?.text || recognised({ camera: payload?.data?.camera });
+/** A DC-09 message may have its text in a field of its own. */
+const extendedText = ({ extended }) => Array.isArray(extended) && extended.find(field => field?.id === 'I')?.value;
+
+const textOf = ({ payload }) => payload?.data?.text || payload?.event?.text || payload && extendedText(payload)
+    || recognised({ camera: payload?.data?.camera });
 
 function table(name, heads, rows) {
     return el('div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': name },
