@@ -179,7 +179,7 @@ begin
             mobeye.degrees_argument(args, 'west'), mobeye.degrees_argument(args, 'south'),
             mobeye.degrees_argument(args, 'east'), mobeye.degrees_argument(args, 'north'))
         when 'equipment' then patrol.board_equipment(args ->> 'q')
-        when 'closed' then patrol.board_closed(args ->> 'q')
+        when 'closed' then patrol.board_closed(args ->> 'q', args ->> 'words')
         when 'next' then patrol.board_next(args)
         when 'mute' then patrol.board_mute(args)
         when 'unmute' then patrol.board_unmute(args)

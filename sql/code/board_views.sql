@@ -264,7 +264,7 @@ comment on function patrol.board_equipment(text) is
     'muted, have 20 % of battery or less or a card (card, card_until; not for auditors), or if q is given those whose name, '
     'address or model contains it.';
 
-create or replace function patrol.board_closed(q text default null) returns jsonb
+create or replace function patrol.board_closed(q text default null, words text default null) returns jsonb
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -275,6 +275,10 @@ declare
         select i.incident_id from mobeye.endpoint_status s
           join mobeye.incident i on i.incident_key = mobeye.silence_key('endpoint', s.instance || '/' || s.endpoint)
          where s.instance || '/' || s.endpoint ilike wanted);
+    o mobeye.viewer := mobeye.officer_viewer();
+    officers text[] := array(select p.login from mobeye.person p
+                              where o.is_officer and (o.all_teams or p.team = o.team) and p.name ilike wanted); -- as patrol.board_me()
+    codes text[] := string_to_array(words, ',');
     last bigint[];
 begin
     perform mobeye.require_right('look');
@@ -285,8 +289,10 @@ begin
          where i.status = 'closed'
            and i.closed_at > now() - case when word is null then interval '24 hours' else interval '90 days' end
            and (word is null
-                or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, i.assigned_to, i.wijk_name)
-                   ilike wanted
+                or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, replace(i.outcome, '_', ' '), i.assigned_to,
+                             i.wijk_name) ilike wanted
+                or i.kind = any (codes) or i.outcome = any (codes)
+                or i.assigned_to = any (officers)
                 or i.incident_id = any (silences))
          order by i.closed_at desc, i.incident_id desc limit 200);
     return jsonb_build_object('change_id', mobeye.change_count(), 'incidents', (
@@ -295,6 +301,7 @@ begin
           from patrol.incidents i where i.incident_id = any (last)));
 end
 $$;
-comment on function patrol.board_closed(text) is
+comment on function patrol.board_closed(text, text) is
     'The incidents that were closed in the last 24 hours; if q is given, those of the last 90 days whose reference, address, '
-    'device, kind, outcome, officer, district or silent endpoint contains it; the last 200.';
+    'device, kind, outcome, officer (login, or name if the reader may know it), district or silent endpoint contains it, or whose '
+    'kind or outcome is one of words (with commas: the codes whose translation contains q); the last 200.';

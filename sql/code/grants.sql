@@ -146,7 +146,7 @@ grant execute on function
     patrol.api_version(),
     patrol.board_act(bigint, text, jsonb), -- auditors: open
     patrol.board_areas(float8, float8, float8, float8),
-    patrol.board_closed(text),
+    patrol.board_closed(text, text),
     patrol.board_equipment(text),
     patrol.board_incident(bigint, text),
     patrol.board_me(),

@@ -37,7 +37,7 @@ insert into may_call values
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('number_changes()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('last_change()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
-    ('board_queue()', '{mobeye_patrol,mobeye_auditor}'), ('board_closed(text)', '{mobeye_patrol,mobeye_auditor}'),
+    ('board_queue()', '{mobeye_patrol,mobeye_auditor}'), ('board_closed(text, text)', '{mobeye_patrol,mobeye_auditor}'),
     ('board_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('board_act(bigint, text, jsonb)', '{mobeye_patrol,mobeye_auditor}'),
     ('board_areas(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('board_me()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('board_equipment(text)', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),

@@ -1,10 +1,12 @@
 // The page /closed: what was closed in the last 24 hours, and a search further back.
 import { ignoreFailure } from './actions.js';
 import { get } from './api.js';
-import { el } from './dom.js';
+import { clearSearch, el } from './dom.js';
 import { incidentRow } from './rows.js';
 import { updated } from './state.js';
-import { t } from './texts.js';
+import { t, wordsWith } from './texts.js';
+
+const MOST = 200; // that the board sends
 
 let q = '';
 let found = null; // GET /api/closed of q
@@ -15,6 +17,7 @@ export const closedView = {
     title: () => t('closed'),
     open: () => {
         q = '';
+        clearSearch();
         found = null;
         return read();
     },
@@ -32,7 +35,8 @@ export const closedView = {
 async function read() {
     const mine = ++serial;
     try {
-        const answer = await get(`/api/closed${q ? `?q=${encodeURIComponent(q)}` : ''}`);
+        const words = q && wordsWith(q, 'kind', 'outcome').join(); // the database knows them as codes
+        const answer = await get(`/api/closed${q ? `?q=${encodeURIComponent(q)}&words=${words}` : ''}`);
         if (mine === serial) {
             found = answer;
             updated();
@@ -46,7 +50,9 @@ function head() {
     if (!found) {
         return t('loading');
     }
-    return q ? t('closed_found', { n: found.incidents.length }) : t('closed_day');
+    const all = found.incidents.length < MOST;
+    return q ? t(all ? 'closed_found' : 'closed_found_last', { n: found.incidents.length })
+        : t(all ? 'closed_day' : 'closed_day_last', { n: found.incidents.length });
 }
 
 function render() {

@@ -18,6 +18,14 @@ export function el(tag, attributes, ...children) {
     return made;
 }
 
+/** Empties the search field: what a person typed is not an attribute, so morph() keeps it. */
+export function clearSearch() {
+    const field = document.getElementById('search');
+    if (field) {
+        field.value = '';
+    }
+}
+
 /** A drawing of one path, in the colour of the text around it. */
 export function icon(path) {
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');

@@ -2,7 +2,7 @@
 import { ignoreFailure, mute, unmute } from './actions.js';
 import { get } from './api.js';
 import { askArea } from './dialogs.js';
-import { el } from './dom.js';
+import { clearSearch, el } from './dom.js';
 import { clock, nameOf, timeAgo, timeAt } from './format.js';
 import { incidentRow } from './rows.js';
 import { notify } from './notice.js';
@@ -18,6 +18,7 @@ export const equipmentView = {
     title: () => t('equipment'),
     open: () => {
         q = '';
+        clearSearch();
         shown = null;
         return read();
     },

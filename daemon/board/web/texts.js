@@ -278,6 +278,8 @@ const table = {
 
     // settings
     language: ['Taal', 'Language'],
+    closed_day_last: ['Gesloten in de laatste 24 uur: de laatste {n}', 'Closed in the last 24 hours: the last {n}'],
+    closed_found_last: ['Gevonden in de laatste 90 dagen: de laatste {n}', 'Found in the last 90 days: the last {n}'],
     language_nl: ['Nederlands', 'Nederlands'],
     language_en: ['English', 'English'],
     theme: ['Kleuren', 'Colours'],
@@ -352,3 +354,10 @@ export function t(key, values = {}) {
 export function word(prefix, value) {
     return value === null || value === undefined ? '' : table[`${prefix}_${value}`]?.[language] ?? String(value);
 }
+/** The words of these prefixes whose text, in either language, contains this one. */
+export function wordsWith(text, ...prefixes) {
+    const wanted = text.toLowerCase();
+    return Object.entries(table).filter(([, texts]) => texts.some(one => one.toLowerCase().includes(wanted)))
+        .map(([key]) => prefixes.find(prefix => key.startsWith(`${prefix}_`)) && key.slice(key.indexOf('_') + 1)).filter(Boolean);
+}
+
