@@ -92,6 +92,24 @@ def test_a_client_certificate_that_has_expired_asks_to_sign_in_again(scene):
     screen.wait("#sign-in")
 
 
+def test_a_clock_that_is_wrong_is_said_and_not_used(scene):
+    incident = scene.incident(age="7 minutes")
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    screen.js("const now = Date.now; Date.now = () => now() + 2 * 3600000; document.dispatchEvent(new Event('visibilitychange'))")
+    screen.wait_text("#connection", "loopt 120 min voor")
+    assert screen.text(f"{screen.row(incident)} .age") in ("7 min", "8 min")
+    screen.shot("clock")
+    screen.click(f"{screen.row(incident)} .more summary")
+    screen.click(f'{screen.row(incident)} [data-action="mute"]')
+    screen.wait("dialog [name=reason]").send_keys("hond")
+    screen.click("dialog [value='8']")
+    screen.click("dialog [data-confirm=mute]")
+    wait_until(lambda: scene.database.value("select count(*) from mobeye.mute") == 1, "it is muted")
+    assert scene.database.value("select until between now() + interval '7 hours' and now() + interval '8 hours 1 minute' from mobeye.mute")
+
+
 def test_a_reading_without_an_answer_is_repeated(scene):
     screen = scene.screen("jansen")
     screen.wait_text("#main", "Alles rustig")

@@ -39,11 +39,13 @@ def test_a_reason_is_offered_again_in_its_own_form_alone_until_that_is_cancelled
 
     screen.wait(screen.row(refused))
     open_mute(screen, refused)
-    screen.js("window.now = Date.now; Date.now = () => now() - 2 * 3600000")  # the clock of the device is two hours behind
+    # The clock of the device is set back by two hours, and the board has not been heard since.
+    screen.js(LATE + "; window.now = Date.now; Date.now = () => now() - 2 * 3600000")
     screen.click('dialog [value="1"]')
     screen.click("dialog [data-confirm=mute]")
     screen.wait_text("#notice .conflict, #notice .failed", "Kies een tijdstip in de toekomst")
-    screen.js("Date.now = now")
+    screen.js("Date.now = now; window.fetch = fetchBefore")
+    screen.js("document.dispatchEvent(new Event('visibilitychange'))")
     assert offered(other) == "", "of the same device, but another incident"
     screen.click('dialog button[type="button"]')
     screen.wait("dialog", absent=True)
@@ -99,8 +101,6 @@ def test_an_incident_whose_device_has_gone_to_a_secret_home_is_not_said_to_be_go
     screen.wait(screen.row(incident))
 
 
-def test_only_areas_that_one_may_mute_are_offered_and_a_reason_outlives_a_refusal(scene):
-    screen = scene.screen("jansen", "/equipment")
 def test_an_incident_does_not_mute_the_home_to_which_its_device_has_gone(scene):
     incident = scene.incident()
     screen = scene.screen("jansen")
@@ -113,6 +113,8 @@ def test_an_incident_does_not_mute_the_home_to_which_its_device_has_gone(scene):
     assert scene.database.value("select count(*) from mobeye.mute") == 0
 
 
+def test_only_areas_that_one_may_mute_are_offered_and_a_reason_outlives_a_refusal(scene):
+    screen = scene.screen("jansen", "/equipment")
     screen.click('[data-do="mute-area"]')
     screen.wait("dialog option")
     assert screen.js("return [...document.querySelectorAll('dialog option')].map(o => o.text)") == ["wijk: Nieuwland (WK999901)"]

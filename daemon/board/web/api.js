@@ -1,4 +1,5 @@
 // Requests to the board, and why one failed.
+import { readClock } from './now.js';
 
 const GET_MS = 20000;
 const POST_MS = 20000;
@@ -42,6 +43,7 @@ async function exchange(path, options, lost) {
         if (response.type === 'opaqueredirect') {
             throw new Failure('ended');
         }
+        readClock(response);
         body = isOfType(response, 'application/json') ? await response.json() : {};
     } catch (error) {
         throw error instanceof Failure ? error : new Failure(lost);

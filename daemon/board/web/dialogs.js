@@ -1,6 +1,7 @@
 // What is asked before an action: each function resolves to the members of the request, or to null if it is cancelled.
 import { el } from './dom.js';
 import { clock } from './format.js';
+import { now } from './now.js';
 import { t } from './texts.js';
 
 const OUTCOMES = ['no_trace', 'false_alarm', 'confirmed', 'technical', 'drill'];
@@ -142,7 +143,7 @@ export function askArea(areas) {
 }
 
 function tomorrowMorning() {
-    const date = new Date();
+    const date = new Date(now());
     date.setDate(date.getDate() + (date.getHours() < 8 ? 0 : 1));
     date.setHours(8, 0, 0, 0);
     return date;
@@ -158,7 +159,7 @@ function localInput(date) {
  * restorable perhaps until it is restored; subject: of muteSubject().
  */
 export function askMute(what, wanted, subject) {
-    const inHours = n => new Date(Date.now() + n * HOUR_MS); // from when it is submitted
+    const inHours = n => new Date(now() + n * HOUR_MS); // from when it is submitted
     const choices = [
         ...(wanted.restorable ? [['restored', t('until_restored'), () => inHours(7 * 24)]] : []),
         ['1', t('until_hours', { n: 1 }), () => inHours(1)],
@@ -178,7 +179,7 @@ export function askMute(what, wanted, subject) {
         (form, complain) => {
             const reason = form.elements.reason.value.trim(), chosen = form.elements.until.value;
             const until = chosen === 'other' ? new Date(other.value) : choices.find(([value]) => value === chosen)[2]();
-            if (!(until > Date.now() && until <= inHours(366 * 24))) { // nor if nothing is entered
+            if (!(until > now() && until <= inHours(366 * 24))) { // nor if nothing is entered
                 return complain(other, t('until_invalid'));
             }
             if (!reason) {

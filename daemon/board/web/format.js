@@ -1,10 +1,11 @@
 // Times, distances and what an incident is called.
 import { el } from './dom.js';
+import { now } from './now.js';
 import { languageCode, t, word } from './texts.js';
 
 const locale = () => (languageCode() === 'nl' ? 'nl-NL' : 'en-GB');
 
-const isToday = date => date.toDateString() === new Date().toDateString();
+const isToday = date => date.toDateString() === new Date(now()).toDateString();
 
 /** 03:12, with the date where it is not today. */
 export function clock(time) {
@@ -23,7 +24,7 @@ export function full(time) {
 
 /** 40 s, 12 min, 2 h 05, 3 d: how long ago. */
 export function ago(time) {
-    const seconds = Math.max(0, Math.round((Date.now() - new Date(time)) / 1000));
+    const seconds = Math.max(0, Math.round((now() - new Date(time)) / 1000));
     const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
     const h = languageCode() === 'nl' ? 'u' : 'h';
     if (seconds < 60) {

@@ -3,6 +3,7 @@ import { el, icon, morph } from './dom.js';
 import { showSheet } from './dialogs.js';
 import { clockSeconds } from './format.js';
 import { connection } from './live.js';
+import { clockError } from './now.js';
 import { choose, setting } from './settings.js';
 import { soundState } from './sound.js';
 import { incidents, mayLook, state } from './state.js';
@@ -42,11 +43,13 @@ export function renderTop(current) {
 export function renderConnection() {
     const box = document.getElementById('connection');
     const { state: now, heardAt } = connection;
-    const text = { live: t(state.outdated ? 'outdated' : 'live'), starting: t('connecting'), ended: t('ended'), denied: t('denied'), lost: t('lost', { time: clockSeconds(heardAt) }) }[now];
+    const minutes = clockError();
+    const live = state.outdated ? 'outdated' : minutes > 0 ? 'clock_ahead' : minutes < 0 ? 'clock_behind' : 'live';
+    const text = { live: t(live, { n: Math.abs(minutes) }), starting: t('connecting'), ended: t('ended'), denied: t('denied'), lost: t('lost', { time: clockSeconds(heardAt) }) }[now];
     if (box.dataset.state !== now) {
         box.dataset.state = now;
     }
-    box.classList.toggle('outdated', state.outdated);
+    box.classList.toggle('outdated', live !== 'live');
     document.documentElement.classList.toggle('stale', now !== 'live' && now !== 'starting');
     morph(box, el('span', { class: 'light', 'aria-hidden': 'true' }), el('span', { class: 'connection-text' }, text),
         now === 'ended' && el('button', { type: 'button', class: 'button primary', 'data-do': 'reload', id: 'sign-in' }, t('sign_in')),

@@ -3,6 +3,7 @@ import { el } from './dom.js';
 import { clock } from './format.js';
 import { incidentRow } from './rows.js';
 import { incidents, isUnseen, nextFree, state } from './state.js';
+import { now } from './now.js';
 import { t } from './texts.js';
 
 export const wallView = {
@@ -22,7 +23,7 @@ function render() {
             state.queue && el('p', { class: 'summary' }, el('span', null, t('open_count', { n: all.length })),
                 el('strong', null, t('new_count', { n: all.filter(isUnseen).length })),
                 counts.map(([p, n]) => el('span', { class: 'count' }, `P${p}: ${n}`))),
-            el('p', { class: 'clock' }, clock(new Date()))),
+            el('p', { class: 'clock' }, clock(now()))),
         el('ol', { id: 'queue', class: 'rows', 'aria-label': t('queue') },
             all.map(incident => incidentRow(incident, { named: true, actions: false, link: false, next: incident === next }))),
         !state.queue && el('p', { class: 'hint' }, t('loading')),
