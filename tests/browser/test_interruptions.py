@@ -110,6 +110,19 @@ def test_a_clock_that_is_wrong_is_said_and_not_used(scene):
     assert scene.database.value("select until between now() + interval '7 hours' and now() + interval '8 hours 1 minute' from mobeye.mute")
 
 
+def test_the_board_works_where_nothing_may_be_stored(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.cdp("Page.addScriptToEvaluateOnNewDocument",
+               source="Storage.prototype.getItem = Storage.prototype.setItem = () => { throw new DOMException('denied', 'SecurityError') }")
+    screen.open("/")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    screen.click("#sound")
+    screen.click("#sound")
+    screen.wait('#sound[data-sound="off"]')
+
+
 def test_a_reading_without_an_answer_is_repeated(scene):
     screen = scene.screen("jansen")
     screen.wait_text("#main", "Alles rustig")
