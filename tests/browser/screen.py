@@ -147,8 +147,8 @@ class Screen(Window):
         return f'#queue [data-incident="{incident}"]'
 
     def click(self, selector):
-        """As a person does: at its position, so it fails if something lies above it."""
-        wait_until(lambda: self.all(selector), selector)
+        """As a person does: at its position, so it fails if something lies above it; and not while rows move."""
+        wait_until(lambda: self.all(selector) and self.count("html[data-moving]") == 0, selector)
         self.all(selector)[0].click()
 
     def press(self, *keys):

@@ -90,9 +90,10 @@ export function where(incident) {
     return incident.coarse ? t('secret_place') : incident.address || t('no_address');
 }
 
-export function statusOf(incident, me) {
+/** byName: on a screen that many people look at, nobody is "you". */
+export function statusOf(incident, me, byName = false) {
     const status = word('status', incident.status);
-    const mine = incident.assigned_to && incident.assigned_to === me.login;
+    const mine = !byName && incident.assigned_to && incident.assigned_to === me.login;
     const who = incident.assigned_to_patrol ? t('patrol', { who: incident.assigned_to }) : nameOf(incident.assigned_to, me);
     return incident.assigned_to && incident.status !== 'closed' ? `${status}: ${mine ? t('you') : who}` : status;
 }

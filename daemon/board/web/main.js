@@ -29,6 +29,32 @@ let view = null;
 let shownPath = null;
 const main = document.getElementById('main');
 
+// ---- what moves ----
+
+const STEADY_MS = 500; // as long as a person takes to see that something is elsewhere
+const movedAt = new WeakMap(); // row -> when it came where it is
+
+const rowTops = () => new Map([...main.querySelectorAll('.rows > li')].map(row => [row, row.getBoundingClientRect().top]));
+
+let steadyTimer = null;
+
+function noteMoves(before) {
+    const moved = [...rowTops()].filter(([row, top]) => !(Math.abs(top - before.get(row)) < 1));
+    if (moved.length === 0) {
+        return;
+    }
+    moved.forEach(([row]) => movedAt.set(row, performance.now()));
+    clearTimeout(steadyTimer);
+    document.documentElement.dataset.moving = true; // for tests
+    steadyTimer = setTimeout(() => delete document.documentElement.dataset.moving, STEADY_MS);
+}
+
+/** Whether a press was meant for what was there before. Not one by the keyboard, which is for a row and not for a place. */
+function isTooSoon(event) {
+    const row = event.detail > 0 && event.target.closest('.rows > li');
+    return row && event.timeStamp - movedAt.get(row) < STEADY_MS;
+}
+
 // ---- showing ----
 
 function teamlessPage() {
@@ -53,7 +79,9 @@ function render() {
     }
     const page = isTeamless() && !(state.me.registrar && (view === equipmentView || view === closedView)) ? teamlessPage() : view.render();
     page.dataset.key = `${location.pathname} ${languageCode()}`; // nothing of one page becomes part of another
+    const before = rowTops();
     morph(main, page);
+    noteMoves(before);
     view.shown?.();
     updateAttention(view.title());
 }
@@ -130,6 +158,10 @@ function pressAction(button) {
 }
 
 async function onClick(event) {
+    if (isTooSoon(event)) {
+        event.preventDefault();
+        return;
+    }
     const link = event.target.closest('a[href^="/"]');
     const button = event.target.closest('[data-action][data-for], [data-do]');
     if (!event.target.closest('details.more')) {

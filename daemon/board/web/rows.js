@@ -82,6 +82,6 @@ export function incidentRow(incident, { named = false, actions = true, next = fa
             el('span', { class: 'age' }, timeAgo(incident.status === 'closed' ? incident.closed_at : incident.first_seen)),
             el('span', { class: 'at' }, timeAt(incident.status === 'closed' ? incident.closed_at : incident.first_seen))),
         el('div', { class: `status st-${incident.status}` },
-            incident.status === 'closed' ? word('outcome', incident.outcome) : statusOf(incident, state.me)),
+            incident.status === 'closed' ? word('outcome', incident.outcome) : statusOf(incident, state.me, !link)),
         actions && actionBar(incident));
 }

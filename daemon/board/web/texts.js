@@ -202,7 +202,8 @@ const table = {
     no_images: ['Geen beelden.', 'No images.'],
     show_image: ['Toon beeld van {time}', 'Show the image of {time}'],
     image_alt: ['Camerabeeld van {time}', 'Camera image of {time}'],
-    image_failed: ['Het beeld is er niet meer, of er is geen verbinding.', 'The image is gone, or there is no connection.'],
+    image_failed: ['Het beeld is niet te tonen: het is er niet meer, het is beschadigd, of er is geen verbinding.',
+        'The image cannot be shown: it is gone, it is damaged, or there is no connection.'],
     image_logged: ['Elk bekeken beeld wordt vastgelegd.', 'Each image that is viewed is recorded.'],
     history: ['Geschiedenis', 'History'],
     before: ['Eerder op deze plek (100 m)', 'Here before (100 m)'],
@@ -277,13 +278,13 @@ const table = {
     search_closed: ['Zoek kenmerk, adres, soort, uitkomst of naam', 'Search reference, address, kind, outcome or name'],
     closed_day: ['Gesloten in de laatste 24 uur', 'Closed in the last 24 hours'],
     closed_found: ['Gevonden in de laatste 90 dagen: {n}', 'Found in the last 90 days: {n}'],
+    closed_day_last: ['Gesloten in de laatste 24 uur: de laatste {n}', 'Closed in the last 24 hours: the last {n}'],
+    closed_found_last: ['Gevonden in de laatste 90 dagen: de laatste {n}', 'Found in the last 90 days: the last {n}'],
     no_closed: ['In de laatste 24 uur is niets gesloten.', 'Nothing was closed in the last 24 hours.'],
     no_closed_found: ['Niets gevonden met “{q}” in 90 dagen.', 'Nothing found with “{q}” in 90 days.'],
 
     // settings
     language: ['Taal', 'Language'],
-    closed_day_last: ['Gesloten in de laatste 24 uur: de laatste {n}', 'Closed in the last 24 hours: the last {n}'],
-    closed_found_last: ['Gevonden in de laatste 90 dagen: de laatste {n}', 'Found in the last 90 days: the last {n}'],
     language_nl: ['Nederlands', 'Nederlands'],
     language_en: ['English', 'English'],
     theme: ['Kleuren', 'Colours'],
@@ -354,10 +355,6 @@ export function t(key, values = {}) {
     return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? '');
 }
 
-/** The text of PREFIX_WORD, or the word itself where the board does not know it. */
-export function word(prefix, value) {
-    return value === null || value === undefined ? '' : table[`${prefix}_${value}`]?.[language] ?? String(value);
-}
 /** The words of these prefixes whose text, in either language, contains this one. */
 export function wordsWith(text, ...prefixes) {
     const wanted = text.toLowerCase();
@@ -365,3 +362,7 @@ export function wordsWith(text, ...prefixes) {
         .map(([key]) => prefixes.find(prefix => key.startsWith(`${prefix}_`)) && key.slice(key.indexOf('_') + 1)).filter(Boolean);
 }
 
+/** The text of PREFIX_WORD, or the word itself where the board does not know it. */
+export function word(prefix, value) {
+    return value === null || value === undefined ? '' : table[`${prefix}_${value}`]?.[language] ?? String(value);
+}
