@@ -94,6 +94,7 @@ static const char *reason_of(int status)
                    {405, "Method Not Allowed"},
                    {409, "Conflict"},
                    {413, "Content Too Large"},
+                   {417, "Expectation Failed"},
                    {422, "Unprocessable Content"},
                    {431, "Request Header Fields Too Large"},
                    {505, "HTTP Version Not Supported"}};

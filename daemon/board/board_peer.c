@@ -22,6 +22,8 @@
 /* After a refusal, further input is read and discarded: closing with unread data could destroy the response. */
 #define LINGER_US   (2 * CLOCK_SECOND)
 #define DISCARD_MAX ((size_t)1024 * 1024)
+/* evhttp reads on while a response, or a stream, is being sent: no client sends so much of its next request. */
+#define EARLY_MAX ((size_t)64 * 1024)
 
 struct board_peer {
     TAILQ_ENTRY(board_peer) by_use; /* the one that has been idle longest first */
@@ -178,6 +180,8 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     feed(peer, input, info->n_added);
     if (peer->watch.state == WIRE_REFUSED)
         refuse(peer, input);
+    else if (peer->watch.early > EARLY_MAX)
+        board_peer_cut(peer);
     else if (first)
         loop_arm(&peer->deadline, REQUEST_US);
 }

@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#define EXPECTED "100-continue"
+
 /* Characters of a token (RFC 9110, 5.6.2). */
 static bool is_token(unsigned char c)
 {
@@ -53,7 +55,8 @@ static void read_target(struct wire_watch *watch, unsigned char c)
     if (c == ' ' && watch->len > 0) {
         watch->state = WIRE_VERSION;
         watch->len = 0;
-    } else if (c <= ' ' || c >= 0x7f || (watch->len == 0 && c != '/' && !watch->other_method)) {
+    } else if (c <= ' ' || c >= 0x7f || (watch->len == 0 && c != '/' && !watch->other_method) ||
+               (watch->len == 1 && c == '/' && watch->text[0] == '/')) { /* //host/path, to evhttp */
         refuse(watch, 400, "the target is not a path");
     } else {
         keep_char(watch, (char)c);
@@ -95,6 +98,7 @@ static void begin_value(struct wire_watch *watch)
             refuse(watch, 400, "duplicate Host header");
         watch->has_host = true;
     }
+    watch->expected = 0;
 }
 
 static void read_name(struct wire_watch *watch, unsigned char c)
@@ -130,12 +134,25 @@ static void read_length(struct wire_watch *watch, unsigned char c)
     }
 }
 
+/* evhttp responds itself to what it does not know, without the headers of every other response. */
+static void read_expect(struct wire_watch *watch, unsigned char c)
+{
+    bool space = c == ' ' || c == '\t';
+    if (space && (watch->expected == 0 || watch->expected == strlen(EXPECTED)))
+        return;
+    if (tolower(c) != EXPECTED[watch->expected])
+        refuse(watch, 417, "the expectation is not 100-continue");
+    watch->expected++;
+}
+
 static void read_value(struct wire_watch *watch, unsigned char c)
 {
-    bool length = kept_is(watch, "content-length");
+    bool length = kept_is(watch, "content-length"), expect = kept_is(watch, "expect");
     if (c == '\r') {
         if (length && watch->digits == 0)
             refuse(watch, 400, "Content-Length is not a number");
+        else if (expect && watch->expected != strlen(EXPECTED))
+            refuse(watch, 417, "the expectation is not 100-continue");
         else
             watch->state = WIRE_END_OF_LINE;
         watch->len = 0;
@@ -143,6 +160,8 @@ static void read_value(struct wire_watch *watch, unsigned char c)
         refuse(watch, 400, "a header contains a control character");
     } else if (length) {
         read_length(watch, c);
+    } else if (expect) {
+        read_expect(watch, c);
     }
 }
 

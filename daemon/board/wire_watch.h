@@ -34,7 +34,7 @@ enum wire_state {
 
 struct wire_watch {
     enum wire_state state;
-    int status;      /* REFUSED: 400, 405, 413, 431 or 505 */
+    int status;      /* REFUSED: 400, 405, 413, 417, 431 or 505 */
     const char *why; /* static text */
     size_t head_bytes, body_left;
     size_t early;                 /* bytes after a request without a response yet: the next one, sent ahead */
@@ -42,6 +42,7 @@ struct wire_watch {
     char text[WIRE_NAME_MAX + 1]; /* of the method, the version, or the name of a header, in lower case */
     uint64_t length;              /* of Content-Length, as far as read so far */
     size_t digits;                /* of that length */
+    size_t expected;              /* of 100-continue, as far as read so far */
     bool empty_line, http_1_0, has_length, has_host, digits_over, post, other_method;
 };
 

@@ -77,6 +77,8 @@ def test_a_header_with_an_underscore_is_refused_before_anything_else(board_of_mo
     (request(JANSEN, host=None), 400), (request(JANSEN, host="Host: a\r\nHost: b"), 400),
     (request(JANSEN, end="\n"), 400), (request(JANSEN, "A: b\rC: d"), 400), (request(JANSEN, ": b"), 400), (request(JANSEN, "A"), 400),
     (request(JANSEN, line="GET http://board/api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET /api/queue"), 400),
+    (request(JANSEN, line="GET //board/api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET //x:99999/ HTTP/1.1"), 400),
+    (request(JANSEN, "Expect: foo"), 417),
     (request(JANSEN, line="GET  /api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET /api/queue HTTP/2.0"), 505),
     (request(JANSEN, line="PUT /api/queue HTTP/1.1"), 405), (request(JANSEN, "A_b: c", line="PUT /api/queue HTTP/1.1"), 400), (request(JANSEN, line="TRACE / HTTP/1.1"), 405),
     (request(JANSEN, line="CONNECT board:1 HTTP/1.1"), 405), (request(JANSEN, line="get / HTTP/1.1"), 400),
@@ -205,6 +207,18 @@ def test_a_page_that_does_not_read_is_cut_off(database, board):
     wait_until(has_everything, "the other one has everything")
     for page in pages:
         page.close()
+
+
+def test_what_is_sent_on_an_open_stream_is_not_kept(board):
+    with board.connect() as peer:
+        peer.sendall(board.head("jansen", path="/api/changes"))
+        assert peer.recv(1000).startswith(b"HTTP/1.1 200")
+        sent = 0
+        with pytest.raises(OSError):
+            while sent < 256 * 1024 * 1024:
+                sent += peer.send(bytes(65536))
+        assert sent < 16 * 1024 * 1024
+    wait_until(lambda: board.metric("streams") == 0, "the stream has ended")
 
 
 def test_streams_that_nobody_reads_are_bounded_together(cluster, database, board):

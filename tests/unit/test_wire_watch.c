@@ -42,6 +42,11 @@ Test(wire_watch, each_refusal_has_its_status)
         {"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405},
         {"DELETE / HTTP/1.1\r\nHost: a\r\nA_b: c\r\n", 400},
         {" / HTTP/1.1\r\n", 400},
+        {"GET //board/api/me HTTP/1.1\r\n", 400},
+        {"POST / HTTP/1.1\r\nExpect: foo\r\n", 417},
+        {"POST / HTTP/1.1\r\nExpect: 100-continue, x\r\n", 417},
+        {"POST / HTTP/1.1\r\nExpect: 100\r\n", 417},
+        {"POST / HTTP/1.1\r\nExpect:\r\n", 417},
         {"GET / HTTP/1.1\n", 400},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -49,6 +54,13 @@ Test(wire_watch, each_refusal_has_its_status)
         cr_expect_eq(watch.state, WIRE_REFUSED, "%s", cases[i].text);
         cr_expect_eq(watch.status, cases[i].status, "%s: %d", cases[i].text, watch.status);
     }
+}
+
+Test(wire_watch, a_path_may_have_two_slashes_later_and_a_body_may_be_announced)
+{
+    struct wire_watch watch =
+        fed("POST /a//b HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue \r\nContent-Length: 1\r\n\r\n");
+    cr_expect_eq(watch.state, WIRE_BODY);
 }
 
 Test(wire_watch, after_a_refusal_nothing_is_read)
