@@ -247,7 +247,7 @@ static size_t create_incident(struct correlation *correlation, const struct aler
 /* An incident is secret as soon as one of its alerts is. */
 static void update_secrecy(struct incident *incident, const struct alert *alert)
 {
-    if (!alert->secret)
+    if (!alert->secret_placement)
         return;
     if (incident->secret_placement_id == 0) {
         incident->secret_placement_id = alert->placement_id;

@@ -79,13 +79,24 @@ static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rul
     return kept;
 }
 
-/* A device's fix also applies to its later alerts, but not if it was taken at a secret placement. */
+/* The fix of an alert, which also applies to the device's later alerts, but not if it was taken at a secret placement.
+ * false: none. */
+static bool fix_of(const struct alert *alert, struct fix *ret)
+{
+    bool own_time = alert->fix_us != ALERT_NO_TIME;
+    *ret = (struct fix){.at_us = own_time ? alert->fix_us : alert->occurred_us,
+                        .lon = alert->lon,
+                        .lat = alert->lat,
+                        .accuracy_m = alert->accuracy_m,
+                        .undated = !own_time && alert->flags & FLAG_CLOCK};
+    return alert->place.source == LOCATION_MESSAGE && !alert->secret;
+}
+
 static void note_fix(struct registry *registry, const struct alert *alert)
 {
-    if (alert->place.source != LOCATION_MESSAGE || alert->secret)
-        return;
-    int64_t at_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
-    registry_put_fix(registry, alert->device, &(struct fix){at_us, alert->lon, alert->lat, alert->accuracy_m});
+    struct fix fix;
+    if (fix_of(alert, &fix))
+        registry_put_fix(registry, alert->device, &fix);
 }
 
 static void apply_rule(struct enrich *e, struct alert *alert)
@@ -106,9 +117,9 @@ static void find_areas(struct enrich *e, struct alert *alert, const struct place
     alert->areas = NULL;
     if (alert->place.source == LOCATION_NONE)
         return;
-    double lon = alert->secret ? placement->lon : alert->place.lon;
-    double lat = alert->secret ? placement->lat : alert->place.lat;
-    const struct device *device = alert->secret || alert->place.source == LOCATION_PLACEMENT
+    double lon = alert->secret_placement ? placement->lon : alert->place.lon;
+    double lat = alert->secret_placement ? placement->lat : alert->place.lat;
+    const struct device *device = alert->secret_placement || alert->place.source == LOCATION_PLACEMENT
                                       ? NULL
                                       : registry_find(e->context.registry, alert->device);
     if (device && device_is_settled(device, lon, lat, alert->place.accuracy_m)) {
@@ -126,4 +137,12 @@ void enrich_alert(struct enrich *e, struct alert *alert)
     find_areas(e, alert, placement);
     incident_key_condition(e->keys, alert);
     apply_rule(e, alert);
+}
+
+void enrich_settle_fixes(struct registry *registry, const struct batch *batch, const uint8_t *store)
+{
+    struct fix fix;
+    for (size_t i = 0; i < batch->n; i++)
+        if (!batch->rows[i].unreadable && fix_of(&batch->rows[i].alert, &fix) && fix.undated)
+            registry_settle_fix(registry, batch->rows[i].alert.device, &fix, store[i]);
 }

@@ -30,4 +30,8 @@ void enrich_begin(struct enrich *enrich, const struct enrich_context *context, s
  * long as the batch. */
 void enrich_alert(struct enrich *enrich, struct alert *alert);
 
+/* The batch is stored, or may be. store, by row: whether it was new. A repeated alert without a time of its own seems
+ * to be of now: its fix no longer counts, and the one before it counts again. */
+void enrich_settle_fixes(struct registry *registry, const struct batch *batch, const uint8_t *store);
+
 #endif

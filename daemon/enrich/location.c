@@ -87,17 +87,32 @@ static const struct placement *placement_of(const struct device *device, int64_t
     return placement ? placement : device_placement(device, occurred_us);
 }
 
+/* The secret placement at which the message's fix was taken: trackers repeat their last fix, with its time, also where
+ * they stand next. NULL: none. */
+static const struct placement *secret_placement_of_fix(const struct alert *alert, const struct device *device)
+{
+    if (!device || !alert->has_location || alert->fix_us == ALERT_NO_TIME)
+        return NULL;
+    const struct placement *placement = placement_of(device, alert->fix_us);
+    return placement && placement->secret ? placement : NULL;
+}
+
 const struct placement *location_set(struct alert *alert, const struct conf *conf, const struct device *device)
 {
     const struct placement *placement = device ? placement_of(device, alert->occurred_us) : NULL;
+    const struct placement *of_fix = secret_placement_of_fix(alert, device);
+    bool by_message = place_by_message(alert, conf);
+    if (by_message && of_fix)
+        placement = of_fix;
     alert->placement_id = placement ? placement->id : 0;
     alert->placed_us = placement ? placement->from_us : 0;
     alert->placed_until_us = placement ? placement->until_us : 0;
     alert->placed_lon = placement ? placement->lon : 0;
     alert->placed_lat = placement ? placement->lat : 0;
     alert->placement_team = placement ? placement->team : (struct str){0};
-    alert->secret = placement && placement->secret;
-    if (place_by_message(alert, conf))
+    alert->secret_placement = placement && placement->secret;
+    alert->secret = alert->secret_placement || of_fix;
+    if (by_message)
         return placement;
     if (placement)
         set_place(alert, LOCATION_PLACEMENT, placement->lon, placement->lat, LOCATION_PLACEMENT_ACCURACY_M);

@@ -27,8 +27,9 @@ uint32_t location_flags(const struct alert *alert, const struct conf *conf);
 /*
  * Uses the first available of: the message's location, if plausible and fresh; the device's placement at the time of
  * occurrence; the device's last fix within the bounds, less accurate the older it is. Sets place, all that alert.h says
- * of the placement (placement_id to secret), and the flags of an implausible location. device NULL: unknown. Returns
- * the placement, owned by the registry; NULL: none.
+ * of the placement (placement_id to secret), and the flags of an implausible location. The placement is that at the
+ * time of occurrence, or a secret one at which the location used was taken. device NULL: unknown. Returns the
+ * placement, owned by the registry; NULL: none.
  */
 const struct placement *location_set(struct alert *alert, const struct conf *conf, const struct device *device);
 

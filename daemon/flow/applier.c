@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "enrich/correlate.h"
+#include "enrich/enrich.h"
 #include "flow/oldest_waiting.h"
 #include "flow/preparation.h"
 #include "flow/reference_data.h"
@@ -304,9 +305,11 @@ static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_versio
     reference_data_stale(a->reference);
 }
 
-static void on_done(void *ctx, struct batch *batch)
+static void on_done(void *ctx, struct batch *batch, const uint8_t *store)
 {
     struct applier *a = ctx;
+    if (store)
+        enrich_settle_fixes(reference_data_registry(a->reference), batch, store);
     spare_batch(a, batch);
     start_batch_if_due(a);
 }

@@ -177,11 +177,12 @@ struct alert {
     struct str rule;                    /* name of the rule that decided; empty: none */
     bool registered;                    /* the device is registered; `device` is then its registered id */
     struct str group;                   /* the device's; empty: none */
-    uint64_t placement_id;              /* the device's when it occurred; 0: none */
+    uint64_t placement_id;              /* the device's when it occurred, or a secret one where its fix is; 0: none */
     int64_t placed_us, placed_until_us; /* that placement's period, until excluded; valid if there is one */
     double placed_lon, placed_lat;      /* its own point, wherever the alert is; valid if there is a placement */
     struct str placement_team;          /* that placement's; empty: none */
-    bool secret;                        /* that placement is secret: only its team may know where the alert is from */
+    bool secret_placement;              /* that placement is secret: only its team may know where the alert is from */
+    bool secret;                        /* it is, or the message contains a fix, perhaps an old one, from one that is */
     const struct alert_areas *areas;    /* of the location, or of a secret placement; NULL: no location is known */
     const struct incident_terms *terms; /* the incident of its rule; NULL: the alert is only stored */
     uint8_t condition[16];              /* model/incident.h: struct condition */

@@ -162,7 +162,7 @@ static struct device *add_device(struct registry *registry, struct str id)
     char *text = (char *)(device + 1);
     memcpy(text, id.p, id.len);
     device->id = (struct str){text, id.len};
-    device->fix = no_fix;
+    device->fix = device->sure_fix = no_fix;
     hash_add(&registry->devices, hash_text(registry, id), device);
     return device;
 }
@@ -224,16 +224,33 @@ static void drop_device(struct registry *registry, struct device *device)
     free(device);
 }
 
-static void unregister(struct registry *registry, struct device *device)
+static void drop_unknown(struct registry *registry, struct device *device)
 {
-    clear_registration(registry, device);
-    if (device->fix.at_us == INT64_MIN)
+    if (!device->registered && device->fix.at_us == INT64_MIN)
         drop_device(registry, device);
 }
 
-static bool taken_at_secret_placement(const struct device *device, int64_t at_us)
+static void unregister(struct registry *registry, struct device *device)
 {
-    const struct placement *placement = device_placement(device, at_us);
+    clear_registration(registry, device);
+    drop_unknown(registry, device);
+}
+
+static void use_fix(struct device *device, const struct fix *fix)
+{
+    if (!device_is_settled(device, fix->lon, fix->lat, fix->accuracy_m)) {
+        device->settled_lon = fix->lon;
+        device->settled_lat = fix->lat;
+    }
+    device->fix = *fix;
+}
+
+static bool taken_at_secret_placement(const struct device *device, const struct fix *fix)
+{
+    for (size_t i = 0; fix->undated && i < device->n_placements; i++)
+        if (device->placements[i].secret)
+            return true;
+    const struct placement *placement = device_placement(device, fix->at_us);
     return placement && placement->secret;
 }
 
@@ -257,8 +274,10 @@ void registry_put(struct registry *registry, const struct registry_entry *entry)
         device->n_placements = entry->n_placements;
         device->placements = memcpy(mem_realloc(NULL, bytes, 1), entry->placements, bytes);
     }
-    if (taken_at_secret_placement(device, device->fix.at_us))
-        device->fix = no_fix;
+    if (taken_at_secret_placement(device, &device->sure_fix))
+        device->sure_fix = no_fix;
+    if (taken_at_secret_placement(device, &device->fix))
+        use_fix(device, &device->sure_fix);
     for (size_t i = 0; i < entry->n_addresses; i++)
         add_address(registry, device, &entry->addresses[i]);
     registry->n_registered++;
@@ -328,23 +347,36 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
             each_device(registry, is_unregistered, 0, drop_device);
         device = add_device(registry, id);
     }
-    if (fix->at_us < device->fix.at_us || taken_at_secret_placement(device, fix->at_us))
+    if (taken_at_secret_placement(device, fix))
         return;
-    if (!device_is_settled(device, fix->lon, fix->lat, fix->accuracy_m)) {
-        device->settled_lon = fix->lon;
-        device->settled_lat = fix->lat;
-    }
-    device->fix = *fix;
+    if (!fix->undated && fix->at_us >= device->sure_fix.at_us)
+        device->sure_fix = *fix;
+    if (fix->at_us >= device->fix.at_us)
+        use_fix(device, fix);
+}
+
+void registry_settle_fix(struct registry *registry, struct str id, const struct fix *fix, bool is_new)
+{
+    struct device *device = registry_find(registry, id);
+    if (!device || fix->at_us > device->fix.at_us)
+        return;
+    if (is_new && fix->at_us >= device->sure_fix.at_us && !taken_at_secret_placement(device, fix))
+        device->sure_fix = *fix;
+    if (!is_new && device->fix.undated && device->fix.at_us == fix->at_us)
+        use_fix(device, &device->sure_fix);
+    drop_unknown(registry, device);
 }
 
 void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us)
 {
     struct device *device = registry_find(registry, id);
-    if (!device || device->fix.at_us < since_us || device->fix.at_us >= until_us)
+    if (!device)
         return;
-    device->fix = no_fix;
-    if (!device->registered)
-        drop_device(registry, device);
+    if (device->sure_fix.at_us >= since_us && device->sure_fix.at_us < until_us)
+        device->sure_fix = no_fix;
+    if (device->fix.at_us >= since_us && device->fix.at_us < until_us)
+        use_fix(device, &device->sure_fix);
+    drop_unknown(registry, device);
 }
 
 /* Assumes one placement per device, which is usual. */

@@ -34,6 +34,7 @@ struct fix {
     int64_t at_us; /* wall time; INT64_MIN: never */
     double lon, lat;
     float accuracy_m; /* NAN: not reported */
+    bool undated;     /* at_us is only when it came: it may be of earlier, and have come before (a resent alert) */
 };
 
 /* How DC-09 equipment identifies itself. No padding, and zeros after the account: it is compared as bytes. */
@@ -58,6 +59,8 @@ struct device {
     bool registered;                 /* else only its fix is known */
     struct str group;                /* empty: none */
     struct fix fix;                  /* the last plausible one */
+    struct fix sure_fix;             /* the last one of which it is certain that it is of its time: the fix, unless that
+                                      * is undated and not settled */
     double settled_lon, settled_lat; /* the last fix that was farther than its accuracy from the one previously kept
                                       * here; valid if there is a fix. Not stored: after a restart it is the last fix in
                                       * the database, so a restart may move it once, within its accuracy */
@@ -104,8 +107,13 @@ void registry_load_begin(struct registry *registry);
 void registry_load_end(struct registry *registry);
 
 /* A plausible fix, of a device that need not be registered. Ignored if older than the current fix, or taken at a secret
- * placement: it would reveal the place to others once the device has left it. */
+ * placement: it would reveal the place to others once the device has left it. An undated one may have been taken at any
+ * placement of the device, and registry_settle_fix() is to follow. */
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
+
+/* Whether the alert of an undated fix is new, or repeats an earlier one: then the fix before it counts again. Nothing
+ * if the fix was not put, or has been dropped since. */
+void registry_settle_fix(struct registry *registry, struct str id, const struct fix *fix, bool is_new);
 
 /* Whether a place of the device that is known to accuracy_m (NAN: unknown) may be the one where it has settled: it has
  * not left the areas of that place. */

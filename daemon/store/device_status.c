@@ -144,7 +144,7 @@ static void forget_values(struct device_update *update)
     update->battery_pct = update->signal_dbm = ALERT_NO_INT;
 }
 
-static void keep_values(struct device_update *update, const struct alert *alert)
+static void keep_values(struct device_update *update, const struct alert *alert, bool fresh)
 {
     update->registered = alert->registered;
     update->kind = alert->kind;
@@ -157,6 +157,8 @@ static void keep_values(struct device_update *update, const struct alert *alert)
     if (alert->place.source != LOCATION_MESSAGE || alert->secret)
         return;
     int64_t fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
+    if (!fresh && alert->fix_us == ALERT_NO_TIME && alert->flags & FLAG_CLOCK)
+        return; /* a duplicate without a time of its own seems to be of now, wherever the device is meanwhile */
     if (update->has_fix && fix_us < update->fix_us)
         return; /* fixes that were buffered arrive in any order */
     update->has_fix = true;
@@ -184,7 +186,7 @@ void device_status_update(struct device_status *d, const struct alert *alert, bo
         forget_values(update);
     update->changed = true;
     keep_text(update, alert);
-    keep_values(update, alert);
+    keep_values(update, alert, fresh);
 }
 
 static bool is_due(const struct device_update *update, int64_t mono_us)

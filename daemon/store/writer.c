@@ -99,12 +99,13 @@ static void remove_first(struct writer *w)
     w->n--;
 }
 
-static void forget_batches(struct writer *w)
+/* store: of the first batch, as on_done() has it. */
+static void forget_batches(struct writer *w, const uint8_t *store)
 {
-    while (w->n > 0) {
+    for (; w->n > 0; store = NULL) {
         struct batch *batch = first_batch(w)->batch;
         remove_first(w);
-        w->calls.on_done(w->ctx, batch);
+        w->calls.on_done(w->ctx, batch, store);
     }
 }
 
@@ -174,6 +175,7 @@ static void on_committed(struct writer *w)
 {
     struct batch *batch = first_batch(w)->batch;
     struct writer_stored stored = stored_batch_count(first_batch(w), w->transaction.quarantined);
+    const uint8_t *store = encoded_batch_rows_to_store(first_batch(w));
     stored_batch_log_refusals(first_batch(w), stored.quarantined, &w->limiters.refused, loop_mono_us(w->loop));
     stored_batch_log_conflicts(first_batch(w), &w->limiters.conflict, loop_mono_us(w->loop));
     post_commit_batch(w->post_commit, first_batch(w), &w->transaction.incidents, w->n > 1);
@@ -189,7 +191,7 @@ static void on_committed(struct writer *w)
     else
         event_active(&w->wakeup, 0, 0);
     w->calls.on_stored(w->ctx, &stored);
-    w->calls.on_done(w->ctx, batch);
+    w->calls.on_done(w->ctx, batch, store);
     if (writer_wants(w))
         w->calls.on_ready(w->ctx);
 }
@@ -225,9 +227,11 @@ static void on_lost(void *ctx, const char *reason)
 {
     struct writer *w = ctx;
     bool was_up = is_up(w);
+    const uint8_t *store = NULL;
     if (w->state == WRITER_STORING && transaction_may_be_committed(&w->transaction)) {
         w->uncertain.stored = stored_batch_count(first_batch(w), w->transaction.quarantined);
         w->uncertain.checksum = first_batch(w)->batch->last_checksum;
+        store = encoded_batch_rows_to_store(first_batch(w));
         stored_batch_log_conflicts(first_batch(w), &w->limiters.conflict, loop_mono_us(w->loop));
     }
     transaction_on_lost(&w->transaction);
@@ -235,7 +239,7 @@ static void on_lost(void *ctx, const char *reason)
     set_state(w, WRITER_OFFLINE, reason);
     if (was_up)
         report_up(w, false);
-    forget_batches(w);
+    forget_batches(w, store);
 }
 
 /* The next batch was enriched with an older registry, or older areas. */
@@ -245,7 +249,7 @@ static void report_stale(struct writer *w)
     const struct batch *batch = w->n > 0 ? first_batch(w)->batch : NULL;
     bool stale = batch && !batch->versions_waived &&
                  (batch->registry_version != now->registry_version || batch->areas_version != now->areas_version);
-    forget_batches(w);
+    forget_batches(w, NULL);
     if (!stale)
         return;
     w->counts.stale++;
@@ -376,7 +380,7 @@ void writer_free(struct writer **writer)
     if (!w)
         return;
     set_state(w, WRITER_STOPPED, "freed");
-    forget_batches(w);
+    forget_batches(w, NULL);
     journal_session_free(&w->session);
     event_del(&w->pause);
     event_del(&w->wakeup);

@@ -72,8 +72,9 @@ struct writer_calls {
     void (*on_stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);
     /* A batch is committed. */
     void (*on_stored)(void *ctx, const struct writer_stored *stored);
-    /* The writer is done with the batch: it is stored, or forgotten (on_position() comes next). */
-    void (*on_done)(void *ctx, struct batch *batch);
+    /* The writer is done with the batch: it is stored, or forgotten (on_position() comes next). store, by row: whether
+     * it was new, not a duplicate; NULL: the batch is certainly not stored. */
+    void (*on_done)(void *ctx, struct batch *batch, const uint8_t *store);
     /* The connection came up or went down. */
     void (*on_up)(void *ctx, bool up);
 };

@@ -12,7 +12,8 @@ comment on function mobeye.is_revealed(bigint) is
     'Whether the owner has revealed an incident (mobeye.reveal()) that has not become secret again.';
 
 -- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix that
--- was taken there (a last known place is used for a day). Safe to repeat: rows that are secret already are left alone.
+-- was taken there (a last known place is used for a day, the fix in a message for ten minutes). Safe to repeat: rows that are
+-- secret already are left alone.
 create or replace function mobeye.hide_placements(placements bigint[], also_revealed boolean default true) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -38,7 +39,9 @@ begin
                     or a.occurred_at >= lower(p.during)
                        and (a.occurred_at < coalesce(upper(p.during), 'infinity')
                             or a.location_source = 3 -- last_known
-                               and a.occurred_at < upper(p.during) + interval '25 hours')
+                               and a.occurred_at < upper(p.during) + interval '25 hours'
+                            or a.location_source = 1 /* message */ and a.placement_id is null
+                               and a.occurred_at < upper(p.during) + interval '10 minutes')
                        and mobeye.is_of(p.device_id, name, a.placement_id, a.occurred_at))
                and (also_revealed or not mobeye.is_revealed(a.incident_id))
             returning a.incident_id)
@@ -50,7 +53,9 @@ begin
             select i.incident_id from mobeye.names_of(p.device_id) as name join mobeye.incident i on i.device_id = name
              where i.first_seen >= lower(p.during)
                and (i.first_seen < coalesce(upper(p.during), 'infinity')
-                    or i.location_source = 'last_known' and i.first_seen < upper(p.during) + interval '25 hours')
+                    or i.location_source = 'last_known' and i.first_seen < upper(p.during) + interval '25 hours'
+                    or i.location_source = 'message' and i.device_placement_id is null
+                       and i.first_seen < upper(p.during) + interval '10 minutes')
                and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id))
                and mobeye.is_of(p.device_id, name, mobeye.stood_at(i), i.first_seen));
         insert into mobeye.incident_history (incident_id, at, actor, action)

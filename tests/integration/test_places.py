@@ -123,6 +123,26 @@ def test_what_is_secret_is_stored_as_such_and_no_fix_of_it_is_remembered(databas
     wait_until(lambda: database.rows("select fix from mobeye.device_status") == [(None,)], "the device's status is written")
 
 
+def test_a_fix_from_a_secret_home_is_secret_after_it_too(database, daemons, registry, context):
+    registry.device("NL-1")
+    database.execute("insert into mobeye.team values ('noord'), ('zuid')")
+    database.execute("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', now() - interval '5 minutes',"
+                     " team => 'noord', secret => true)", *HERE)
+    database.execute("select mobeye.device_place('NL-1', %s, %s, now() - interval '4 minutes', team => 'zuid')", *THERE)
+    daemon = daemons(database.ingest, more=BOUNDS + RULES).start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    fix = {"type": "Point", "coordinates": list(HERE)}
+    for name, minutes in (("fresh", 8), ("own", 1), ("old", 60)):
+        dealer.ask(alert(name, device="NL-1", location={**fix, "fix_time": now(minutes)}))
+        daemon.wait_drained()
+    rows = database.rows("select event_id, location_source, secret, team from mobeye.alert_decoded order by journal_seq")
+    assert rows == [("fresh", "message", True, "noord"), ("own", "message", False, "zuid"), ("old", "placement", True, "zuid")]
+    rows = database.rows("select i.secret, i.secret_team, p.team from mobeye.incident i join mobeye.placement p using (placement_id) "
+                         "order by i.incident_id")
+    assert rows == [(True, "noord", "noord"), (False, None, "zuid")]
+
+
 def test_a_revealed_incident_is_secret_again_with_the_next_alert_and_says_so(database, daemons, registry, context):
     registry.device("NL-1")
     database.execute("insert into mobeye.team values ('noord')")
@@ -170,6 +190,23 @@ def test_a_plausible_fix_comes_first_and_holds_for_later_alerts_of_the_device(da
     assert database.alert("wrong")["flags"] == ["null_island"]
     assert place_of(database, "stranger") == ("last_known", *THERE)
     assert 7 <= database.alert("stranger")["accuracy_m"] < 500
+
+
+def test_an_alert_that_is_sent_again_does_not_bring_its_place_back(database, daemons, registry, context):
+    daemon = daemons(database.ingest, more=BOUNDS).start()
+    dealer = Dealer(context, daemon.address())
+    messages = [alert(name, device="NL-2", location={"type": "Point", "coordinates": list(place)})
+                for name, place in (("first", HERE), ("second", THERE))]
+    for message in messages:
+        del message["time"]
+    for message in (*messages, messages[0]):
+        dealer.ask(message)
+        daemon.wait_drained()
+    assert daemon.metric("duplicate_total") == 1
+    dealer.ask(alert("panic", device="NL-2"))
+    database.wait_stored(3)
+    assert place_of(database, "panic") == ("last_known", *THERE)
+    wait_until(lambda: database.rows("select st_x(fix), st_y(fix) from mobeye.device_status") == [THERE], "the status has the last fix")
 
 
 def test_areas_of_every_layer_and_vintage(database, daemons, registry, context):

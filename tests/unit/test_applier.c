@@ -29,7 +29,7 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
 void writer_free(struct writer **w)
 {
     if (writer.batch)
-        writer.calls.on_done(writer.ctx, writer.batch);
+        writer.calls.on_done(writer.ctx, writer.batch, NULL);
     *w = NULL;
 }
 
@@ -162,7 +162,7 @@ static void batch_stored(void)
     writer.batch = NULL;
     writer.wants = true;
     writer.calls.on_stored(writer.ctx, &stored);
-    writer.calls.on_done(writer.ctx, batch);
+    writer.calls.on_done(writer.ctx, batch, NULL);
 }
 
 static void open_all(void)

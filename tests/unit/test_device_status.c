@@ -45,3 +45,34 @@ Test(device_status, the_texts_are_those_of_the_last_alert_however_long)
     }
     device_status_free(&devices);
 }
+
+static bool has_fix(struct device_status *devices)
+{
+    struct buf values[DEVICE_STATUS_PARAMS] = {0};
+    device_status_encode(devices, DEVICE_STATUS_ALL, values);
+    const struct buf *point = &values[9];
+    bool is_null = memcmp(point->data + point->len - 4, "\xff\xff\xff\xff", 4) == 0;
+    device_status_confirm(devices, CLOCK_SECOND);
+    for (size_t i = 0; i < DEVICE_STATUS_PARAMS; i++)
+        buf_free(&values[i]);
+    return !is_null;
+}
+
+Test(device_status, a_repeated_alert_tells_where_the_device_was_only_if_it_has_a_time_of_its_own)
+{
+    struct device_status *devices = device_status_new();
+    struct alert alert = {ALERT_UNSET, .device = STR("set-1"), .flags = FLAG_CLOCK, .place.source = LOCATION_MESSAGE};
+    alert.received_us = alert.occurred_us = CLOCK_SECOND;
+    device_status_update(devices, &alert, true);
+    cr_expect(has_fix(devices));
+    device_status_update(devices, &alert, false);
+    cr_expect(!has_fix(devices));
+    alert.fix_us = CLOCK_SECOND;
+    device_status_update(devices, &alert, false);
+    cr_expect(has_fix(devices));
+    alert.fix_us = ALERT_NO_TIME;
+    alert.flags = 0;
+    device_status_update(devices, &alert, false);
+    cr_expect(has_fix(devices), "its own time of occurrence is that of the fix");
+    device_status_free(&devices);
+}

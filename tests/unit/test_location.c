@@ -229,6 +229,47 @@ Test(place, whether_the_placement_is_secret_is_noted_also_where_a_fix_places_the
     cr_expect(!alert.secret);
 }
 
+Test(place, a_fix_that_was_taken_at_a_secret_placement_is_secret_after_it_too)
+{
+    struct placement moves[] = {
+        {.id = 1, .from_us = 0, .until_us = NOW, .lon = 5.1, .team = STR("veilig"), .secret = true},
+        {.id = 2, .from_us = NOW, .until_us = INT64_MAX, .lon = 5.2}};
+    struct device device = standing();
+    device.placements = moves;
+    device.n_placements = 2;
+    struct alert alert = at(5.1, 52.1);
+    alert.occurred_us = NOW + CLOCK_MINUTE;
+    alert.fix_us = NOW - 1;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0], "it is where that was taken");
+    cr_expect(alert.secret && alert.secret_placement && alert.placement_id == 1);
+    cr_expect(str_is(alert.placement_team, "veilig"));
+    alert.fix_us = NOW;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    cr_expect(!alert.secret && !alert.secret_placement && alert.placement_id == 2);
+    alert.fix_us = ALERT_NO_TIME;
+    location_set(&alert, &netherlands, &device);
+    cr_expect(!alert.secret);
+}
+
+Test(place, an_old_fix_of_a_secret_placement_hides_the_alert_but_neither_moves_it_nor_makes_its_placement_secret)
+{
+    struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = NOW, .lon = 5.1, .secret = true},
+                                {.id = 2, .from_us = NOW, .until_us = NOW + CLOCK_DAY, .lon = 5.2}};
+    struct device device = standing();
+    device.placements = moves;
+    device.n_placements = 2;
+    struct alert alert = at(5.1, 52.1);
+    alert.occurred_us = NOW + CLOCK_HOUR;
+    alert.fix_us = NOW - 1;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    cr_expect(alert.place.source == LOCATION_PLACEMENT && alert.placement_id == 2);
+    cr_expect(alert.secret && !alert.secret_placement);
+    alert.occurred_us = NOW + CLOCK_DAY;
+    cr_expect_null(location_set(&alert, &netherlands, &device));
+    cr_expect(alert.place.source == LOCATION_NONE && alert.placement_id == 0);
+    cr_expect(alert.secret && !alert.secret_placement);
+}
+
 Test(place, a_last_fix_outside_the_bounds_of_now_places_nothing)
 {
     struct device device = seen(NOW, 12);

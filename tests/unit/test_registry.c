@@ -58,7 +58,22 @@ static void put_gone(const char *id)
 
 static void fix(const char *id, int64_t at_us, double lon)
 {
-    registry_put_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10});
+    registry_put_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10, false});
+}
+
+static void undated(const char *id, int64_t at_us, double lon)
+{
+    registry_put_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10, true});
+}
+
+static void settle(const char *id, int64_t at_us, double lon, bool is_new)
+{
+    registry_settle_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10, true}, is_new);
+}
+
+static double fix_lon(const char *id)
+{
+    return registry_find(registry, str_from(id))->fix.lon;
 }
 
 static const char *at_address_then(const char *account, int32_t input, int64_t at_us)
@@ -117,6 +132,77 @@ Test(registry, a_fix_is_forgotten_when_its_placement_becomes_secret)
     cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 5.2);
     put_placed("a", 100, 200, true);
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+}
+
+Test(registry, an_undated_fix_may_be_of_any_placement_so_none_is_remembered_once_one_is_secret)
+{
+    put("a", "");
+    fix("a", 50, 5.1);
+    undated("a", 300, 5.2);
+    settle("a", 300, 5.2, true);
+    cr_expect_eq(fix_lon("a"), 5.2);
+    put_placed("a", 100, 200, true);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    undated("a", 301, 5.3);
+    settle("a", 301, 5.3, true);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    fix("a", 302, 5.4);
+    cr_expect_eq(fix_lon("a"), 5.4, "one with a time of its own is");
+}
+
+Test(registry, the_fix_of_a_repeated_alert_gives_way_to_the_one_before)
+{
+    undated("a", 10, 5.1);
+    cr_expect_eq(fix_lon("a"), 5.1, "at once, for the next alert");
+    settle("a", 10, 5.1, true);
+    undated("a", 20, 5.2); /* both in one batch, and the first two come again in the next */
+    undated("a", 30, 5.3);
+    settle("a", 20, 5.2, true);
+    settle("a", 30, 5.3, true);
+    undated("a", 40, 5.1);
+    undated("a", 50, 5.2);
+    cr_expect_eq(fix_lon("a"), 5.2);
+    settle("a", 40, 5.1, false);
+    settle("a", 50, 5.2, false);
+    cr_expect_eq(fix_lon("a"), 5.3);
+    undated("a", 60, 5.4); /* the repetition comes after the new one */
+    undated("a", 70, 5.1);
+    settle("a", 60, 5.4, true);
+    settle("a", 70, 5.1, false);
+    cr_expect_eq(fix_lon("a"), 5.4);
+    undated("a", 80, 5.1); /* the batch after is prepared already */
+    fix("a", 90, 5.5);
+    settle("a", 80, 5.1, false);
+    cr_expect_eq(fix_lon("a"), 5.5);
+    undated("a", 100, 5.1);
+    fix("a", 95, 5.6); /* buffered: older, but certain */
+    settle("a", 100, 5.1, false);
+    cr_expect_eq(fix_lon("a"), 5.6);
+}
+
+Test(registry, a_stranger_of_whom_only_a_repeated_alert_came_is_unknown_again)
+{
+    undated("stranger", 10, 5.1);
+    settle("stranger", 10, 5.1, false);
+    cr_expect_null(registry_find(registry, STR("stranger")));
+    settle("stranger", 10, 5.1, false);
+}
+
+Test(registry, an_erased_fix_does_not_come_back_when_its_alert_is_stored)
+{
+    put("a", "");
+    undated("a", 10, 5.1);
+    registry_forget_fix(registry, STR("a"), 0, 20);
+    settle("a", 10, 5.1, true);
+    undated("a", 30, 5.2);
+    settle("a", 30, 5.2, false);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    undated("a", 40, 5.3);
+    settle("a", 40, 5.3, true);
+    undated("a", 50, 5.4);
+    registry_forget_fix(registry, STR("a"), 40, 50);
+    settle("a", 50, 5.4, false);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN, "nor what was kept for this case");
 }
 
 Test(registry, a_fix_is_forgotten_when_it_was_erased_and_so_is_a_stranger)

@@ -313,8 +313,9 @@ static inline void owner_stale(void *ctx, uint64_t registry_version, uint64_t ar
     owner->areas_version = areas_version;
 }
 
-static inline void owner_done(void *ctx, struct batch *batch)
+static inline void owner_done(void *ctx, struct batch *batch, const uint8_t *store)
 {
+    (void)store;
     struct owner *owner = ctx;
     cr_assert_lt(owner->n_spare, RIG_BATCHES, "a batch came back twice");
     owner->spare[owner->n_spare++] = batch;

@@ -100,10 +100,11 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     ((struct scenario_daemon *)ctx)->stored = stored->last_seq;
 }
 
-static void on_done(void *ctx, struct batch *batch)
+static void on_done(void *ctx, struct batch *batch, const uint8_t *store)
 {
     (void)ctx;
     (void)batch;
+    (void)store;
 }
 
 static void on_up(void *ctx, bool up)
