@@ -124,8 +124,14 @@ def test_another_key_for_the_same_name_revokes_the_old_one(context, site):
     assert Dealer(context, site.daemon.address(), curve=new).ask(alert("three")).word == b"ACK"
 
 
+def utc_now():
+    """By the timezone of the site."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
 def test_a_key_holds_until_the_end_of_its_last_day(context, site):
-    today = datetime.datetime.now(datetime.timezone.utc).date()  # the timezone of the site
+    wait_until(lambda: utc_now().hour < 23 or utc_now().minute < 58, "a new day, if this one is about to end", timeout=180)
+    today = utc_now().date()
     yesterday = today - datetime.timedelta(days=1)
     over, last, live = site.client(), site.client(), site.client()
     site.start(over=(over, ALL, yesterday), last=(last, ALL, today), live=(live, ALL, today))

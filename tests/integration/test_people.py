@@ -89,6 +89,7 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
         ran = registry.run("people", "remove", nobody)
         assert ran.returncode == 1 and f'person "{nobody}" does not exist' in ran.stderr
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
+    database.execute("drop table public.of_piet; drop role els, piet")
 
 
 def test_what_a_leaver_may_still_do_is_said(registry, database):
