@@ -32,7 +32,7 @@ grant execute on function
     mobeye.is_led(),
     mobeye.journal_rewind(uuid, bigint, bigint),
     mobeye.make_identity_filters(),
-    mobeye.make_partitions(text, timestamptz, timestamptz),
+    mobeye.make_partitions(text, timestamptz, timestamptz, boolean),
     mobeye.mark_overdue(),
     mobeye.notify_incidents(bigint[], text[]),
     mobeye.number_changes(),

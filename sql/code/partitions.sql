@@ -12,8 +12,9 @@ set search_path = pg_catalog, pg_temp
 as $$ select case class when 'images' then 'snapshot' else 'alert_' || class end $$;
 comment on function mobeye.partitioned_table(text) is 'The table that holds a class of alerts, or the images.';
 
--- Bounds are in UTC, whatever the time zone of the session.
-create or replace function mobeye.make_partitions(class text, from_at timestamptz, until_at timestamptz)
+-- Bounds are in UTC, whatever the time zone of the session. Where alerts wait for them, one that was detached is passed over: the
+-- daemon quarantines what it could not hold, and the others are still created.
+create or replace function mobeye.make_partitions(class text, from_at timestamptz, until_at timestamptz, ahead boolean default false)
 returns timestamptz
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -44,8 +45,7 @@ begin
             execute format('create table mobeye.%I (like mobeye.%I including defaults including constraints including generated including storage)', partition, parent);
             execute format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
                            parent, partition, lower_end, upper_end);
-        elsif not exists (select from pg_inherits i where i.inhrelid = to_regclass('mobeye.' || partition)) then
-            -- Of this SQLSTATE: the daemon quarantines what it could not hold, and goes on with the rest.
+        elsif ahead and not exists (select from pg_inherits i where i.inhrelid = to_regclass('mobeye.' || partition)) then
             raise exception 'mobeye.% is not attached: %', partition,
                             format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
                                    parent, partition, lower_end, upper_end)
@@ -56,8 +56,9 @@ begin
     return lower_end;
 end
 $$;
-comment on function mobeye.make_partitions(text, timestamptz, timestamptz) is
-    'Creates the missing partitions of a class of alerts, or of the images, between two times; returns the end of the last one.';
+comment on function mobeye.make_partitions(text, timestamptz, timestamptz, boolean) is
+    'Creates the missing partitions of a class of alerts, or of the images, between two times; returns the end of the last one. '
+    'ahead: refuses, with how to attach it, if one was detached.';
 
 create or replace function mobeye.premake_partitions(camera interval default '28 days', alarm interval default '31 days',
                                                      service interval default '31 days') returns timestamptz
@@ -66,7 +67,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     -- A day of camera alerts, or of images, is dropped when its start is past its retention, a month of other alerts when its
     -- end is.
-    select min(mobeye.make_partitions(k.class, now() - least(k.keep, interval '31 days'), now() + interval '7 days'))
+    select min(mobeye.make_partitions(k.class, now() - least(k.keep, interval '31 days'), now() + interval '7 days', ahead => true))
       from (values ('camera', camera - interval '1 day'), ('images', camera - interval '1 day'), ('alarm', alarm),
                    ('service', service)) as k(class, keep)
 $$;

@@ -1,10 +1,12 @@
 """What the database refuses is quarantined with its bytes and the reason, and holds up nobody."""
 import json
 
+import psycopg
 import pytest
 
 from harness.alerts import alert
 from harness.peers import Dealer
+from harness.wait import wait_until
 
 REFUSE = "alter table mobeye.alert add constraint no_poison check (device_id <> 'POISON') not valid"
 ALLOW = "alter table mobeye.alert drop constraint no_poison"
@@ -108,3 +110,24 @@ def test_a_missing_partition_is_made_not_quarantined(dealer, daemon, database):
     assert dealer.ask(alert("early")).word == b"ACK"
     database.wait_stored(1)
     assert daemon.metric("quarantined_total") == 0
+
+
+def test_a_detached_partition_costs_only_what_falls_into_its_time(dealer, daemon, database):
+    """What shares a batch with it and lacks a partition too gets one."""
+    dealer.ask(alert("first", kind="battery"))
+    database.wait_stored(1)
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute("""do $$ declare p record; begin
+            for p in select inhrelid::regclass as name, inhparent::regclass as parent from pg_inherits
+                      where inhparent in ('mobeye.alert_alarm'::regclass, 'mobeye.alert_camera'::regclass) loop
+                execute format('alter table %s detach partition %s', p.parent, p.name);
+                if p.parent = 'mobeye.alert_camera'::regclass then execute format('drop table %s', p.name); end if;
+            end loop; end $$""")
+        conn.execute("lock table mobeye.alert_service")
+        assert dealer.ask(alert("before", kind="battery")).word == b"ACK"
+        wait_until(lambda: database.value("select count(*) from pg_locks where not granted") > 0, "its batch waits")
+        for event, kind in (("lost", "motion"), ("kept", "camera")):
+            assert dealer.ask(alert(event, kind=kind)).word == b"ACK"
+    daemon.wait_drained()
+    assert stored(database) == {"first", "before", "kept"}
+    assert database.rows("select event_id from mobeye.quarantine") == [("lost",)]
