@@ -452,7 +452,8 @@ begin
         raise exception 'names of device % in the log: not an object of each with its times (expected as it was printed)', line ->> 'device_id'
               using errcode = 'invalid_parameter_value';
     end if;
-    perform (line ->> 'during')::tstzrange, (line ->> 'burglary')::uuid;
+    perform (line ->> 'during')::tstzrange, (line ->> 'burglary')::uuid, (line ->> 'device_uuid')::uuid, (line ->> 'at')::timestamptz;
+    perform k.span::tstzrange from jsonb_each_text(nullif(line -> 'names', 'null')) as k (name, span);
 end
 $$;
 comment on function mobeye.check_logged(jsonb) is 'Refuses a line of a log of erasures that does not say what to erase.';

@@ -74,8 +74,9 @@ def test_what_a_power_cut_leaves_keeps_to_itself_and_is_told(database, tmp_path,
 
 def test_every_line_that_is_not_an_erasure_is_told(database, tmp_path):
     log = tmp_path / "erased.log"
-    bad = ['"text"', "17", "null", '{"device": "Q"}', '{"device_id": "NL-1", "names": {}}', '{"burglary": "2026-101"}', "[]"]
     good = '{"device_id": "NL-1", "during": "[2026-01-01,2026-02-01)", "names": {}}'
+    bad = ['"text"', "17", "null", '{"device": "Q"}', '{"device_id": "NL-1", "names": {}}', '{"burglary": "2026-101"}', "[]",
+           *(good.replace("{}}", more) for more in ('{"NL-1": "ever"}}', '{}, "device_uuid": "1"}', '{}, "at": "ever"}'))]
     log.write_text("\n".join([good, "", *bad, ""]))
     refused = again(database, log)
     assert refused.returncode == 1 and refused.stdout == ""
