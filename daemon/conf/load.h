@@ -27,6 +27,9 @@ struct conf *conf_load_whole(const char *file, const struct conf_names *names, c
  * which names the source and never contains the key. */
 int conf_read_key(const char *source, char **ret, struct err *err);
 
+/* The same from the text of such a secret. */
+int conf_parse_key(const char *source, struct str text, char **ret, struct err *err);
+
 /* Loads the text of a client list into conf, which must have no clients yet. -1: an error was reported. */
 int conf_parse_clients(struct conf *conf, const char *file, const char *text, size_t len, struct buf *diagnostics);
 

@@ -17,16 +17,14 @@
 
 /* ---- the key ---- */
 
-/* Extracts the key from the text of a secret key file. -1 with err set, which contains nothing of the text. */
-static int parse_key_file(const char *source, const struct buf *text, char **ret, struct err *err)
+int conf_parse_key(const char *source, struct str text, char **ret, struct err *err)
 {
-    size_t len = text->len;
-    while (len > 0 && strchr(" \t\r\n", text->data[len - 1]) && text->data[len - 1])
-        len--;
-    if (len == 0)
+    while (text.len > 0 && strchr(" \t\r\n", text.p[text.len - 1]) && text.p[text.len - 1])
+        text.len--;
+    if (text.len == 0)
         return err_set(err, "%s: is empty", source);
-    char *key = mem_strndup(text->data, len);
-    if (strlen(key) != len || text_check_key(key, err) != 0) {
+    char *key = mem_strndup(text.p, text.len);
+    if (strlen(key) != text.len || text_check_key(key, err) != 0) {
         secret_free_text(&key);
         return err_set(err, "%s: does not contain a key", source);
     }
@@ -39,7 +37,7 @@ int conf_read_key(const char *source, char **ret, struct err *err)
     struct buf text = {0};
     int rc = secret_read(source, KEY_FILE_MAX, &text, err);
     if (rc == 0)
-        rc = parse_key_file(source, &text, ret, err);
+        rc = conf_parse_key(source, buf_str(&text), ret, err);
     secret_free(&text);
     return rc;
 }

@@ -410,5 +410,5 @@ def test_only_a_key_is_given_to_the_daemon(ready_machine):
     machine = ready_machine
     machine.must("bash", "-c", "echo 'not a key' > /etc/mobeyed/server.key && chmod 600 /etc/mobeyed/server.key")
     refused = machine.run("mobeyectl", "setup", "--yes", "--no-drill", "--curve")
-    assert refused.returncode == 1 and "/etc/mobeyed/server.key: not a CURVE key" in refused.stdout, refused.stdout
+    assert refused.returncode == 1 and "/etc/mobeyed/server.key: does not contain a key" in refused.stdout, refused.stdout
     assert machine.must("stat", "-c", "%U", "/etc/mobeyed/server.key") == "root\n"

@@ -1,5 +1,4 @@
 /* mobeyectl setup: the keys of the daemon and of the drill, and the client list that admits the drill. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +8,8 @@
 #include <zmq.h>
 
 #include "base/json_write.h"
-#include "base/mem.h"
 #include "base/secret.h"
-#include "conf/text.h"
+#include "conf/load.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
 #include "ctl/setup/setup.h"
@@ -30,27 +28,20 @@ static int make_key_file(const char *path, const char *user)
     return status;
 }
 
-static bool is_key(struct str text)
-{
-    while (text.len > 0 && isspace((unsigned char)text.p[text.len - 1]))
-        text.len--;
-    char *key = mem_strndup(text.p, text.len);
-    bool is = strlen(key) == text.len && text_check_key(key, NULL) == 0;
-    secret_free_text(&key);
-    return is;
-}
-
 /* A key that somebody else has generated, as keygen of root. */
 static int hand_key_over(struct setup *s, const char *path, const char *whose, const char *user)
 {
     struct buf key = {0};
+    char *secret = NULL;
+    struct err err;
     int status = setup_read(path, &key) == 1 ? CTL_OK : CTL_FAILED;
-    if (status == CTL_OK && !is_key(buf_str(&key)))
-        status = ctl_fail(SETUP_VERB, "%s: not a CURVE key", path);
+    if (status == CTL_OK && conf_parse_key(path, buf_str(&key), &secret, &err) != 0)
+        status = ctl_fail(SETUP_VERB, "%s", err.text);
     if (status == CTL_OK && !s->dry_run)
         status = setup_write(path, buf_str(&key), user, true);
     if (status == CTL_OK)
         setup_did(s, "give %s to %s alone", path, whose);
+    secret_free_text(&secret);
     secret_free(&key);
     return status;
 }
