@@ -401,9 +401,10 @@ declare
 begin
     if not exists (select from mobeye.mute m where m.mute_id = added and m.device_id = i.device_id
                                                and m.placement_id is not distinct from mobeye.stood_at(i)) then
-        raise exception 'incident %: its device does not stand where the incident is', mobeye.reference(id)
+        raise exception 'incident %: its device has another name now, or does not stand where the incident is',
+                        mobeye.reference(id)
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
-                  hint = 'Close the incident; patrol.mute() mutes the device where it stands now.';
+                  hint = 'Close the incident; patrol.mute() mutes the device as it is called, and where it stands, now.';
     end if;
     return added;
 end
