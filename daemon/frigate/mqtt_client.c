@@ -62,7 +62,7 @@ struct mqtt_client {
     struct event readable, writable, timer;
     int fd; /* that is watched; -1: none */
     char events_topic[160], available_topic[160];
-    char lost_why[320];  /* why the connection must be ended after this callback; empty: it stays */
+    struct err lost;     /* why the connection must be ended after this callback; empty: it stays */
     char tls[128];       /* what OpenSSL last reported for this connection */
     unsigned short_ones; /* as in struct mqtt_loss */
     bool received;       /* a message, since the subscription */
@@ -86,7 +86,7 @@ static void unwatch(struct mqtt_client *client)
     client->fd = -1;
 }
 
-/* Ends the connection, and tries again later. why may be lost_why. */
+/* Ends the connection, and tries again later. why may be that of `lost`. */
 static void lose(struct mqtt_client *client, const char *why)
 {
     unwatch(client);
@@ -97,7 +97,7 @@ static void lose(struct mqtt_client *client, const char *why)
     log_limited(&client->failures, loop_mono_us(client->loop), LOG_LEVEL_WARNING, "mqtt", "%s:%u: %s",
                 client->conf->mqtt.host, client->conf->mqtt.port, why);
     set_state(client, MQTT_WAITING, why);
-    client->lost_why[0] = '\0';
+    client->lost.text[0] = '\0';
     loop_arm(&client->timer, client->retry_us);
     client->retry_us = client->retry_us * 2 < RETRY_MAX_US ? client->retry_us * 2 : RETRY_MAX_US;
 }
@@ -109,7 +109,9 @@ static void lose_by(struct mqtt_client *client, int rc, int error)
     if (subscribed && loop_mono_us(client->loop) - client->since_us < SETTLED_US)
         client->short_ones++;
     const struct mqtt_loss loss = {rc, error, client->tls, subscribed, client->short_ones};
-    lose(client, mqtt_reason(client->conf, &loss).text);
+    struct err why;
+    mqtt_reason(client->conf, &loss, &why);
+    lose(client, why.text);
 }
 
 static bool has_connection(const struct mqtt_client *client)
@@ -126,9 +128,9 @@ static void on_connack(struct mosquitto *mosq, void *ctx, int rc)
     if (client->state != MQTT_CONNECTING)
         return;
     if (rc != 0)
-        snprintf(client->lost_why, sizeof(client->lost_why), "%s", mqtt_refusal(rc).text);
+        mqtt_refusal(rc, &client->lost);
     else if (mosquitto_subscribe_multiple(mosq, NULL, 2, topics, 0, 0, NULL) != MOSQ_ERR_SUCCESS)
-        snprintf(client->lost_why, sizeof(client->lost_why), "cannot subscribe");
+        err_set(&client->lost, "cannot subscribe");
     else
         set_state(client, MQTT_SUBSCRIBING, "connected");
 }
@@ -153,8 +155,8 @@ static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const i
         return;
     for (int i = 0; i < n; i++)
         if (qos[i] > 2) {
-            snprintf(client->lost_why, sizeof(client->lost_why), "may not subscribe to %s (expected read access)",
-                     i == 0 ? client->available_topic : client->events_topic);
+            err_set(&client->lost, "may not subscribe to %s (expected read access)",
+                    i == 0 ? client->available_topic : client->events_topic);
             return;
         }
     set_state(client, MQTT_FOLLOWING, "subscribed");
@@ -211,8 +213,8 @@ static void after_use(struct mqtt_client *client, int rc)
 {
     if (!has_connection(client))
         return;
-    if (client->lost_why[0])
-        lose(client, client->lost_why);
+    if (client->lost.text[0])
+        lose(client, client->lost.text);
     else if (rc != MOSQ_ERR_SUCCESS)
         lose_by(client, rc, 0);
     else if (received_bytes(client) > client->read_bytes + UNREAD_MAX_BYTES)

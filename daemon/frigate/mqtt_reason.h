@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "base/err.h"
 #include "conf/conf_frigate.h"
 
 struct mqtt_loss {
@@ -19,13 +20,10 @@ struct mqtt_loss {
 /* From this many on, another client probably has the same client ID. */
 #define MQTT_SHORT_ONES 3
 
-struct mqtt_reason {
-    char text[320];
-};
-struct mqtt_reason mqtt_reason(const struct conf_frigate *conf, const struct mqtt_loss *loss);
+void mqtt_reason(const struct conf_frigate *conf, const struct mqtt_loss *loss, struct err *ret);
 
 /* The same for the return code of CONNACK, which is not 0. */
-struct mqtt_reason mqtt_refusal(int rc);
+void mqtt_refusal(int rc, struct err *ret);
 
 /* The client ID of a bridge: "mobeye-frigate-noord". */
 struct mqtt_client_id {

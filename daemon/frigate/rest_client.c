@@ -352,8 +352,8 @@ static void call_back(struct rest_call *call, const struct rest_response *respon
     void *ctx = call->ctx;
     struct buf body = call->body;
     struct rest_response kept = *response;
-    struct rest_reason why;
-    snprintf(why.text, sizeof(why.text), "%s", response->why ? response->why : "");
+    struct err why;
+    err_set(&why, "%s", response->why ? response->why : "");
     kept.why = response->why ? why.text : NULL;
     call->body = (struct buf){0};
     call_free(call);
@@ -379,18 +379,18 @@ static void finish_call(struct rest_call *call, CURLcode code)
         ask_or_wait(call);
         return;
     }
-    bool lost = code != CURLE_OK && !call->too_large;
-    const struct rest_failure failure = {lost ? 0 : response.status, code, call->why, call->location};
-    const struct rest_reason reason = rest_reason(client->conf, &failure);
-    if (response.too_large) {
-        response.why = "the response is too large";
-    } else if (lost) {
+    if (code != CURLE_OK && !call->too_large) {
         response.status = 0;
         response.timed_out = code == CURLE_OPERATION_TIMEDOUT;
         response.partial = call->body.len > 0;
-        response.why = reason.text;
+    }
+    struct err why;
+    if (response.too_large) {
+        response.why = "the response is too large";
     } else if (response.status != 200) {
-        response.why = reason.text;
+        const struct rest_failure failure = {response.status, code, call->why, call->location};
+        rest_reason(client->conf, &failure, &why);
+        response.why = why.text;
     } else {
         response.body = buf_str(&call->body);
     }

@@ -1,20 +1,8 @@
 #include "frigate/rest_reason.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <curl/curl.h>
-
-__attribute__((format(printf, 1, 2))) static struct rest_reason reason(const char *fmt, ...)
-{
-    struct rest_reason ret;
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(ret.text, sizeof(ret.text), fmt, args);
-    va_end(args);
-    return ret;
-}
 
 /* What to check when there was no response; empty: the text says it. */
 static const char *advice_on_error(const struct conf_frigate *conf, int code)
@@ -53,13 +41,14 @@ static const char *advice_on_status(const struct conf_frigate *conf, long status
     }
 }
 
-struct rest_reason rest_reason(const struct conf_frigate *conf, const struct rest_failure *failure)
+void rest_reason(const struct conf_frigate *conf, const struct rest_failure *failure, struct err *ret)
 {
     if (failure->status == 0)
-        return reason("%s%s", *failure->text ? failure->text : curl_easy_strerror((CURLcode)failure->code),
-                      advice_on_error(conf, failure->code));
-    if (failure->status >= 300 && failure->status < 400 && *failure->location)
-        return reason("status %ld (expected 200): redirected to %s (api.url must be the final address, without /api)",
-                      failure->status, failure->location);
-    return reason("status %ld (expected 200)%s", failure->status, advice_on_status(conf, failure->status));
+        err_set(ret, "%s%s", *failure->text ? failure->text : curl_easy_strerror((CURLcode)failure->code),
+                advice_on_error(conf, failure->code));
+    else if (failure->status >= 300 && failure->status < 400 && *failure->location)
+        err_set(ret, "status %ld (expected 200): redirected to %s (api.url must be the final address, without /api)",
+                failure->status, failure->location);
+    else
+        err_set(ret, "status %ld (expected 200)%s", failure->status, advice_on_status(conf, failure->status));
 }

@@ -4,6 +4,7 @@
 #ifndef MOBEYE_FRIGATE_REST_REASON_H
 #define MOBEYE_FRIGATE_REST_REASON_H
 
+#include "base/err.h"
 #include "conf/conf_frigate.h"
 
 struct rest_failure {
@@ -13,10 +14,6 @@ struct rest_failure {
     const char *location; /* of a redirection; empty: none */
 };
 
-struct rest_reason {
-    char text[512];
-};
-
-struct rest_reason rest_reason(const struct conf_frigate *conf, const struct rest_failure *failure);
+void rest_reason(const struct conf_frigate *conf, const struct rest_failure *failure, struct err *ret);
 
 #endif
