@@ -36,8 +36,7 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
-    bool save_now; /* mobeyed has accepted an alert whose ID cannot be found again in Frigate: it has the time of asking
-                    */
+    bool save_now;         /* an alert was accepted that, after a kill, would get another ID: it has a time */
     bool said_offline;     /* the last word of Frigate by MQTT */
     bool mqtt_off;         /* by its configuration it publishes to no broker: that word is of an earlier time */
     char http_why[512];    /* why the last HTTP request failed */
@@ -212,7 +211,7 @@ static void on_accepted(void *ctx, struct track *track, unsigned bit)
 {
     struct bridge *bridge = ctx;
     tracks_accept(&bridge->tracks, track, bit);
-    bridge->save_now = bridge->save_now || (bit == 0 && !*track->last.frame_time);
+    bridge->save_now = bridge->save_now || bit == event_mapper_bit(FRIGATE_UPDATE);
 }
 
 static void on_comms_accepted(void *ctx, bool offline)

@@ -363,6 +363,24 @@ def test_an_event_that_cannot_be_read_holds_no_other_up(bridges, frigate, receiv
     assert bridge.metric("http_answers") == 1
 
 
+def test_a_kill_after_the_acceptance_sends_no_second_update_of_what_mqtt_told(bridges, frigate, broker, receiver):
+    """HTTP would tell it again, with the time of asking in its ID."""
+    one = event(1)
+    frigate.know(one)
+    bridge = bridges().start()
+    bridge.wait_following()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    receiver.wait(f"{one['id']}:new")
+    entered = {**one, "entered_zones": ["gate"]}
+    frigate.know(entered)
+    broker.tell("update", entered)
+    bridge.wait_metric("accepted_total", 2)
+    bridge.kill()
+    bridge.start()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert bridge.metric("alerts_total") == 0
+
+
 # The order of what is said about Frigate, and its last will.
 
 def test_that_frigate_is_online_again_is_sent_after_that_it_was_offline(bridge, broker, receiver):
