@@ -38,6 +38,7 @@ struct bridge {
     bool failed;
     bool save_now;         /* an alert was accepted that, after a kill, would get another ID: it has a time */
     bool said_offline;     /* the last word of Frigate by MQTT */
+    bool config_asked;     /* whether mqtt_off is known, as far as it can be */
     bool mqtt_off;         /* by its configuration it publishes to no broker: that word is of an earlier time */
     char http_why[512];    /* why the last HTTP request failed */
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
@@ -121,7 +122,7 @@ static void check_availability(struct bridge *bridge)
 /* Frigate's last will is retained by the broker, also when Frigate no longer publishes to it. */
 static void heed_mqtt(struct bridge *bridge)
 {
-    bridge->availability.offline_by_mqtt = bridge->said_offline && !bridge->mqtt_off;
+    bridge->availability.offline_by_mqtt = bridge->said_offline && bridge->config_asked && !bridge->mqtt_off;
     check_availability(bridge);
 }
 
@@ -131,7 +132,8 @@ static void on_http(void *ctx, bool answers, const char *why)
     if (why)
         snprintf(bridge->http_why, sizeof(bridge->http_why), "%s", why);
     availability_http(&bridge->availability, answers, loop_mono_us(bridge->loop));
-    check_availability(bridge);
+    bridge->config_asked = true; /* before the lists */
+    heed_mqtt(bridge);
 }
 
 static void on_mismatch(void *ctx, const char *key, const char *text)

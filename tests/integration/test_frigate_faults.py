@@ -406,6 +406,29 @@ def test_a_last_will_is_not_heeded_once_frigate_publishes_to_no_broker(bridge, f
     assert [one.split(":")[0] for one in receiver.ids()] == ["offline", "online"]
 
 
+@pytest.mark.parametrize("status, wanted", [(200, []), (500, ["offline"])])
+def test_a_last_will_found_at_the_start_waits_for_the_configuration(bridges, frigate, broker, receiver, status, wanted):
+    """That says whether Frigate still publishes; if it cannot be read, the will is heeded."""
+    asked = threading.Event()
+
+    def answer(handler):
+        if handler.path == "/api/config":
+            asked.wait(60)
+            handler.send(status, b'{"cameras": {}, "mqtt": {"enabled": false}}')
+        return handler.path == "/api/config"
+    frigate.fault = answer
+    broker.publish("frigate/available", "offline", retain=True)
+    bridge, one = bridges().start(), event(1)
+    bridge.wait_metric("mqtt_connected", 1)
+    frigate.know(one)
+    broker.tell("new", one)
+    receiver.wait(f"{one['id']}:new")  # after the will
+    asked.set()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    bridge.wait_metric("waiting", 0)
+    assert [i.split(":")[0] for i in receiver.ids() if not i.startswith(one["id"])] == wanted
+
+
 def test_a_kill_after_the_acceptance_sends_no_second_alert_that_frigate_is_offline(bridge, broker, receiver):
     """Its ID has the time at which it was seen."""
     broker.publish("frigate/available", "offline", retain=True)
