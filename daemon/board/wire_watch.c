@@ -134,11 +134,11 @@ static void read_length(struct wire_watch *watch, unsigned char c)
     }
 }
 
-/* evhttp responds itself to what it does not know, without the headers of every other response. */
+/* evhttp responds itself to what it does not know, without the headers of every other response. A tab before the value
+ * is part of it there. */
 static void read_expect(struct wire_watch *watch, unsigned char c)
 {
-    bool space = c == ' ' || c == '\t';
-    if (space && (watch->expected == 0 || watch->expected == strlen(EXPECTED)))
+    if ((c == ' ' && watch->expected == 0) || ((c == ' ' || c == '\t') && watch->expected == strlen(EXPECTED)))
         return;
     if (tolower(c) != EXPECTED[watch->expected])
         refuse(watch, 417, "the expectation is not 100-continue");

@@ -78,7 +78,7 @@ def test_a_header_with_an_underscore_is_refused_before_anything_else(board_of_mo
     (request(JANSEN, end="\n"), 400), (request(JANSEN, "A: b\rC: d"), 400), (request(JANSEN, ": b"), 400), (request(JANSEN, "A"), 400),
     (request(JANSEN, line="GET http://board/api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET /api/queue"), 400),
     (request(JANSEN, line="GET //board/api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET //x:99999/ HTTP/1.1"), 400),
-    (request(JANSEN, "Expect: foo"), 417),
+    (request(JANSEN, "Expect: foo"), 417), (request(JANSEN, "Expect:\t100-continue", "Content-Length: 2", line="POST /api/unmute HTTP/1.1"), 417),
     (request(JANSEN, line="GET  /api/queue HTTP/1.1"), 400), (request(JANSEN, line="GET /api/queue HTTP/2.0"), 505),
     (request(JANSEN, line="PUT /api/queue HTTP/1.1"), 405), (request(JANSEN, "A_b: c", line="PUT /api/queue HTTP/1.1"), 400), (request(JANSEN, line="TRACE / HTTP/1.1"), 405),
     (request(JANSEN, line="CONNECT board:1 HTTP/1.1"), 405), (request(JANSEN, line="get / HTTP/1.1"), 400),

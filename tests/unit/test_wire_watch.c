@@ -46,6 +46,7 @@ Test(wire_watch, each_refusal_has_its_status)
         {"POST / HTTP/1.1\r\nExpect: foo\r\n", 417},
         {"POST / HTTP/1.1\r\nExpect: 100-continue, x\r\n", 417},
         {"POST / HTTP/1.1\r\nExpect: 100\r\n", 417},
+        {"POST / HTTP/1.1\r\nExpect:\t100-continue\r\n", 417},
         {"POST / HTTP/1.1\r\nExpect:\r\n", 417},
         {"GET / HTTP/1.1\n", 400},
     };
@@ -59,7 +60,7 @@ Test(wire_watch, each_refusal_has_its_status)
 Test(wire_watch, a_path_may_have_two_slashes_later_and_a_body_may_be_announced)
 {
     struct wire_watch watch =
-        fed("POST /a//b HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue \r\nContent-Length: 1\r\n\r\n");
+        fed("POST /a//b HTTP/1.1\r\nHost: a\r\nExpect:  100-Continue \t\r\nContent-Length: 1\r\n\r\n");
     cr_expect_eq(watch.state, WIRE_BODY);
 }
 
