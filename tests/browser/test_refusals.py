@@ -1,6 +1,7 @@
 """What is said if something could not be done: why, in the language of the person; and nothing that was typed is
 lost."""
 import night
+import pytest
 from test_equipment import SILENT
 from test_working import mute
 
@@ -88,28 +89,19 @@ def test_what_a_person_may_not_any_more_is_said_in_dutch(scene):
     screen.wait_text("#notice .failed", "Niet uitgevoerd: U bent niet (meer) geregistreerd")
 
 
-def test_an_incident_whose_device_has_gone_to_a_secret_home_is_not_said_to_be_gone(scene):
+@pytest.mark.parametrize("until", ["restored", "8"])
+@pytest.mark.parametrize("home", [("SRID=4326;POINT(5.5 52.3)", "zuid", True), ("SRID=4326;POINT(5.372 52.199)", "noord", False)])
+def test_an_incident_does_not_mute_the_home_to_which_its_device_has_gone(scene, home, until):
+    """Nor is the incident said to be gone."""
     incident = scene.incident()
     screen = scene.screen("jansen")
     screen.wait(screen.row(incident))
     scene.database.execute("update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 minute')")
-    scene.database.execute("insert into mobeye.placement (device_id, during, geom, team, secret) select device_id, tstzrange(now() - interval '1 minute',"
-                           " null), 'SRID=4326;POINT(5.5 52.3)', 'zuid', true from mobeye.placement")
-    open_mute(screen, incident)
-    screen.click("dialog [data-confirm=mute]")
+    scene.database.execute("insert into mobeye.placement (device_id, during, geom, team, secret) select device_id,"
+                           " tstzrange(now() - interval '1 minute', null), %s::geometry, %s, %s from mobeye.placement", *home)
+    mute(screen, incident, until)
     screen.wait_text("#notice .conflict", "staat niet meer op de plek")
     screen.wait(screen.row(incident))
-
-
-def test_an_incident_does_not_mute_the_home_to_which_its_device_has_gone(scene):
-    incident = scene.incident()
-    screen = scene.screen("jansen")
-    screen.wait(screen.row(incident))
-    scene.database.execute("update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 minute')")
-    scene.database.execute("insert into mobeye.placement (device_id, during, geom, address, team) select device_id, tstzrange(now() - interval '1 minute',"
-                           " null), 'SRID=4326;POINT(5.372 52.199)', 'Ander huis 1', 'noord' from mobeye.placement")
-    mute(screen, incident, "8")
-    screen.wait_text("#notice .conflict", "staat niet meer op de plek")
     assert scene.database.value("select count(*) from mobeye.mute") == 0
 
 
