@@ -97,10 +97,18 @@ def test_a_clock_that_is_wrong_is_said_and_not_used(scene):
     screen = scene.screen("jansen")
     screen.wait(screen.row(incident))
     screen.wait_live()
-    screen.js("const now = Date.now; Date.now = () => now() + 2 * 3600000; document.dispatchEvent(new Event('visibilitychange'))")
+    screen.js("window.right = Date.now; Date.now = () => right() + 2 * 3600000; document.dispatchEvent(new Event('visibilitychange'))")
     screen.wait_text("#connection", "loopt 120 min voor")
     assert screen.text(f"{screen.row(incident)} .age") in ("7 min", "8 min")
     screen.shot("clock")
+
+    def heard_ago():
+        return screen.driver.execute_async_script(
+            "const done = arguments[0]; import('/live.js').then(m => done(right() - m.connection.heardAt))")
+    screen.js("window.heard = 0; const before = JSON.parse; JSON.parse = text => { heard++; return before(text) }")
+    scene.incident(device="NL-0307-00002", number=1)
+    wait_until(lambda: screen.js("return heard") > 0, "a change is heard")
+    assert abs(heard_ago()) < 60000, "what a page without a connection says"
     screen.click(f"{screen.row(incident)} .more summary")
     screen.click(f'{screen.row(incident)} [data-action="mute"]')
     screen.wait("dialog [name=reason]").send_keys("hond")

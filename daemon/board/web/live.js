@@ -1,6 +1,7 @@
 // The stream of changes: whatever interrupts it, it goes on after the last change that was read. It is read by fetch(), since
 // an EventSource does not say that the session has ended.
 import { Failure, failureOf, get } from './api.js';
+import { now } from './now.js';
 
 const QUIET_MS = 20000; // nothing was heard for this long: there is no connection
 const DEAD_MS = 25000; // a connection on which nothing comes is replaced
@@ -9,7 +10,7 @@ const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 export const connection = {
     state: 'starting', // "starting", "live", "lost", "ended" (sign in again) or "denied" (no longer registered)
-    heardAt: Date.now(), // when anything was heard last
+    heardAt: now(), // when anything was heard last
 };
 
 const moment = () => ({ wall: Date.now(), mono: performance.now() });
@@ -34,7 +35,7 @@ function enter(state) {
 
 function onHeard() {
     heard = moment();
-    connection.heardAt = heard.wall;
+    connection.heardAt = now();
     enter('live');
 }
 
