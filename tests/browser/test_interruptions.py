@@ -118,11 +118,13 @@ def test_a_clock_that_is_wrong_is_said_and_not_used(scene):
     assert scene.database.value("select until between now() + interval '7 hours' and now() + interval '8 hours 1 minute' from mobeye.mute")
 
 
-def test_the_board_works_where_nothing_may_be_stored(scene):
+@pytest.mark.parametrize("denied", ["getItem = Storage.prototype.setItem", "setItem"])
+def test_the_board_works_where_nothing_may_be_stored(scene, denied):
+    """Where storage is full, it can still be read."""
     incident = scene.incident()
     screen = scene.screen("jansen")
     screen.cdp("Page.addScriptToEvaluateOnNewDocument",
-               source="Storage.prototype.getItem = Storage.prototype.setItem = () => { throw new DOMException('denied', 'SecurityError') }")
+               source=f"Storage.prototype.{denied} = () => {{ throw new DOMException('denied', 'SecurityError') }}")
     screen.open("/")
     screen.wait(screen.row(incident))
     screen.wait_live()

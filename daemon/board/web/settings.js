@@ -8,13 +8,13 @@ const choices = {
     distance: ['off', 'on'],
 };
 
-const unstored = {}; // where the browser forbids to store anything: until the page is left
+const unstored = {}; // what the browser could not store: until the page is left
 
 function stored(name) {
     try {
-        return localStorage.getItem(name);
+        return unstored[name] ?? localStorage.getItem(name);
     } catch {
-        return unstored[name];
+        return null;
     }
 }
 
@@ -27,6 +27,7 @@ export function setting(name) {
 export function choose(name, value) {
     try {
         localStorage.setItem(name, value);
+        delete unstored[name];
     } catch {
         unstored[name] = value;
     }
