@@ -380,7 +380,10 @@ static void finish_call(struct rest_call *call, CURLcode code)
         return;
     }
     if (code != CURLE_OK && !call->too_large) {
+        curl_off_t sent_us = 0;
+        curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
         response.status = 0;
+        response.unsent = sent_us == 0 || code == CURLE_COULDNT_CONNECT; /* perhaps after a lost connection */
         response.timed_out = code == CURLE_OPERATION_TIMEDOUT;
         response.partial = call->body.len > 0;
     }

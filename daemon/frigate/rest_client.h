@@ -25,6 +25,7 @@ struct rest_response {
     long status;     /* 0: no response */
     struct str body; /* with status 200; valid during the call */
     bool too_large;  /* more than max_bytes were received */
+    bool unsent;     /* status 0: there was no connection on which to send the request */
     bool timed_out;  /* status 0: after REST_TIMEOUT_S, or while connecting */
     bool partial;    /* status 0: part of the body was received */
     int64_t date_us; /* the server's clock, by its Date header; 0: not given */

@@ -108,19 +108,19 @@ static void move_to_tail(struct snapshot_request *request)
     TAILQ_INSERT_TAIL(requests, request, entry);
 }
 
-/* Asks again later, or gives up. Time during which Frigate returns no lists either does not count: then the log has the
- * reason, and why it counts as offline. */
+/* Asks again later, or gives up. Time during which Frigate cannot be reached, or returns no lists either, does not
+ * count: then the log has the reason, and why it counts as offline. */
 static void ask_again(struct snapshot_request *request, const struct rest_response *response)
 {
     struct snapshot_fetch *fetch = request->fetch;
     int64_t now_us = loop_mono_us(fetch->loop);
     const char *why = response->why ? response->why : "the response is not an image (expected JPEG, PNG or WebP)";
-    bool away = response->status == 0 && !fetch->calls.answers(fetch->calls.ctx);
-    if (away || response->status == 401)
-        request->until_us = now_us + fetch->conf->images.retry_for_us;
+    bool away = response->status == 0 && (response->unsent || !fetch->calls.answers(fetch->calls.ctx));
     if (response->status != 404 && !away)
         warn(request, "%s/api/events/ID/snapshot.jpg: %s", fetch->conf->api.url, why);
-    if (now_us + request->delay_us > request->until_us) {
+    if (away || response->status == 401) {
+        request->until_us = now_us + fetch->conf->images.retry_for_us;
+    } else if (now_us + request->delay_us > request->until_us) {
         give_up_missing(request, response->status, why);
         return;
     }

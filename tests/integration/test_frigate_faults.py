@@ -293,6 +293,24 @@ def test_an_image_that_breaks_off_is_logged_and_given_up(bridges, frigate, broke
     assert receiver.ids() == [f"{one['id']}:new", f"{one['id']}:end"]
 
 
+def test_an_image_outlives_that_frigate_cannot_be_reached(bridges, frigate, receiver):
+    """Not only from when a list cannot be read, which is up to a minute later."""
+    one = event(1, end=time.time())
+    frigate.know(one)
+    bridge = bridges(broker=None, images={"retry_for": "5s"}).start()
+    receiver.wait(f"{one['id']}:end")
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    frigate.fault = lambda handler: setattr(handler, "close_connection", True) or True  # on the connections that are open
+    frigate.stop()
+    asked = bridge.metric("http_requests_total")
+    bridge.wait_metric("http_requests_total", lambda value: value >= asked + 3)
+    assert bridge.metric("images_missing_total") == 0
+    frigate.fault = lambda handler: False
+    frigate.images[one["id"]] = JPEG
+    frigate.start()
+    receiver.wait(f"{one['id']}:image")
+
+
 def test_images_that_hang_come_after_those_that_were_not_asked_for_yet(bridges, frigate, broker, receiver):
     """As when Frigate keeps the snapshots of ended events on a file server that is away."""
     over, live = threading.Event(), event(9)
