@@ -242,11 +242,12 @@ def test_a_name_server_that_is_silent_holds_nothing_up(bridges, tmp_path):
         bridge.stop()
 
 
-def tell_ended(bridges, broker):
+def tell_ended(bridges, broker, receiver):
     """An event that has ended, to a bridge that gives images up after a second."""
     bridge, one = bridges(images={"retry_for": "1s"}).start(), event(1, end=time.time())
     bridge.wait_following()
     broker.tell("new", one)
+    receiver.wait(f"{one['id']}:end")
     return bridge, one
 
 
@@ -258,8 +259,7 @@ def test_images_that_http_refuses_are_given_up_and_alerts_come(bridges, frigate,
         handler.send(status, b"<html>not here</html>")
         return True
     frigate.fault = answer
-    bridge, one = tell_ended(bridges, broker)
-    receiver.wait(f"{one['id']}:end")
+    bridge, one = tell_ended(bridges, broker, receiver)
     if status == 401:  # a login that has run out is not a reason to give up
         bridge.wait_metric("images_wanted", 1)
         frigate.images[one["id"]] = JPEG
@@ -286,7 +286,7 @@ def cut_images(handler):
 
 def test_an_image_that_breaks_off_is_logged_and_given_up(bridges, frigate, broker, receiver):
     frigate.fault = cut_images
-    bridge, one = tell_ended(bridges, broker)
+    bridge, one = tell_ended(bridges, broker, receiver)
     bridge.wait_log(f"image: of {one['id']} .camera front_door.: {frigate.url}/api/events/ID/snapshot.jpg: ")
     bridge.wait_metric("images_missing_total", 1)
     bridge.wait_metric("images_wanted", 0)
