@@ -398,20 +398,20 @@ static void add_record(struct journal *journal, const struct journal_message *me
     uint64_t nonce = journal_last(journal)->nonce;
     struct str record = message->records[i];
     size_t at = journal->records.len, end = message->shared_offset + message->shared_bytes;
-    uint32_t shares = 0;
+    uint32_t length = 0;
     if (i > 0 && message->shared_bytes > 0) {
         const char *bytes = message->records[0].p + message->shared_offset;
-        struct frame_shared shared = {frame_record_checksum(nonce, bytes, message->shared_bytes),
+        struct frame_shared shared = {frame_record_checksum(nonce, bytes, (uint32_t)message->shared_bytes),
                                       (uint32_t)message->shared_offset, (uint32_t)message->shared_bytes};
         assert(memcmp(bytes, record.p + message->shared_offset, message->shared_bytes) == 0);
         buf_append(&journal->records, &shared, sizeof(shared));
         buf_append(&journal->records, record.p, message->shared_offset);
         record = (struct str){record.p + end, record.len - end};
-        shares = ENTRY_SHARES;
+        length = ENTRY_SHARES;
     }
     buf_append_str(&journal->records, record);
-    uint32_t len = (uint32_t)(journal->records.len - at);
-    struct frame_entry entry = {frame_record_checksum(nonce, journal->records.data + at, len), len | shares};
+    length |= (uint32_t)(journal->records.len - at);
+    struct frame_entry entry = {frame_record_checksum(nonce, journal->records.data + at, length), length};
     buf_append(&journal->table, &entry, sizeof(entry));
     journal->count++;
     journal->next_seq++;

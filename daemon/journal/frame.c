@@ -15,9 +15,9 @@ uint64_t frame_length(uint64_t count, uint64_t record_bytes)
     return (bytes + FRAME_BLOCK - 1) / FRAME_BLOCK * FRAME_BLOCK;
 }
 
-uint64_t frame_record_checksum(uint64_t nonce, const void *record, size_t len)
+uint64_t frame_record_checksum(uint64_t nonce, const void *record, uint32_t length)
 {
-    return XXH3_64bits_withSeed(record, len, nonce);
+    return XXH3_64bits_withSeed(record, length & ENTRY_BYTES, nonce ^ (length & ENTRY_SHARES));
 }
 
 static uint64_t header_checksum(const struct frame_header *header)
@@ -76,7 +76,7 @@ static bool entry_matches(const struct frame_view *view, struct frame_entry entr
 {
     uint32_t len = frame_entry_bytes(entry);
     return offset <= view->header.record_bytes && len <= view->header.record_bytes - offset &&
-           frame_record_checksum(view->header.nonce, view->records + offset, len) == entry.checksum;
+           frame_record_checksum(view->header.nonce, view->records + offset, entry.length) == entry.checksum;
 }
 
 /* The more credible of two entries: its checksum is right, or with its length the next entry's is. A record whose
@@ -169,7 +169,7 @@ void frame_view_free(struct frame_view *view)
 bool frame_record_ok(const struct frame_view *view, uint32_t i, const char *record)
 {
     struct frame_entry entry = view->table[i];
-    return frame_record_checksum(view->header.nonce, record, frame_entry_bytes(entry)) == entry.checksum;
+    return frame_record_checksum(view->header.nonce, record, entry.length) == entry.checksum;
 }
 
 void frame_compose(struct frame_view *view)

@@ -85,7 +85,8 @@ static inline uint32_t frame_front_bytes(const struct frame_header *header)
 /* The length of a frame of these records, padding included. */
 uint64_t frame_length(uint64_t count, uint64_t record_bytes);
 
-uint64_t frame_record_checksum(uint64_t nonce, const void *record, size_t len);
+/* Of a record, by the length in its entry: with ENTRY_SHARES it is another one, so that this bit is checked too. */
+uint64_t frame_record_checksum(uint64_t nonce, const void *record, uint32_t length);
 
 /* Fills magic, version and both checksums; everything else must be set. */
 void frame_seal(struct frame_header *header, const struct frame_entry *table);

@@ -192,3 +192,32 @@ Test(journal_shared, a_damaged_byte_costs_one_record_at_most, .init = test_dir_m
     }
     cr_assert_eq(worst_without, RECORDS - 1, "the shared bytes were among those damaged");
 }
+
+/* A write that a crash tore: neither end of the frame is whole, and of the length of an entry one byte is missing. */
+Test(journal_shared, a_record_whose_entry_lost_the_bit_is_not_taken_for_a_whole_one, .init = test_dir_make,
+     .fini = test_dir_remove)
+{
+    enum { FRAME = 512, ENDS = 128 + RECORDS * 12, TORN = 2 };
+    uint32_t length;
+    struct err err = {""};
+    struct journal *journal = open_journal(SMALL, NULL);
+    append_events(journal, 0, RECORDS);
+    sync_journal(journal);
+    journal_free(&journal);
+    size_t size = load_file(in_dir("journal/%020u.seg", 1), image, sizeof(image));
+    memcpy(&length, image + FRAME + 16, sizeof(length));
+    memset(image + FRAME + length - ENDS, 0, ENDS);
+    image[FRAME + 128 + TORN * 12 + 11] = 0;
+    save_file(in_dir("journal/%020u.seg", 1), image, size);
+    journal = open_journal(SMALL, NULL);
+    struct batch *batch = batch_new(64);
+    cr_assert_eq(journal_read(journal, 1, 64, SIZE_MAX, batch, &err), 0, "%s", err.text);
+    cr_expect_eq(batch->n, RECORDS - 1, "its number stays empty");
+    for (size_t i = 0; i < batch->n; i++) {
+        unsigned number = (unsigned)batch->rows[i].alert.seq - 1;
+        cr_expect_neq(number, TORN);
+        cr_expect(is_event(batch->rows[i].record, 0, number, number > TORN), "%u", number);
+    }
+    batch_free(&batch);
+    close_journal(&journal);
+}
