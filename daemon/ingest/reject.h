@@ -12,7 +12,7 @@ enum reject_code { REJECT_MALFORMED, REJECT_INVALID, REJECT_TOO_LARGE, REJECT_FO
 struct reject {
     enum reject_code code;
     char field[64];   /* "data.device"; empty: the message as a whole */
-    char reason[192]; /* what is wrong and what is allowed; never the sender's text */
+    char reason[192]; /* what is wrong and what is allowed; of the sender's text only a hexadecimal account */
     struct str id;    /* the alert id where it was readable; a slice like those of struct alert */
 };
 

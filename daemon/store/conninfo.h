@@ -34,8 +34,8 @@ void conninfo_append(struct buf *out, const char *keyword, const char *value);
 int conninfo_without(struct buf *out, const char *conninfo, const char *const *keywords);
 
 /* Appends the conninfo as keyword=value, completed with what libpq takes from the environment and from a service file.
- * Appends nothing if libpq cannot read it. Sets PGSERVICE meanwhile if the conninfo names a service: no other thread may
- * read the environment. */
+ * Appends nothing if libpq cannot read it. Sets PGSERVICE meanwhile if the conninfo names a service: no other thread
+ * may read the environment. */
 void conninfo_complete(struct buf *out, const char *conninfo);
 
 /* Appends the conninfo as keyword=value, with another database. Keywords after it take precedence. -1: libpq cannot
