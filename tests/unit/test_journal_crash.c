@@ -195,7 +195,7 @@ static void recover(struct mark at, bool go_on, const char *what, size_t op)
     if (go_on) {
         uint64_t seq = journal_next_seq(journal);
         char *before = life.bytes[seq];
-        size_t len = life.len[seq];
+        size_t len = life.len[seq], shared = life.shared[seq];
         life.bytes[seq] = NULL;
         struct str record = remember(seq, 300);
         int rc = journal_append(journal, record, life.wall_us, &seq, &err);
@@ -208,6 +208,7 @@ static void recover(struct mark at, bool go_on, const char *what, size_t op)
         free(life.bytes[seq]);
         life.bytes[seq] = before;
         life.len[seq] = len;
+        life.shared[seq] = shared;
     }
     journal_free(&journal);
 }
