@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "ingest/dc09_frame.h"
@@ -59,23 +60,12 @@ static bool crypt_cbc(const struct dc09_key *key, bool encrypt, unsigned char *b
     return ok;
 }
 
-/* The byte given by 2 hexadecimal characters that the caller has checked. */
-static uint8_t hex_byte(const char *p)
-{
-    unsigned value = 0;
-    for (int i = 0; i < 2; i++)
-        value = value << 4 | (unsigned)(isdigit((unsigned char)p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-    return (uint8_t)value;
-}
-
 bool dc09_key_parse(struct str hex, struct dc09_key *ret)
 {
-    if ((hex.len != 32 && hex.len != 48 && hex.len != 64) || !dc09_is_hex(hex))
+    if (hex.len != 32 && hex.len != 48 && hex.len != 64)
         return false;
     *ret = (struct dc09_key){.len = (uint8_t)(hex.len / 2)};
-    for (size_t i = 0; i < ret->len; i++)
-        ret->bytes[i] = hex_byte(hex.p + 2 * i);
-    return true;
+    return hex_read(ret->bytes, ret->len, hex.p);
 }
 
 static bool has_controls(const char *p, size_t len)
@@ -91,13 +81,11 @@ bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out)
     out->len = 0;
     if (hex.len > 0 && hex.p[hex.len - 1] == ']')
         hex.len--;
-    if (hex.len == 0 || hex.len % HEX_BLOCK != 0 || hex.len > DC09_BODY_MAX || !dc09_is_hex(hex))
+    if (hex.len == 0 || hex.len % HEX_BLOCK != 0 || hex.len > DC09_BODY_MAX)
         return false;
     size_t len = hex.len / 2;
     char *bytes = buf_reserve(out, len);
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (char)hex_byte(hex.p + 2 * i);
-    if (!crypt_cbc(key, false, (unsigned char *)bytes, len))
+    if (!hex_read(bytes, len, hex.p) || !crypt_cbc(key, false, (unsigned char *)bytes, len))
         return false;
     const char *bar = memchr(bytes, '|', len);
     if (!bar)

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "model/alert.h"
 
 enum {
@@ -61,22 +62,10 @@ uint16_t dc09_crc(struct str bytes)
     return (uint16_t)crc;
 }
 
-/* The value of a hexadecimal character; -1: it is not one. */
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
 bool dc09_is_hex(struct str text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (hex_value(text.p[i]) < 0)
+        if (hex_digit(text.p[i]) < 0)
             return false;
     return text.len > 0;
 }
@@ -84,14 +73,8 @@ bool dc09_is_hex(struct str text)
 /* The value of 4 hexadecimal characters; -1: they are not. */
 static int hex4(const char *p)
 {
-    int value = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_value(p[i]);
-        if (digit < 0)
-            return -1;
-        value = value * 16 + digit;
-    }
-    return value;
+    uint8_t bytes[2];
+    return hex_read(bytes, sizeof(bytes), p) ? bytes[0] << 8 | bytes[1] : -1;
 }
 
 /* The length of CRC and 0LLL before the first quote; 0: the line does not begin with them. A text CRC has a hexadecimal
@@ -113,7 +96,7 @@ static bool parse_hex_field(struct str *rest, char mark, size_t min, size_t max,
     if (rest->len == 0 || rest->p[0] != mark)
         return true;
     size_t len = 0;
-    while (len + 1 < rest->len && hex_value(rest->p[len + 1]) >= 0)
+    while (len + 1 < rest->len && hex_digit(rest->p[len + 1]) >= 0)
         len++;
     if (len < min || len > max)
         return false;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/mem.h"
 #include "ingest/dc09_payload.h"
 
@@ -127,10 +128,7 @@ static void set_event_ids(struct dc09_decoder *decoder, struct str seq, const st
                           const char *suffix)
 {
     char digest[2 * DC09_DIGEST_SIZE + 1] = "";
-    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++) {
-        digest[2 * i] = "0123456789abcdef"[message->digest[i] >> 4];
-        digest[2 * i + 1] = "0123456789abcdef"[message->digest[i] & 15];
-    }
+    hex_write(digest, message->digest, DC09_DIGEST_SIZE);
     for (size_t i = 0; i < message->n; i++) {
         int len = snprintf(decoder->event_ids[i], ALERT_ID_MAX, "%.4s-%s-%zu%s", seq.p, digest, i + 1, suffix);
         message->alerts[i].event_id = (struct str){decoder->event_ids[i], (size_t)len};
@@ -279,15 +277,8 @@ bool dc09_undated_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], 
     memcpy(text, event_id.p, event_id.len);
     text[event_id.len] = '\0';
     const char *at = strchr(text, '@');
-    if (!at || text[4] != '-' || text[NUMBER_AT] != '-')
+    if (!at || text[4] != '-' || text[NUMBER_AT] != '-' || !hex_read(ret_digest, DC09_DIGEST_SIZE, text + DIGEST_AT))
         return false;
-    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++) {
-        unsigned byte = 0;
-        if (!dc09_is_hex((struct str){text + DIGEST_AT + 2 * i, 2}) ||
-            sscanf(text + DIGEST_AT + 2 * i, "%2x", &byte) != 1)
-            return false;
-        ret_digest[i] = (uint8_t)byte;
-    }
     char *end = NULL;
     *ret_first_us = strtoll(at + 1, &end, 10);
     return end != at + 1 && *end == '\0';

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hex.h"
+
 #define LOCK_NAME "lock"
 
 static int try_lock(int fd, int command, struct flock *lock)
@@ -84,23 +86,15 @@ bool lock_origin(int dir_fd, uint8_t ret[16])
     read_file(fd, text);
     close(fd);
     const char *hex = strchr(text, ' ');
-    if (!hex || strlen(hex + 1) < (size_t)2 * 16) /* incomplete after a power cut */
-        return false;
-    for (size_t i = 0; i < 16; i++) {
-        unsigned byte;
-        if (sscanf(hex + 1 + 2 * i, "%2x", &byte) != 1)
-            return false;
-        ret[i] = (uint8_t)byte;
-    }
-    return true;
+    return hex && hex_read(ret, 16, hex + 1); /* it may be incomplete after a power cut */
 }
 
 void lock_write(int lock_fd, const uint8_t origin[16])
 {
     char text[96];
     int len = snprintf(text, sizeof(text), "%ld ", (long)getpid());
-    for (int i = 0; i < 16; i++)
-        len += snprintf(text + len, sizeof(text) - (size_t)len, "%02x", origin[i]);
+    hex_write(text + len, origin, 16);
+    len += 2 * 16;
     text[len++] = '\n';
     if (pwrite(lock_fd, text, (size_t)len, 0) == len && ftruncate(lock_fd, len) != 0)
         return;
