@@ -1,5 +1,5 @@
 /*
- * The keys of a match, one by one: whether an alert satisfies each. For rules_match(), where they are inlined, and
+ * The keys of a match: for each, whether an alert satisfies it. For rules_match(), where they are inlined, and
  * rules_explain().
  */
 #ifndef MOBEYE_ENRICH_RULE_KEYS_H
@@ -9,6 +9,23 @@
 #include <math.h>
 
 #include "enrich/rules.h"
+
+/* All keys, the cheapest and most selective first. Each has a key_x() below, and a why_x() in rules_explain.c. */
+#define RULE_KEYS(KEY)                                                                                                 \
+    KEY(kind)                                                                                                          \
+    KEY(phase)                                                                                                         \
+    KEY(registered)                                                                                                    \
+    KEY(located)                                                                                                       \
+    KEY(score)                                                                                                         \
+    KEY(drill)                                                                                                         \
+    KEY(image)                                                                                                         \
+    KEY(endpoint)                                                                                                      \
+    KEY(group)                                                                                                         \
+    KEY(label)                                                                                                         \
+    KEY(camera_zone)                                                                                                   \
+    KEY(area)                                                                                                          \
+    KEY(device)                                                                                                        \
+    KEY(time)
 
 struct local_time {
     int minute; /* since local midnight; -1: not known yet */

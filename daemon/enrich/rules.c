@@ -36,14 +36,14 @@ struct str subject_area(const struct subject *subject, const char *layer)
     return (struct str){0};
 }
 
-/* Cheapest and most selective checks first. */
+#define CHECK_KEY(name)                                                                                                \
+    if (!key_##name(match, subject))                                                                                   \
+        return false;
+
 static bool rule_matches(const struct conf_match *match, struct subject *subject)
 {
-    return key_kind(match, subject) && key_phase(match, subject) && key_registered(match, subject) &&
-           key_located(match, subject) && key_drill(match, subject) && key_image(match, subject) &&
-           key_score(match, subject) && key_endpoint(match, subject) && key_group(match, subject) &&
-           key_label(match, subject) && key_camera_zone(match, subject) && key_area(match, subject) &&
-           key_device(match, subject) && key_time(match, subject);
+    RULE_KEYS(CHECK_KEY)
+    return true;
 }
 
 const struct conf_rule *rules_match(const struct conf *conf, const struct alert *alert)

@@ -155,18 +155,14 @@ static void why_time(const struct conf_match *match, struct subject *subject, st
                    hours->until_min / 60, hours->until_min % 60);
 }
 
+#define KEY_AND_WHY(name) {key_##name, why_##name},
+
 bool rules_explain(const struct conf_match *match, const struct alert *alert, struct buf *why)
 {
     static const struct {
         bool (*matches)(const struct conf_match *, struct subject *);
         void (*explain)(const struct conf_match *, struct subject *, struct buf *);
-    } keys[] = {
-        {key_kind, why_kind},         {key_phase, why_phase},     {key_device, why_device},
-        {key_group, why_group},       {key_located, why_located}, {key_registered, why_registered},
-        {key_area, why_area},         {key_time, why_time},       {key_score, why_score},
-        {key_label, why_label},       {key_drill, why_drill},     {key_camera_zone, why_camera_zone},
-        {key_endpoint, why_endpoint}, {key_image, why_image},
-    };
+    } keys[] = {RULE_KEYS(KEY_AND_WHY)};
     struct subject subject = SUBJECT(alert);
     bool matches = true;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
