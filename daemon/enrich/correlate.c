@@ -151,9 +151,9 @@ static struct choice choose_by_key(struct correlation *correlation, const struct
 static size_t latest_active(struct correlation *correlation, const struct alert *alert)
 {
     size_t latest = NO_INCIDENT;
-    for (size_t t = index_active(&correlation->index, alert->condition); t != NO_INCIDENT;
-         t = index_next_active(&correlation->index, t)) {
-        size_t i = condition_at(correlation, t)->incident;
+    for (size_t c = index_active(&correlation->index, alert->condition); c != NO_INCIDENT;
+         c = index_next_active(&correlation->index, c)) {
+        size_t i = condition_at(correlation, c)->incident;
         if (accepts_alert(incident_at(correlation, i), alert) &&
             (latest == NO_INCIDENT ||
              incident_at(correlation, i)->last_seen_us > incident_at(correlation, latest)->last_seen_us))
@@ -277,9 +277,9 @@ static void become_inactive(struct incident *incident, const struct alert *resto
     end_mute(incident, restore->received_us + 1);
 }
 
-static void end_condition(struct correlation *correlation, size_t t, const struct alert *restore)
+static void end_condition(struct correlation *correlation, size_t c, const struct alert *restore)
 {
-    struct condition *condition = condition_at(correlation, t);
+    struct condition *condition = condition_at(correlation, c);
     struct incident *incident = incident_at(correlation, condition->incident);
     condition->active = false;
     condition->since_us = restore->occurred_us;
@@ -303,21 +303,21 @@ static void close_if_restored(struct incident *incident, const struct alert *res
 }
 
 /* Ends a condition to which the restore refers, even if it comes too late to join the incident. */
-static void restore_condition(struct correlation *correlation, size_t t, const struct alert *restore)
+static void restore_condition(struct correlation *correlation, size_t c, const struct alert *restore)
 {
-    struct incident *incident = incident_at(correlation, condition_at(correlation, t)->incident);
-    if (restore->occurred_us < condition_at(correlation, t)->since_us)
+    struct incident *incident = incident_at(correlation, condition_at(correlation, c)->incident);
+    if (restore->occurred_us < condition_at(correlation, c)->since_us)
         return;
-    end_condition(correlation, t, restore);
+    end_condition(correlation, c, restore);
     close_if_restored(incident, restore);
 }
 
 static void restore_all(struct correlation *correlation, const struct alert *restore)
 {
-    for (size_t t = index_active(&correlation->index, restore->condition); t != NO_INCIDENT;
-         t = index_next_active(&correlation->index, t))
-        if (restore->incident == NO_INCIDENT || restore->incident == condition_at(correlation, t)->incident)
-            restore_condition(correlation, t, restore);
+    for (size_t c = index_active(&correlation->index, restore->condition); c != NO_INCIDENT;
+         c = index_next_active(&correlation->index, c))
+        if (restore->incident == NO_INCIDENT || restore->incident == condition_at(correlation, c)->incident)
+            restore_condition(correlation, c, restore);
 }
 
 static void apply_restore(struct correlation *correlation, const struct alert *alert, size_t condition, size_t general)
@@ -334,13 +334,13 @@ static void apply_restore(struct correlation *correlation, const struct alert *a
 
 static size_t begin_condition(struct correlation *correlation, const struct alert *alert)
 {
-    size_t t = incident_set_add_condition(correlation->set);
-    struct condition *condition = condition_at(correlation, t);
+    size_t c = incident_set_add_condition(correlation->set);
+    struct condition *condition = condition_at(correlation, c);
     memcpy(condition->id, alert->condition, sizeof(condition->id));
     condition->incident = alert->incident;
     condition->fresh = true;
-    index_add_condition(&correlation->index, t);
-    return t;
+    index_add_condition(&correlation->index, c);
+    return c;
 }
 
 /* Records that the device of the alert was in an incident of another device: no condition shows it any longer. */
@@ -366,9 +366,9 @@ static void move_condition(struct correlation *correlation, struct condition *co
     condition->changed = true;
 }
 
-static void make_active(struct correlation *correlation, size_t t, const struct alert *alert, bool again)
+static void make_active(struct correlation *correlation, size_t c, const struct alert *alert, bool again)
 {
-    struct condition *condition = condition_at(correlation, t);
+    struct condition *condition = condition_at(correlation, c);
     struct incident *incident = incident_at(correlation, alert->incident);
     if (condition->active || alert->occurred_us < condition->since_us)
         return;
@@ -377,17 +377,17 @@ static void make_active(struct correlation *correlation, size_t t, const struct 
     incident->restored_us = ALERT_NO_TIME;
     condition->active = condition->changed = true;
     condition->since_us = alert->occurred_us;
-    index_activated(&correlation->index, t);
+    index_activated(&correlation->index, c);
 }
 
 /* Makes the condition of the alert active in its incident, and moves it there; but a late alert of an older episode
  * does not take it from an accepting incident. Returns whether the condition is new to the incident. */
-static bool activate_condition(struct correlation *correlation, const struct alert *alert, size_t t)
+static bool activate_condition(struct correlation *correlation, const struct alert *alert, size_t c)
 {
-    bool is_new = t == NO_INCIDENT;
+    bool is_new = c == NO_INCIDENT;
     if (is_new)
-        t = begin_condition(correlation, alert);
-    struct condition *condition = condition_at(correlation, t);
+        c = begin_condition(correlation, alert);
+    struct condition *condition = condition_at(correlation, c);
     if (condition->incident != alert->incident) {
         is_new = true;
         if (incident_at(correlation, condition->incident)->accepting &&
@@ -397,7 +397,7 @@ static bool activate_condition(struct correlation *correlation, const struct ale
         }
         move_condition(correlation, condition, alert);
     }
-    make_active(correlation, t, alert, !is_new);
+    make_active(correlation, c, alert, !is_new);
     return is_new;
 }
 

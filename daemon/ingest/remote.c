@@ -42,7 +42,7 @@ static bool disconnect(struct remote *remote)
     return true;
 }
 
-static void complain(struct remote *remote, const char *what, const char *why)
+static void warn_unconnected(struct remote *remote, const char *what, const char *why)
 {
     log_limited(&remote->limiter, loop_mono_us(remote->of.loop), LOG_LEVEL_WARNING, remote->subject,
                 "cannot connect to %s: %s: %s", remote->address, what, why);
@@ -82,7 +82,7 @@ static void move_to(struct remote *remote, const char *target)
         snprintf(remote->target, sizeof(remote->target), "%s", target);
         return;
     }
-    complain(remote, target, zmq_strerror(zmq_errno()));
+    warn_unconnected(remote, target, zmq_strerror(zmq_errno()));
     remote->target[0] = '\0';
 }
 
@@ -100,7 +100,7 @@ static void on_resolved(void *ctx, const char *const *numbers, size_t n, const c
     char target[ADDRESS_TCP_SIZE];
     remote->waiting_since_us = loop_mono_us(remote->of.loop);
     if (n == 0)
-        complain(remote, "the name cannot be resolved", why);
+        warn_unconnected(remote, "the name cannot be resolved", why);
     else
         recover(remote);
     if (n > 0 && !is_reached(remote)) {

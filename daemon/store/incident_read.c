@@ -149,8 +149,8 @@ static bool read_condition(struct incident_rows *rows, const struct result_row *
     size_t incident = index_of(&rows->set, column_int8_array_at(r->result, r->row, READ_CONDITION_INCIDENTS, i));
     if (incident == NO_INCIDENT)
         return false;
-    size_t t = incident_set_add_condition(&rows->set);
-    struct condition *condition = &rows->set.conditions[t];
+    size_t c = incident_set_add_condition(&rows->set);
+    struct condition *condition = &rows->set.conditions[c];
     memcpy(condition->id, column_array_at(r->result, r->row, READ_CONDITIONS, sizeof(condition->id), i),
            sizeof(condition->id));
     condition->incident = incident;
