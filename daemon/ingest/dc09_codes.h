@@ -1,6 +1,6 @@
 /*
- * What the codes of alarm equipment mean: SIA event codes (two letters) and Contact-ID events (three characters).
- * The whole table is in dc09_codes.c; a code that is not in it is KIND_UNKNOWN.
+ * What the codes of alarm equipment mean: SIA event codes (two letters; ANSI/SIA DC-03) and Contact-ID events (three
+ * characters; ANSI/SIA DC-05). The whole table is in dc09_codes.c; a code that is not in it is KIND_UNKNOWN.
  */
 #ifndef MOBEYE_INGEST_DC09_CODES_H
 #define MOBEYE_INGEST_DC09_CODES_H

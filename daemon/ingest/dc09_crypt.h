@@ -1,5 +1,6 @@
 /*
  * The encryption of SIA DC-09: AES-128/192/256 in CBC mode with a zero IV, in hex, by libcrypto; and the file of keys.
+ * Source: ANSI/SIA DC-09-2013, 5.4 (5.4.4 the pad, 5.4.6 CBC).
  *
  * Encrypted are pad, '|', data, ']', extended data and timestamp; the pad (any bytes except '|', '[' and ']') makes
  * them a multiple of 16. CBC does not authenticate: only a readable plaintext shows that the key is right.

@@ -5,6 +5,8 @@
  *             letters and a zone, each under the modifiers before it; a text block belongs to the events before it
  * Contact-ID: #1234|1130 01 001              qualifier and event, partition, zone
  *
+ * Sources: ANSI/SIA DC-09-2013, 5.5.1.7, for the brackets; ANSI/SIA DC-03 for SIA, ANSI/SIA DC-05 for Contact-ID.
+ *
  * The number after a code is the input, whatever the code, as used by the Mobeye portal. (Panels send the user's number
  * with OP, CL and 401.) 0 means the set as a whole.
  */

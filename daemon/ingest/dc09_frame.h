@@ -1,8 +1,10 @@
 /*
  * SIA DC-09 on the wire: LF CRC 0LLL "ID" SEQ [Rrcvr] Lpref [#acct] [data][xdata]..._time CR.
+ * Source: ANSI/SIA DC-09-2013, 5.5.1; the numbers of clauses below are those of that edition.
  *
- * Pure: slices of the caller's bytes, no memory, no clock. The CRC (CRC-16/ARC over what goes from the first quote to
- * before CR) is 4 hex characters or, from some senders, 2 raw bytes, high one first; LLL counts the same bytes in hex.
+ * Pure: slices of the caller's bytes, no memory, no clock. The CRC (5.5.1.2: CRC-16/ARC over what goes from the first
+ * quote to before CR) is 4 hex characters or, from some senders, 2 raw bytes, high one first; LLL counts the same bytes
+ * in hex.
  */
 #ifndef MOBEYE_INGEST_DC09_FRAME_H
 #define MOBEYE_INGEST_DC09_FRAME_H
@@ -78,7 +80,7 @@ enum dc09_result dc09_whole(struct str message, struct dc09_frame *ret);
 /* Reads data]fields_time. false: no ']'. */
 bool dc09_content_parse(struct str text, struct dc09_content *ret);
 
-/* HH:MM:SS,MM-DD-YYYY, which is UTC. */
+/* The timestamp (5.5.1.8): HH:MM:SS,MM-DD-YYYY, which is UTC. */
 bool dc09_time_parse(struct str text, int64_t *ret_wall_us);
 char *dc09_time_format(int64_t wall_us, char out[DC09_TIME_SIZE]);
 

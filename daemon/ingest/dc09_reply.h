@@ -1,13 +1,13 @@
 /*
- * What becomes of a DC-09 frame, and the reply to the equipment that sent it. Pure: no clock, no configuration, no
- * socket.
+ * What becomes of a DC-09 frame, and the reply to the equipment that sent it (ANSI/SIA DC-09-2013, 5.5.3). Pure: no
+ * clock, no configuration, no socket.
  */
 #ifndef MOBEYE_INGEST_DC09_REPLY_H
 #define MOBEYE_INGEST_DC09_REPLY_H
 
 #include "ingest/decode_dc09.h"
 
-/* How far the time of a frame may be before and after ours if check_time is set. */
+/* How far the time of a frame may be before and after ours if check_time is set (5.5.1.8). */
 #define DC09_BEHIND_MAX_US (40 * CLOCK_SECOND)
 #define DC09_AHEAD_MAX_US  (20 * CLOCK_SECOND)
 

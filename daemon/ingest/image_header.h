@@ -1,5 +1,8 @@
 /*
  * What the first bytes of an image reveal: its kind, and its size in pixels. Nothing is decoded. Pure.
+ *
+ * Sources: JPEG: ITU-T T.81, B.1.1.3 (markers) and B.2.2 (frame header). PNG: ISO/IEC 15948, 5.2 (signature) and 11.2.2
+ * (IHDR). WebP: RFC 9649, 2.5 to 2.7 (container) and 3 (lossless); RFC 6386, 9.1 (lossy).
  */
 #ifndef MOBEYE_INGEST_IMAGE_HEADER_H
 #define MOBEYE_INGEST_IMAGE_HEADER_H
