@@ -16,7 +16,7 @@
 #define CONF_FRIGATE_FILE        "/etc/mobeye-frigate/mobeye-frigate.yaml"
 #define CONF_FRIGATE_TARGETS_MAX 8
 
-/* What Frigate knows about people and the bridge drops unless told to keep it. */
+/* What Frigate knows about people; the bridge drops it unless `keep` has it. */
 enum conf_frigate_keep { FRIGATE_KEEP_SUB_LABEL = 1u << 0, FRIGATE_KEEP_PLATE = 1u << 1 };
 
 struct conf_frigate_camera {

@@ -207,8 +207,8 @@ static struct choice choose_incident(struct correlation *correlation, const stru
     return choice;
 }
 
-/* Of a key at most one incident accepts: the latest. A late alert begins an episode that is already over; otherwise the
- * one that accepted until now stops. Returns whether the new one accepts. */
+/* At most one incident of a key accepts alerts: the latest. A late alert begins an episode that is already over;
+ * otherwise the incident that has accepted until now stops. Returns whether the new one accepts. */
 static bool take_over_accepting(struct correlation *correlation, const struct alert *alert)
 {
     struct key_incidents *key = index_key(&correlation->index, alert->key);

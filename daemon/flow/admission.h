@@ -47,7 +47,7 @@ struct client_share *admission_share(struct admission *admission, const struct c
 /* The number of records not yet counted. The journal may have synced some of them already, if they filled a frame. */
 uint64_t admission_uncounted(const struct admission *admission);
 
-/* So many more records are synced and counted as journaled. */
+/* This many more records are synced and counted as journaled. */
 void admission_counted(struct admission *admission, uint64_t records);
 
 /* A full frame has been synced: its records must be replied to and counted. */

@@ -24,7 +24,7 @@ struct client_shares {
 
 void client_shares_free(struct client_shares *shares); /* leaves it empty */
 
-/* The share of the client with this public key; created with `name`, for the log, if there is none. */
+/* The share of the client with this public key; created if it does not exist, with `name` for the log. */
 struct client_share *client_share_of(struct client_shares *shares, const char *key, const char *name);
 
 /* Releases what is stored by now and sets the limit. several: more than one client is listed. max_bytes: the size of

@@ -46,7 +46,7 @@ struct reference_data {
     struct area_set *areas; /* in use; NULL: none yet */
     struct area_set *old;   /* to be freed; NULL: none */
     uint64_t areas_version, areas_digest;
-    /* Memory: of the set in use, of one being freed, of one being built with its rows. */
+    /* Memory of the set in use, the set being freed, and the set being built with its rows. */
     size_t areas_bytes, old_bytes, building_bytes;
     int64_t areas_since_us, areas_took_us;
     struct rate_limiter limiter;

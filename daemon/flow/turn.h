@@ -3,7 +3,7 @@
  *
  * A slice is what is received in one iteration of the event loop, so that a flood delays neither other events nor new
  * messages. A turn ends when no more messages wait, when it is full, or at the end of a slice in which one peer has
- * sent little and another one much: a peer that sends little does not wait for the rest of a flood. Bytes count once as
+ * sent little and another a lot: a peer that sends little does not wait for the rest of a flood. Bytes count once as
  * received and once more as journaled: libzmq reads one message from each peer in turn, whatever their size.
  *
  * Pure: no clock, no memory of its own.

@@ -5,7 +5,7 @@
  * For TCP the kernel counts what a connection has received, and the owner reports what was delivered: the difference is
  * what libzmq holds, plus handshakes and heartbeats, which counting from the last connections_rebase() excludes. For
  * ipc nothing is counted; there, bytes waiting in the kernel make a connection suspect until it delivers a message,
- * which a peer that sends an endless one never does.
+ * which never happens if the message is endless.
  */
 #ifndef MOBEYE_INGEST_CONNECTIONS_H
 #define MOBEYE_INGEST_CONNECTIONS_H

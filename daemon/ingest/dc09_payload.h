@@ -23,8 +23,8 @@ enum { DC09_TEXT_MAX = 256, DC09_MODIFIER_MAX = 16 };
 /* Appends a JSON string with its quotes. At most 3 bytes for each byte, and 2 quotes. */
 void dc09_json_string(struct buf *out, struct str text);
 
-/* Appends the beginning of the object, which all events share, without the closing brace. Of DC09_FRAME_MAX bytes of
- * frame the payload takes at most half of ALERT_PAYLOAD_MAX. */
+/* Appends the beginning of the object, which all events share, without the closing brace. A frame
+ * of DC09_FRAME_MAX bytes takes at most half of ALERT_PAYLOAD_MAX. */
 void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const struct dc09_content *content);
 
 /* Appends the event, with text, area, user and clock cut, and the closing brace. event NULL: the frame has none (NULL),

@@ -54,7 +54,7 @@ void dc09_session_records(struct dc09_session *session, struct dc09_session_fram
 /* The flags of all alerts of a frame, after dc09_session_records(). */
 uint32_t dc09_session_flags(const struct dc09_session_frame *frame);
 
-/* Why a frame is rejected, and of which account it is: many may be behind one address. */
+/* Why a frame is rejected, and from which account: one address may be that of many accounts. */
 void dc09_session_refusal(const struct dc09_session_frame *frame, struct reject *ret);
 
 /* The reply as sent on tcp, for DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; empty for other verdicts. Valid until the

@@ -53,8 +53,8 @@ struct endpoint_calls {
     void (*on_ready)(void *ctx, struct endpoint *endpoint);
     /* false ends the drain after this message: the owner can take no more for now. */
     bool (*on_message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
-    void (*on_cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
-    /* Of ZeroMQ: the handshake of a peer failed (SECURITY_CURVE); NULL: nobody asks. */
+    void (*on_cut)(void *ctx, struct endpoint *endpoint); /* tcp only: a connection was closed, see ingest/tcp.h */
+    /* ZeroMQ only: the handshake of a peer failed (SECURITY_CURVE). NULL: not reported. */
     void (*on_refused)(void *ctx, const struct security_refused *refused);
 };
 

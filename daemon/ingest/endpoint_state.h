@@ -37,8 +37,8 @@ void endpoint_state_received(struct endpoint_state *state, int64_t mono_us, int6
 int64_t endpoint_state_received_us(const struct endpoint_state *list, const char *endpoint);
 
 /* For each endpoint: logs the end of conditions that have not occurred for a minute. Logs once, and sets the metric,
- * when it has received nothing for expect_every, and when the silence ends, also because conf no longer expects
- * anything of it or lacks it. True if any endpoint has become silent, or is no longer, since the last call. */
+ * when it has received nothing for expect_every, and when the silence ends, also because the endpoint or its
+ * expect_every is no longer in conf. True if any endpoint has become silent, or is no longer, since the last call. */
 bool endpoint_state_check_silence(struct endpoint_state *list, const struct conf *conf, int64_t mono_us);
 
 /* The keys of the endpoints of a configuration, in their order; NULL: it has none. {0} is empty. */

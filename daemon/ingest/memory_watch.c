@@ -13,7 +13,7 @@
 /* On loopback up to 1 GB arrives per second: 50 MB between two checks. */
 #define CHECK_EVERY_US (50 * CLOCK_MS)
 /* If rebinding every endpoint has freed nothing, the memory is not held for peers. Endpoints are rebound again only
- * when it has grown by this much: one that is rebound continually would serve nobody. */
+ * when it has grown by this much: an endpoint that is rebound continually could not be used. */
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
 /* Memory of an idle connection with CURVE, measured over 10,000. */
 #define CONNECTION_BYTES ((size_t)24 * 1024)
@@ -180,7 +180,7 @@ static bool is_of_libzmq(const struct endpoint *endpoint)
     return endpoint_conf(endpoint)->socket != CONF_TCP;
 }
 
-/* The endpoint to be rebound next; NULL: each one of libzmq's was in this pass, or there are none. */
+/* The endpoint to be rebound next; NULL: none of libzmq's is left in this pass. */
 static struct endpoint *next_endpoint(struct memory_watch *watch)
 {
     size_t n = endpoint_set_count(watch->set), of_libzmq = 0;

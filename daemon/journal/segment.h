@@ -86,8 +86,8 @@ void window_free(struct window *window);
 char *window_get(struct window *window, uint32_t offset, uint32_t len, uint32_t limit, struct err *err);
 
 /* Finds the first frame of this segment in [offset, limit) that begins at min_seq or later, by either copy of its
- * header. nonce 0: of any segment. 1 with one good copy (its offset says where the frame is), 0: none, -1 with err, but
- * never where the window salvages. */
+ * header. nonce 0: a frame of any segment. 1 with one good copy (its offset says where the frame is), 0: none, -1 with
+ * err, but never where the window salvages. */
 int segment_find_frame(struct window *window, uint64_t nonce, uint64_t min_seq, uint32_t offset, uint32_t limit,
                        struct frame_header *ret, struct err *err);
 

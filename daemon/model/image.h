@@ -1,5 +1,5 @@
 /*
- * The image of an alert: bytes that nobody here decodes.
+ * The image of an alert: bytes that are stored without being decoded.
  */
 #ifndef MOBEYE_MODEL_IMAGE_H
 #define MOBEYE_MODEL_IMAGE_H

@@ -61,7 +61,7 @@ static int compare_devices(const void *a, const void *b, void *encoded)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Of n rows that share an identity, keeps the earliest row of each device. Returns how many, in the order of rows. */
+/* Keeps the earliest row of each device among n rows that share an identity. Returns how many, in the order of rows. */
 static size_t keep_devices(struct encoded_batch *encoded, struct row_identity *id, size_t n)
 {
     size_t kept = 0;

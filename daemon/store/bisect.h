@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 enum bisect_phase {
-    BISECT_OFF,       /* nothing was refused, or all of it is forgotten. -> ROWS, KNOWN */
+    BISECT_OFF,       /* no row is known to be refused. -> ROWS, KNOWN */
     BISECT_ROWS,      /* pieces are stored until all refused rows are known. -> KNOWN */
     BISECT_KNOWN,     /* refused rows are known, the rest is stored as usual. -> INCIDENTS */
     BISECT_INCIDENTS, /* the incidents of a prefix are tried. -> KNOWN with one more refused row */

@@ -1,8 +1,8 @@
 /*
  * The periods in which identities are stored (sql/code/identities.sql): the current one, which takes those of new
  * alerts, and the closed ones. A closed period never changes; its filter says which identities may be in it, so that
- * only those are looked up. A filter has every identity of its period, and mistakes about one in a hundred others for
- * one.
+ * only those are looked up. A filter has every identity of its period, and reports about one in a hundred others by
+ * mistake.
  */
 #ifndef MOBEYE_STORE_IDENTITY_PERIODS_H
 #define MOBEYE_STORE_IDENTITY_PERIODS_H

@@ -29,7 +29,7 @@ struct maintenance_job {
     enum maintenance_rows rows;
 };
 
-/* Of a job that erases: the server's clock differs from the daemon's (mobeye.check_clocks()). */
+/* The SQLSTATE of a job that erases if the server's clock differs from the daemon's (mobeye.check_clocks()). */
 #define MAINTENANCE_CLOCKS "MB002"
 
 extern const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS];

@@ -102,7 +102,7 @@ static void pause_for(struct pgconn *c, int64_t us, const char *why)
     c->calls.on_waiting(c->ctx, text);
 }
 
-/* Of the next round. */
+/* The pause before the next round. */
 static int64_t backoff_us(struct pgconn *c)
 {
     return pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);

@@ -113,7 +113,7 @@ static char *make_settings(const PQconninfoOption *options, const PQconninfoOpti
     for (; options->keyword; options++)
         if (options->val)
             conninfo_append(&out, options->keyword, options->val);
-    /* Of two values, libpq takes the last. */
+    /* libpq takes the last of two values. */
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
         if (!option_value(own, defaults[i][0]))
             conninfo_append(&out, defaults[i][0], defaults[i][1]);

@@ -111,7 +111,7 @@ struct transaction {
     struct fault fault;           /* the last one */
     struct fault incident_fault;  /* why an incident is refused */
 
-    /* Of this attempt. */
+    /* The current attempt. */
     struct incident_rows incidents;
     struct image_rows images;
     struct buf identities;  /* what the COPY of identities sends */

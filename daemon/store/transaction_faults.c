@@ -9,7 +9,7 @@
 #include "store/transaction_parts.h"
 
 /* If another daemon creates the same incidents at the same time, the transaction begins again: once is usually enough,
- * since the other one is over by then. If not, somebody has deleted an incident by hand. */
+ * since the other transaction is over by then. If not, an incident was deleted by hand. */
 #define RESTARTS_MAX 5
 
 #define UNIQUE_VIOLATION "23505"
