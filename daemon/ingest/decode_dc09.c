@@ -143,14 +143,18 @@ static struct str set_device(struct dc09_decoder *decoder, size_t i, int32_t inp
     return (struct str){out, (size_t)len};
 }
 
-/* The sender's word for the kind, in printable ASCII: the code or, if the event could not be read, the beginning of
- * it. */
-static struct str set_word(struct dc09_decoder *decoder, size_t i, struct str text)
+size_t dc09_kind_word(struct str text, char out[ALERT_KIND_MAX])
 {
     size_t len = text.len < ALERT_KIND_MAX ? text.len : ALERT_KIND_MAX;
     for (size_t at = 0; at < len; at++)
-        decoder->words[i][at] = text.p[at] >= 0x20 && text.p[at] < 0x7F ? text.p[at] : '?';
-    return (struct str){decoder->words[i], len};
+        out[at] = text.p[at] >= 0x20 && text.p[at] < 0x7F ? text.p[at] : '?';
+    return len;
+}
+
+static struct str set_word(struct dc09_decoder *decoder, size_t i, const struct dc09_event *event)
+{
+    struct str text = event->code.len > 0 ? event->code : event->raw;
+    return (struct str){decoder->words[i], dc09_kind_word(text, decoder->words[i])};
 }
 
 static void set_location(struct alert *alert, const struct dc09_content *content)
@@ -181,7 +185,7 @@ static void set_event(struct dc09_decoder *decoder, size_t i, const struct dc09_
     struct alert *alert = &decoder->alerts[i];
     alert->kind = event->meaning.kind;
     alert->phase = event->meaning.phase;
-    alert->kind_word = set_word(decoder, i, event->code.len > 0 ? event->code : event->raw);
+    alert->kind_word = set_word(decoder, i, event);
     alert->input = event->input;
     if (event->bad_zone)
         alert->flags |= FLAG_BAD_INPUT;

@@ -48,6 +48,10 @@ void dc09_decoder_free(struct dc09_decoder **decoder);
 enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_frame *frame, const struct dc09_keys *keys,
                              struct dc09_message *ret);
 
+/* Writes the sender's word for the kind, in printable ASCII, from the event's code or, if it could not be read, from
+ * its text. Returns the length. */
+size_t dc09_kind_word(struct str text, char out[ALERT_KIND_MAX]);
+
 /* Sets the identity of the alerts of an undated frame: SEQ-DIGEST-NUMBER@first_us. For the decoder's last frame. */
 void dc09_set_identity(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us);
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ingest/decode_cloudevents.h"
+#include "ingest/decode_dc09.h"
 
 struct stored {
     PGconn *conn;
@@ -33,6 +34,7 @@ enum column {
     ENDPOINT,
     FLAGS,
     PAYLOAD,
+    PANEL_WORD,
     INCIDENT,
     LON,
     LAT,
@@ -42,7 +44,9 @@ enum column {
 
 static const char select_text[] =
     "select source, event_id, device_id, kind, phase, input, drill, " MICROSECONDS("occurred_at") ", " MICROSECONDS(
-        "received_at") ", endpoint, array_to_string(flags, ','), payload::text, coalesce(incident_id, 0),"
+        "received_at") ", endpoint, array_to_string(flags, ','), payload::text,"
+                       " case when source like '" ALERT_DC09_PREFIX "%' then coalesce(payload #>> '{event,code}',"
+                       " payload #>> '{event,raw}') end, coalesce(incident_id, 0),"
                        " case when location_source = 'message' then public.st_x(geom) end,"
                        " case when location_source = 'message' then public.st_y(geom) end, accuracy_m, image_id is not "
                        "null"
@@ -125,7 +129,7 @@ static uint32_t flags_of(const char *words)
     return flags & ~PLACE_FLAGS;
 }
 
-/* Decodes what only the payload of a CloudEvents alert has. For an alarm panel the columns have everything. */
+/* Decodes what only the payload of a CloudEvents alert has; of a panel's, the query has read it. */
 static struct alert read_message(struct stored *stored, struct str payload, bool panel)
 {
     struct alert alert = {.accuracy_m = NAN,
@@ -145,10 +149,23 @@ static double number_column(const PGresult *rows, int row, enum column column, d
     return PQgetisnull(rows, row, (int)column) ? otherwise : atof(PQgetvalue(rows, row, (int)column));
 }
 
+static bool is_panel(struct str source)
+{
+    struct str prefix = STR(ALERT_DC09_PREFIX);
+    return source.len > prefix.len && memcmp(source.p, prefix.p, prefix.len) == 0;
+}
+
+/* The code of the panel's event, or its text, as the daemon had it. Empty: a link test, which has none. */
+static struct str panel_word(const PGresult *rows, int row, char out[ALERT_KIND_MAX])
+{
+    return (struct str){out, dc09_kind_word(text_column(rows, row, PANEL_WORD), out)};
+}
+
 static void read_row(struct stored *stored, const PGresult *rows, int row, struct batch *batch)
 {
+    char word[ALERT_KIND_MAX];
     struct str source = text_column(rows, row, SOURCE);
-    bool panel = source.len > 5 && memcmp(source.p, "dc09:", 5) == 0;
+    bool panel = is_panel(source);
     struct alert alert = read_message(stored, text_column(rows, row, PAYLOAD), panel);
     int phase = alert_phase_from(text_column(rows, row, PHASE));
     alert.format = panel ? ALERT_SIA_DC09 : ALERT_CLOUDEVENTS;
@@ -156,7 +173,9 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     alert.event_id = batch_copy_str(batch, text_column(rows, row, EVENT_ID));
     alert.device = batch_copy_str(batch, text_column(rows, row, DEVICE));
     alert.kind = alert_kind_from(text_column(rows, row, KIND));
-    alert.kind_word = batch_copy_str(batch, alert.kind_word.len ? alert.kind_word : text_column(rows, row, KIND));
+    alert.kind_word = batch_copy_str(batch, panel ? panel_word(rows, row, word) : alert.kind_word);
+    if (alert.kind_word.len == 0)
+        alert.kind_word = str_from(alert_kind_word(alert.kind));
     alert.phase = phase < 0 ? PHASE_RAISE : (enum alert_phase)phase;
     alert.input = PQgetisnull(rows, row, INPUT) ? ALERT_NO_INT : atoi(PQgetvalue(rows, row, INPUT));
     alert.drill = *PQgetvalue(rows, row, DRILL) == 't';
