@@ -379,6 +379,17 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
     drop_unknown(registry, device);
 }
 
+static void drop_fixes(struct registry *registry, struct device *device)
+{
+    device->fix = device->sure_fix = no_fix;
+    drop_unknown(registry, device);
+}
+
+void registry_forget_fixes(struct registry *registry)
+{
+    each_device(registry, every_device, 0, drop_fixes);
+}
+
 /* Assumes one placement per device, which is usual. */
 size_t registry_bytes(const struct registry *registry)
 {

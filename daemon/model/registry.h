@@ -123,6 +123,9 @@ bool device_is_settled(const struct device *device, double lon, double lat, floa
  * then unknown. */
 void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us);
 
+/* Drops the last fixes of all devices. */
+void registry_forget_fixes(struct registry *registry);
+
 /* NULL: unknown. A known device need not be registered. */
 struct device *registry_find(const struct registry *registry, struct str id);
 

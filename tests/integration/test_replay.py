@@ -4,6 +4,7 @@ import json
 from harness.alerts import alert, encode, now
 from harness.peers import Dealer
 from harness.portal import Portal, ack, build, endpoint, stamp
+from harness.wait import wait_until
 
 HERE, THERE = (5.40168265, 52.16646193), (5.36, 52.16)
 RULES = """
@@ -41,3 +42,28 @@ def test_codes_that_the_daemon_does_not_know_stay_apart(daemons, database):
     said = replayed(daemon, database)
     assert (said["stored"], said["same"], said["changes"]) == (4, 4, [])
     assert [explained(daemon, database, incident)["kind"] for incident, _, _ in live] == ["XX", "YY", "???1", "?2"]
+
+
+def test_devices_are_where_they_were_when_the_alert_came(daemons, database, context):
+    """Not where they were seen last: not before the first fix, and by the one before, though it is old now."""
+    daemon = daemons(database.ingest, more=RULES).start()
+    dealer = Dealer(context, daemon.address())
+
+    def point(place):
+        return {"type": "Point", "coordinates": list(place), "accuracy_m": 7}
+    for event, minutes_ago, data in [("there", 1800, {"device": "CAM-1", "location": point(THERE)}),
+                                     ("still there", 1790, {"device": "CAM-1", "kind": "tamper"}),
+                                     ("somewhere", 60, {"device": "CAM-2"}),
+                                     ("nowhere", 50, {"device": "CAM-2", "kind": "tamper"})]:
+        dealer.ask({**alert(event, **data), "time": now(minutes_ago)})
+    database.wait_stored(4)
+    live = database.rows("select location_source from mobeye.alert_decoded order by journal_seq")
+    assert live == [("message",), ("last_known",), ("none",), ("none",)]
+    wait_until(lambda: database.value("select count(*) from mobeye.device_status") == 2, "the devices' status is written")
+    database.execute("update mobeye.device_status set fix = st_setsrid(st_point(%s, %s), 4326), fix_at = now()", *HERE)
+    said = replayed(daemon, database)
+    assert (said["stored"], said["same"], said["changes"]) == (4, 4, [])
+    incidents = database.rows("select i.incident_id, i.rule from mobeye.incident i join mobeye.alert a using (incident_id) order by journal_seq")
+    explanations = [explained(daemon, database, incident) for incident, _ in incidents]
+    assert [said["rule"] for said in explanations] == [rule for _, rule in incidents] == ["placed", "placed", "rest", "rest"]
+    assert [said["place"] for said in explanations] == ["5.36000,52.16000 (message)", "5.36000,52.16000 (last_known)", "none", "none"]

@@ -222,6 +222,10 @@ Test(registry, a_fix_is_forgotten_when_it_was_erased_and_so_is_a_stranger)
     registry_forget_fix(registry, STR("never heard of"), INT64_MIN, INT64_MAX);
     fix("a", 60, 5.2);
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, 60);
+    fix("stranger", 60, 5.2);
+    registry_forget_fixes(registry);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    cr_expect_null(registry_find(registry, STR("stranger")));
 }
 
 Test(registry, words_stay_when_their_devices_are_gone)

@@ -298,6 +298,8 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
         rc = ctl_fail(VERB, "incident %s does not exist or has no alerts", request->incident);
     if (rc == CTL_OK) {
         explanation->alert = batch->rows[0].alert;
+        registry_forget_fixes(tool->registry);
+        stored_put_fix(&explanation->alert, tool->registry);
         explanation->incident = ctl_query_text(
             conn,
             "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alert%s', incident_id, "

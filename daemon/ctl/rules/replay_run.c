@@ -154,8 +154,10 @@ static int replay_alerts(struct replay *replay, struct enrich_tool *tool, struct
         batch_clear(batch);
         rc = stored_next(stored, batch, ids, err);
         enrich_begin(tool->enrich, &tool->context, batch);
-        for (size_t i = 0; i < batch->n; i++)
+        for (size_t i = 0; i < batch->n; i++) {
+            stored_put_fix(&batch->rows[i].alert, tool->registry);
             enrich_alert(tool->enrich, &batch->rows[i].alert);
+        }
         apply_batch(replay, batch, ids);
         replay->alerts += batch->n;
         if (batch->n > 0)
@@ -176,6 +178,7 @@ int replay_run(struct replay *replay, PGconn *conn, const struct conf *conf, int
     ctl_use_zone(conf->timezone);
     if (enrich_tool_load(&tool, conn, conf, err) < 0)
         return -1;
+    registry_forget_fixes(tool.registry);
     PQclear(PQexec(conn, "begin isolation level repeatable read read only"));
     struct stored *stored = read_incidents(replay, conn, since, err) < 0 ? NULL : stored_open(conn, NULL, since, err);
     int rc = stored ? replay_alerts(replay, &tool, stored, err) : -1;

@@ -36,6 +36,7 @@ enum column {
     PAYLOAD,
     PANEL_WORD,
     INCIDENT,
+    LAST_KNOWN,
     LON,
     LAT,
     ACCURACY,
@@ -47,9 +48,10 @@ static const char select_text[] =
         "received_at") ", endpoint, array_to_string(flags, ','), payload::text,"
                        " case when source like '" ALERT_DC09_PREFIX "%' then coalesce(payload #>> '{event,code}',"
                        " payload #>> '{event,raw}') end, coalesce(incident_id, 0),"
-                       " case when location_source = 'message' then public.st_x(geom) end,"
-                       " case when location_source = 'message' then public.st_y(geom) end, accuracy_m, image_id is not "
-                       "null"
+                       " location_source = 'last_known',"
+                       " case when location_source in ('message', 'last_known') then public.st_x(geom) end,"
+                       " case when location_source in ('message', 'last_known') then public.st_y(geom) end,"
+                       " accuracy_m, image_id is not null"
                        " from mobeye.alert_decoded where ";
 
 static int fail_sql(struct err *err, const char *what, PGresult *result)
@@ -161,6 +163,20 @@ static struct str panel_word(const PGresult *rows, int row, char out[ALERT_KIND_
     return (struct str){out, dc09_kind_word(text_column(rows, row, PANEL_WORD), out)};
 }
 
+static void set_location(struct alert *alert, const PGresult *rows, int row, bool panel)
+{
+    double lon = number_column(rows, row, LON, 0), lat = number_column(rows, row, LAT, 0);
+    float accuracy_m = (float)number_column(rows, row, ACCURACY, NAN);
+    if (*PQgetvalue(rows, row, LAST_KNOWN) == 't') {
+        alert->place = (struct place){LOCATION_LAST_KNOWN, lon, lat, accuracy_m};
+    } else if (panel) {
+        alert->has_location = true;
+        alert->lon = lon;
+        alert->lat = lat;
+        alert->accuracy_m = accuracy_m;
+    }
+}
+
 static void read_row(struct stored *stored, const PGresult *rows, int row, struct batch *batch)
 {
     char word[ALERT_KIND_MAX];
@@ -188,13 +204,17 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     alert.camera.zone = batch_copy_str(batch, alert.camera.zone);
     alert.payload = (struct str){0};
     alert.image.kind = *PQgetvalue(rows, row, HAS_IMAGE) == 't' ? IMAGE_JPEG : IMAGE_NONE; /* of whatever kind */
-    if (panel && !PQgetisnull(rows, row, LON)) {
-        alert.has_location = true;
-        alert.lon = number_column(rows, row, LON, 0);
-        alert.lat = number_column(rows, row, LAT, 0);
-        alert.accuracy_m = (float)number_column(rows, row, ACCURACY, NAN);
-    }
+    if (!PQgetisnull(rows, row, LON))
+        set_location(&alert, rows, row, panel);
     batch->rows[batch->n++] = (struct batch_row){.alert = alert};
+}
+
+void stored_put_fix(const struct alert *alert, struct registry *registry)
+{
+    const struct place *place = &alert->place;
+    if (place->source == LOCATION_LAST_KNOWN)
+        registry_put_fix(registry, alert->device,
+                         &(struct fix){alert->occurred_us, place->lon, place->lat, place->accuracy_m, false});
 }
 
 int stored_next(struct stored *stored, struct batch *batch, uint64_t *ret_incidents, struct err *err)
