@@ -1,7 +1,7 @@
 """Stored alerts are for the rules what they were when they came: by the same rules the same results."""
 import json
 
-from harness.alerts import alert, encode, now
+from harness.alerts import alert, now
 from harness.peers import Dealer
 from harness.portal import Portal, ack, build, endpoint, stamp
 from harness.wait import wait_until
@@ -67,3 +67,17 @@ def test_devices_are_where_they_were_when_the_alert_came(daemons, database, cont
     explanations = [explained(daemon, database, incident) for incident, _ in incidents]
     assert [said["rule"] for said in explanations] == [rule for _, rule in incidents] == ["placed", "placed", "rest", "rest"]
     assert [said["place"] for said in explanations] == ["5.36000,52.16000 (message)", "5.36000,52.16000 (last_known)", "none", "none"]
+
+
+def test_a_message_of_any_size_says_the_same_again(daemons, database, context):
+    """jsonb writes it with spaces, and then it is larger than a message may be."""
+    daemon = daemons(database.ingest, more=RULES).start()
+    message = alert("large", device="CAM-1", kind="camera", camera={"label": "person", "track": "t"},
+                    location={"type": "Point", "coordinates": list(HERE)}, readings=[1] * 32000)
+    Dealer(context, daemon.address()).ask(json.dumps(message, separators=(",", ":")).encode())
+    database.wait_stored(1)
+    assert database.value("select octet_length(payload) < 65536 and octet_length(payload::jsonb::text) > 65536 from mobeye.alert")
+    said = replayed(daemon, database)
+    assert (said["stored"], said["same"], said["changes"]) == (1, 1, [])
+    said = explained(daemon, database, database.value("select incident_id from mobeye.incident"))
+    assert (said["rule"], said["place"]) == ("person", "5.40168,52.16646 (message)")

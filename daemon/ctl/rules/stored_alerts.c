@@ -36,23 +36,23 @@ enum column {
     PAYLOAD,
     PANEL_WORD,
     INCIDENT,
-    LAST_KNOWN,
+    LOCATION_SOURCE,
     LON,
     LAT,
     ACCURACY,
     HAS_IMAGE,
 };
 
+/* Of the table, not of mobeye.alert_decoded: its payload is the message as it was received, and as large at most as one
+ * may be. The codes are those of model/alert.h. */
 static const char select_text[] =
-    "select source, event_id, device_id, kind, phase, input, drill, " MICROSECONDS("occurred_at") ", " MICROSECONDS(
-        "received_at") ", endpoint, array_to_string(flags, ','), payload::text,"
-                       " case when source like '" ALERT_DC09_PREFIX "%' then coalesce(payload #>> '{event,code}',"
-                       " payload #>> '{event,raw}') end, coalesce(incident_id, 0),"
-                       " location_source = 'last_known',"
-                       " case when location_source in ('message', 'last_known') then public.st_x(geom) end,"
-                       " case when location_source in ('message', 'last_known') then public.st_y(geom) end,"
-                       " accuracy_m, image_id is not null"
-                       " from mobeye.alert_decoded where ";
+    "select source, event_id, device_id, kind, phase, input, drill," MICROSECONDS("occurred_at") "," MICROSECONDS(
+        "received_at") ", endpoint, flags, payload,"
+                       " case when source like '" ALERT_DC09_PREFIX "%' then coalesce(payload::jsonb #>> "
+                       "'{event,code}', payload::jsonb #>> '{event,raw}') end,"
+                       " coalesce(incident_id, 0), location_source, public.st_x(geom), public.st_y(geom), accuracy_m,"
+                       " image_id is not null"
+                       " from mobeye.alert left join mobeye.alert_origin using (origin) where ";
 
 static int fail_sql(struct err *err, const char *what, PGresult *result)
 {
@@ -65,7 +65,7 @@ static int fail_sql(struct err *err, const char *what, PGresult *result)
 static int count_all(struct stored *stored, const char *condition, const char *value, struct err *err)
 {
     char sql[256];
-    snprintf(sql, sizeof(sql), "select count(*) from mobeye.alert_decoded where %s", condition);
+    snprintf(sql, sizeof(sql), "select count(*) from mobeye.alert where %s", condition);
     PGresult *result = PQexecParams(stored->conn, sql, 1, NULL, &value, NULL, NULL, 0);
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         return fail_sql(err, "count the alerts", result);
@@ -118,19 +118,6 @@ static struct str text_column(const PGresult *rows, int row, enum column column)
     return (struct str){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
 }
 
-static uint32_t flags_of(const char *words)
-{
-    uint32_t flags = 0;
-    const char *word;
-    for (unsigned bit = 0; (word = alert_flag_word(bit)); bit++) {
-        size_t len = strlen(word);
-        for (const char *at = words; (at = strstr(at, word)); at += len)
-            if ((at == words || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
-                flags |= 1u << bit;
-    }
-    return flags & ~PLACE_FLAGS;
-}
-
 /* Decodes what only the payload of a CloudEvents alert has; of a panel's, the query has read it. */
 static struct alert read_message(struct stored *stored, struct str payload, bool panel)
 {
@@ -167,9 +154,10 @@ static void set_location(struct alert *alert, const PGresult *rows, int row, boo
 {
     double lon = number_column(rows, row, LON, 0), lat = number_column(rows, row, LAT, 0);
     float accuracy_m = (float)number_column(rows, row, ACCURACY, NAN);
-    if (*PQgetvalue(rows, row, LAST_KNOWN) == 't') {
+    int from = atoi(PQgetvalue(rows, row, LOCATION_SOURCE));
+    if (from == LOCATION_LAST_KNOWN) {
         alert->place = (struct place){LOCATION_LAST_KNOWN, lon, lat, accuracy_m};
-    } else if (panel) {
+    } else if (from == LOCATION_MESSAGE && panel) {
         alert->has_location = true;
         alert->lon = lon;
         alert->lat = lat;
@@ -183,22 +171,21 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     struct str source = text_column(rows, row, SOURCE);
     bool panel = is_panel(source);
     struct alert alert = read_message(stored, text_column(rows, row, PAYLOAD), panel);
-    int phase = alert_phase_from(text_column(rows, row, PHASE));
     alert.format = panel ? ALERT_SIA_DC09 : ALERT_CLOUDEVENTS;
     alert.source = batch_copy_str(batch, source);
     alert.event_id = batch_copy_str(batch, text_column(rows, row, EVENT_ID));
     alert.device = batch_copy_str(batch, text_column(rows, row, DEVICE));
-    alert.kind = alert_kind_from(text_column(rows, row, KIND));
+    alert.kind = (enum alert_kind)atoi(PQgetvalue(rows, row, KIND));
     alert.kind_word = batch_copy_str(batch, panel ? panel_word(rows, row, word) : alert.kind_word);
     if (alert.kind_word.len == 0)
         alert.kind_word = str_from(alert_kind_word(alert.kind));
-    alert.phase = phase < 0 ? PHASE_RAISE : (enum alert_phase)phase;
+    alert.phase = (enum alert_phase)atoi(PQgetvalue(rows, row, PHASE));
     alert.input = PQgetisnull(rows, row, INPUT) ? ALERT_NO_INT : atoi(PQgetvalue(rows, row, INPUT));
     alert.drill = *PQgetvalue(rows, row, DRILL) == 't';
     alert.occurred_us = strtoll(PQgetvalue(rows, row, OCCURRED), NULL, 10);
     alert.received_us = strtoll(PQgetvalue(rows, row, RECEIVED), NULL, 10);
     alert.endpoint = batch_copy_str(batch, text_column(rows, row, ENDPOINT));
-    alert.flags = flags_of(PQgetvalue(rows, row, FLAGS));
+    alert.flags = (uint32_t)atoi(PQgetvalue(rows, row, FLAGS)) & ~PLACE_FLAGS;
     alert.camera.label = batch_copy_str(batch, alert.camera.label);
     alert.camera.track = batch_copy_str(batch, alert.camera.track);
     alert.camera.zone = batch_copy_str(batch, alert.camera.zone);
