@@ -1,6 +1,7 @@
 /* Parses the text of scenarios into steps. */
 #include "ctl/rules/scenario.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +11,15 @@
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "ctl/rules/scenario_line.h"
+#include "ingest/dc09_frame.h"
 #include "ingest/validate.h"
 #include "model/alert.h"
+#include "model/registry.h"
 
 /* The options that may follow a statement, in any order, and the member that each sets. */
 struct option {
     const char *word;
-    enum { IS, WORD, INPUT, NUMBER, DURATION, TIME, PLACE, FIX } type;
+    enum { IS, WORD, ACCOUNT, INPUT, NUMBER, DURATION, TIME, PLACE, FIX } type;
     size_t offset;
     int value; /* of IS */
 };
@@ -49,7 +52,7 @@ static const struct option alert_options[] = {
 static const struct option device_options[] = {
     {"model", WORD, OF_DEVICE(model), 0},
     {"group", WORD, OF_DEVICE(group), 0},
-    {"account", WORD, OF_DEVICE(account), 0},
+    {"account", ACCOUNT, OF_DEVICE(account), 0},
     {"input", INPUT, OF_DEVICE(input), 0},
     {"heartbeat", DURATION, OF_DEVICE(heartbeat_us), 0},
     {"grace", DURATION, OF_DEVICE(grace_us), 0},
@@ -61,6 +64,23 @@ static const struct option device_options[] = {
     {NULL, IS, 0, 0},
 };
 
+/* In upper case, as the daemon has it. */
+static void normalise_account(struct scenario_line *line, char *account, size_t len)
+{
+    if (len == 0 || len > REGISTRY_ACCOUNT_MAX || !dc09_is_hex((struct str){account, len}))
+        line_error(line, "\"%.*s\" is not an account (expected 1 to 16 of 0-9 A-F)", (int)len, account);
+    for (size_t i = 0; i < len; i++)
+        account[i] = (char)toupper((unsigned char)account[i]);
+}
+
+static const char *take_account(struct scenario_line *line, const char *what)
+{
+    char *account = line->words[line->at];
+    if (account)
+        normalise_account(line, account, strlen(account));
+    return line_word(line, what);
+}
+
 static void take_option(struct scenario_line *line, const struct option *option, char *object)
 {
     void *member = object + option->offset;
@@ -70,6 +90,9 @@ static void take_option(struct scenario_line *line, const struct option *option,
         return;
     case WORD:
         *(const char **)member = line_word(line, option->word);
+        return;
+    case ACCOUNT:
+        *(const char **)member = take_account(line, option->word);
         return;
     case INPUT:
         *(int *)member = (int)line_int(line, 0, ALERT_INPUT_MAX);
@@ -118,6 +141,15 @@ static const char *take_device_id(struct scenario_line *line)
     if (!line->failed && !validate_device(str_from(id)))
         line_error(line, "\"%s\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)", id);
     return id;
+}
+
+static const char *take_sender(struct scenario_line *line)
+{
+    char *id = line->words[line->at];
+    size_t prefix = strlen(ALERT_DC09_PREFIX);
+    if (id && strncmp(id, ALERT_DC09_PREFIX, prefix) == 0)
+        normalise_account(line, id + prefix, strcspn(id + prefix, "/"));
+    return take_device_id(line);
 }
 
 static void read_rules(struct scenario_line *line, struct step *step)
@@ -331,7 +363,7 @@ static void read_alert(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_ALERT;
     step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
-    step->alert.device = take_device_id(line);
+    step->alert.device = take_sender(line);
     step->alert.kind = take_kind(line);
     take_options(line, alert_options, &step->alert);
     if (step->alert.daemon && strcmp(step->alert.daemon, "a") != 0 && strcmp(step->alert.daemon, "b") != 0)

@@ -47,11 +47,8 @@ static int add_placement(struct fixture *fixture, struct fixture_device *to, con
 
 static int add_device(struct fixture *fixture, const struct scenario_device *device, struct err *err)
 {
-    struct dc09_address address;
     if (find_device(fixture, device->id))
         return err_set(err, "%s: duplicate device", device->id);
-    if (device->account && !dc09_address_make(&address, str_from(device->account), device->input))
-        return err_set(err, "\"%s\" is not an account (expected 1 to 16 hexadecimal digits)", device->account);
     fixture->devices = mem_realloc(fixture->devices, fixture->n_devices + 1, sizeof(*fixture->devices));
     struct fixture_device *added = &fixture->devices[fixture->n_devices++];
     *added = (struct fixture_device){.device = device};
