@@ -29,7 +29,8 @@ struct dc09_key {
 bool dc09_key_parse(struct str hex, struct dc09_key *ret);
 
 /* Replaces `out` by the plaintext after the pad and its '|'. Ignores a ']' at the end of the hex. false: not hex of
- * whole blocks, or no '|' or control characters in the plaintext, which means a wrong key. */
+ * whole blocks, or no '|' in the plaintext, or control characters in one that has neither the account nor the time of a
+ * frame, which means a wrong key. */
 bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out);
 
 /* Appends the hex of pad, '|' and text. `pad`: random bytes, or fixed ones for reproducible output; any value is mapped

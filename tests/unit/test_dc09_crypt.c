@@ -67,8 +67,36 @@ Test(dc09_crypt, hex_that_is_none_and_other_keys_are_refused)
         buf_append(&hex, "00112233445566778899AABBCCDDEEFF", 32);
     cr_expect_not(dc09_decrypt(&key, buf_str(&hex), &plain), "longer than a frame");
     hex.len = 0;
-    dc09_encrypt(&key, STR("#1234|Nri1/BA001\x7f]"), zero_pad, &hex);
-    cr_expect_not(dc09_decrypt(&key, buf_str(&hex), &plain), "no text");
+    buf_free(&hex);
+    buf_free(&plain);
+}
+
+Test(dc09_crypt, control_characters_are_those_of_another_key_unless_an_account_or_a_time_is_readable)
+{
+    static const struct {
+        const char *text;
+        bool readable;
+    } cases[] = {
+        {"#1234|Nri1/BA001|Ahal\t1\x7f]", true},
+        {"Nri1/BA001|Ahal\t1]_21:15:00,12-01-2018", true},
+        {"Nri1/BA001|Ahal 1]", true},
+        {"Nri1/BA001|Ahal\t1]", false},
+        {"Nri1/BA001|Ahal\t1]_21:15:00,12-01-201", false},
+        {"#12|Nri1/BA001|Ahal\t1]", false},
+        {"#12G4|Nri1/BA001|Ahal\t1]", false},
+        {"#1234\t|Nri1/BA001]", false},
+        {"#1234]\t", false},
+        {"#1234|Nri1/BA001|Ahal\t1", false},
+    };
+    struct dc09_key key = key_of(16);
+    struct buf hex = {0}, plain = {0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        hex.len = 0;
+        dc09_encrypt(&key, str_from(cases[i].text), zero_pad, &hex);
+        cr_expect_eq(dc09_decrypt(&key, buf_str(&hex), &plain), cases[i].readable, "%s", cases[i].text);
+        if (cases[i].readable)
+            cr_expect(str_eq(buf_str(&plain), str_from(cases[i].text)), "%s", cases[i].text);
+    }
     buf_free(&hex);
     buf_free(&plain);
 }

@@ -8,6 +8,7 @@
 
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/table.h"
 #include "ctl/send/dc09_dial.h"
 #include "ingest/dc09_payload.h"
 #include "ingest/dc09_reply.h"
@@ -263,11 +264,14 @@ static bool print_reply(const struct options *options, const struct dc09_frame *
     }
     if (reply->encrypted) {
         const struct dc09_key *key = dc09_keys_find(options->keys, reply->account);
-        struct buf plain = {0};
-        if (key && dc09_decrypt(key, reply->content, &plain))
-            printf("  decrypted: %.*s\n", (int)plain.len, plain.data);
-        else
+        struct buf plain = {0}, shown = {0};
+        if (key && dc09_decrypt(key, reply->content, &plain)) {
+            ctl_escape(&shown, buf_str(&plain), false);
+            printf("  decrypted: %.*s\n", (int)shown.len, shown.data);
+        } else {
             printf("  cannot decrypt this answer\n");
+        }
+        buf_free(&shown);
         buf_free(&plain);
     }
     bool ours = str_eq(reply->seq, sent->seq) && str_eq(reply->account, sent->account);
