@@ -380,8 +380,17 @@ static void make_active(struct correlation *correlation, size_t c, const struct 
     index_activated(&correlation->index, c);
 }
 
-/* Makes the condition of the alert active in its incident, and moves it there; but a late alert of an older episode
- * does not take it from an accepting incident. Returns whether the condition is new to the incident. */
+/* A late alert, of an incident before the one that the condition has gone on to. */
+static bool is_of_older_episode(const struct correlation *correlation, const struct condition *condition,
+                                const struct alert *alert)
+{
+    return !incident_at(correlation, alert->incident)->accepting &&
+           (incident_at(correlation, condition->incident)->accepting || alert->occurred_us < condition->since_us);
+}
+
+/* Makes the condition of the alert active in its incident, and moves it there, unless the alert is of an older episode.
+ * Returns whether the condition is new to the incident. That is not known of an older one: it has usually been there,
+ * and is not to be new with each late alert. */
 static bool activate_condition(struct correlation *correlation, const struct alert *alert, size_t c)
 {
     bool is_new = c == NO_INCIDENT;
@@ -389,12 +398,11 @@ static bool activate_condition(struct correlation *correlation, const struct ale
         c = begin_condition(correlation, alert);
     struct condition *condition = condition_at(correlation, c);
     if (condition->incident != alert->incident) {
-        is_new = true;
-        if (incident_at(correlation, condition->incident)->accepting &&
-            !incident_at(correlation, alert->incident)->accepting) {
+        if (is_of_older_episode(correlation, condition, alert)) {
             record_departure(correlation, alert->incident, alert, alert->occurred_us);
-            return true;
+            return false;
         }
+        is_new = true;
         move_condition(correlation, condition, alert);
     }
     make_active(correlation, c, alert, !is_new);
