@@ -385,6 +385,15 @@ def test_an_endpoint_that_brings_nothing_is_told_once_and_again_when_it_speaks(s
     assert len(daemon.lines("warning endpoint portal: silent")) == 1
 
 
+def test_a_frame_that_gets_nak_is_a_sign_of_life(serve):
+    daemon = serve(expect_every="1s", check_time=True)
+    daemon.wait_metric("endpoint_silent", 1, endpoint="portal")
+    with Portal(daemon.address("portal")) as portal:
+        assert b'"NAK"' in portal.ask(event(1, time=stamp(-300)))
+        wait_until(lambda: daemon.lines("portal: no longer silent"), "the recovery in the log")
+    assert daemon.metric("journaled_total") == 0
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a network of its own")
 def test_every_address_is_that_of_both_kinds_whatever_the_machine_defaults_to(serve, database):
     if not os.path.exists("/proc/sys/net/ipv6/bindv6only"):

@@ -1,6 +1,7 @@
 """Start, stop, and what the service manager and probes are told meanwhile."""
 import signal
 import socket
+import time
 import urllib.error
 
 import pytest
@@ -148,8 +149,20 @@ def test_the_histogram_counts_every_ack(dealer, daemon, database):
     metrics = daemon.metrics()
     assert metrics.total("ack_seconds_count") == 300
     assert metrics.total("ack_seconds_bucket", le="+Inf") == 300
+    assert metrics.total("ack_seconds_sum") > 0, "no sync takes no time at all"
     buckets = [value for (name, _), value in metrics.items() if name == "mobeyed_ack_seconds_bucket"]
     assert buckets == sorted(buckets)
+
+
+def test_each_endpoint_tells_when_its_last_message_came(daemons, database, context):
+    before = time.time()
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), daemon.conf.endpoint("other")])
+    daemon.start()
+    assert daemon.metric("last_received_timestamp_seconds", endpoint="door") == 0
+    Dealer(context, daemon.address()).ask(b"nonsense")
+    assert before <= daemon.metric("last_received_timestamp_seconds", endpoint="door") <= time.time()
+    assert daemon.metric("last_received_timestamp_seconds", endpoint="other") == 0
 
 
 def test_the_commit_lag_grows_with_an_outage_and_falls_after_it(cluster, context, database, daemons):

@@ -2,6 +2,41 @@
 #include "board/change_hub.h"
 #include "played_connection.h"
 
+/* ---- a page, in place of board/board_http.c ---- */
+
+static unsigned heartbeats;
+
+void board_stream_begin(struct board_request *request)
+{
+    (void)request;
+}
+
+bool board_stream_send(struct board_request *request, struct str chunk)
+{
+    static const char event[] = "event: heartbeat\n";
+    (void)request;
+    heartbeats += memmem(chunk.p, chunk.len, event, strlen(event)) != NULL;
+    return true;
+}
+
+size_t board_stream_unread(const struct board_request *request)
+{
+    (void)request;
+    return 0;
+}
+
+void board_stream_end(struct board_request *request)
+{
+    (void)request;
+}
+
+void board_request_cut(struct board_request *request)
+{
+    (void)request;
+}
+
+/* ---- */
+
 static struct change_hub *hub;
 static struct loop *loop;
 static struct board_metrics metrics;
@@ -110,4 +145,22 @@ Test(change_hub, after_a_failure_nothing_is_read_before_its_time)
     }
     answer_to(NUMBER);
     answer_to(CHANGES);
+}
+
+Test(change_hub, a_page_gets_a_heartbeat_every_ten_seconds_however_often_changes_are_read)
+{
+    struct board_request page = {.person = "jansen"};
+    change_hub_follow(hub, &page, -1);
+    answer_to(NUMBER);
+    cr_expect_eq(heartbeats, 0, "not before the database has replied");
+    answer_to(CHANGES);
+    for (unsigned seconds = 1; seconds <= 30; seconds++) {
+        pass(loop, CLOCK_SECOND - CLOCK_MS);
+        change_hub_wake(hub);
+        pass(loop, CLOCK_MS);
+        answer_to(NUMBER);
+        answer_to(CHANGES);
+        cr_expect_eq(heartbeats, 1 + seconds / 10, "%u after %u s", heartbeats, seconds);
+    }
+    page.on_abandoned(&page);
 }

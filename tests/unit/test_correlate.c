@@ -249,6 +249,8 @@ Test(correlate, counts)
         {"the most urgent rule of the same category", "0:00 night, 0:01 urgent, 0:02 camera", "1 1 1",
          "1 priority=1 alerts=3"},
         {"also that of an update", "0:00 camera, 0:01 urgent update", "1 1", "1 priority=1"},
+        {"not that of a rule of the other category", "0:00 camera, 0:01 fault, | 0:02 fault update", "1 1 1",
+         "1 priority=3 alerts=2"},
         {"not that of a restore", "0:00 camera, 0:01 urgent restore", "1 1", "1 priority=3"},
     };
     CHECK_ALL(rows);
