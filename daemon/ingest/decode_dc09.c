@@ -58,10 +58,11 @@ static enum dc09_result not_understood(struct dc09_message *ret, const char *rea
 }
 
 /* One in 1,500 frames of another key decrypts to a pad, a bar and printable bytes with a ']' among them. Those of the
- * key have a time of sending, or data that begins with an account or is empty. */
+ * key have a time of sending, or data that is empty or begins with an account, which may itself be empty. */
 static bool is_plausible(const struct dc09_content *content)
 {
-    return content->time_us != ALERT_NO_TIME || content->data.len == 0 || content->data.p[0] == '#';
+    return content->time_us != ALERT_NO_TIME || content->data.len == 0 || content->data.p[0] == '#' ||
+           content->data.p[0] == '|';
 }
 
 static enum dc09_result read_content(struct dc09_decoder *decoder, const struct dc09_frame *frame,

@@ -210,6 +210,22 @@ Test(dc09_decode, a_plain_frame_and_its_encrypted_twins_are_one_alert)
     dc09_keys_free(&keys);
 }
 
+Test(dc09_decode, an_encrypted_frame_needs_neither_an_account_in_its_data_nor_a_time)
+{
+    struct dc09_keys *keys = load_keys();
+    struct decoded d;
+    struct buf body = {0};
+    buf_printf(&body, "\"*SIA-DCS\"0001L0#1256[");
+    dc09_encrypt(dc09_keys_find(keys, STR("1256")), STR("|Nri1/BA001]"), zero_pad, &body);
+    buf_append(&body, "", 1);
+    decode_body(&d, body.data, keys);
+    cr_assert_eq(d.message.n, (size_t)1);
+    cr_expect_eq(d.message.alerts[0].kind, KIND_INTRUSION);
+    decoded_free(&d);
+    buf_free(&body);
+    dc09_keys_free(&keys);
+}
+
 Test(dc09_decode, the_events_of_a_frame_have_ids_of_their_own)
 {
     struct decoded d;
