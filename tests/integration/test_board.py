@@ -257,9 +257,8 @@ def test_the_map_equipment_closed_incidents_and_mutes(database, board):
     box = "?west=5&south=52&east=6&north=53"
     assert [f["id"] for f in board.ask("jansen", "/api/map" + box)[1]["features"]] == [number]
     assert board.ask("jansen", "/api/areas" + box)[1]["type"] == "FeatureCollection"
-    until = database.value("select (now() + interval '400 days')::text")
-    status, mute = board.ask("jansen", "/api/mute", "POST", {"device": "dev-1", "until": until, "reason": "x"})
-    assert status == 422  # more than a year
+    more_than_a_year = database.value("select (now() + interval '400 days')::text")
+    assert board.ask("jansen", "/api/mute", "POST", {"device": "dev-1", "until": more_than_a_year, "reason": "x"})[0] == 422
     until = database.value("select (now() + interval '1 hour')::text")
     status, mute = board.ask("jansen", "/api/mute", "POST", {"device": "dev-1", "until": until, "reason": "storing"})
     assert status == 200

@@ -12,7 +12,7 @@ static void change(struct batch_row *row, uint64_t seq)
 {
     play(row, &(struct step){(int)seq, places[seq - 1].device, KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 0, 0, 0});
     row->alert.placement_id = places[seq - 1].placement;
-    row->alert.secret = places[seq - 1].team != NULL;
+    row->alert.secret = row->alert.secret_placement = places[seq - 1].team != NULL;
     if (places[seq - 1].team)
         row->alert.placement_team = str_from(places[seq - 1].team);
 }
