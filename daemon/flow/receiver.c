@@ -230,7 +230,7 @@ struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct
     r->ctx = ctx;
     r->admission.counted_seq = journal_next_seq(journal) - 1;
     r->seq_at_start = journal_synced_seq(journal);
-    r->decoder = decoder_new();
+    r->decoder = cloudevents_decoder_new();
     r->session = dc09_session_new();
     evtimer_assign(&r->turn_due, loop_base(loop), on_turn, r);
     evtimer_assign(&r->commit_due, loop_base(loop), on_commit_due, r);
@@ -252,7 +252,7 @@ void receiver_free(struct receiver **receiver)
     event_del(&r->commit_due);
     memory_watch_free(&r->memory_watch);
     endpoint_set_free(&r->endpoints);
-    decoder_free(&r->decoder);
+    cloudevents_decoder_free(&r->decoder);
     dc09_session_free(&r->session);
     endpoint_state_free_all(&r->states);
     admission_free(&r->admission);

@@ -32,7 +32,7 @@ struct receiver {
     void *ctx;
     struct endpoint_set *endpoints;
     struct memory_watch *memory_watch;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
     struct dc09_session *session;
     uint64_t seq_at_start; /* the journal's last record at the start */
     bool dc09_restored;    /* the session has been restored from the journal */

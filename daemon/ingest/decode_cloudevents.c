@@ -47,7 +47,7 @@ struct number_list {
     bool broken; /* an element is not a number */
 };
 
-struct decoder {
+struct cloudevents_decoder {
     struct json_reader *reader;
     struct alert *alert;
     enum context contexts[LEVELS_MAX];
@@ -67,7 +67,7 @@ struct member {
     enum context opens;     /* for an object or array */
     enum required required; /* REQUIRED_NONE: optional */
     /* false: out of range; NULL: every value is valid. */
-    bool (*read)(struct decoder *decoder, const struct json_value *value);
+    bool (*read)(struct cloudevents_decoder *decoder, const struct json_value *value);
 };
 
 static bool set_string(struct str *ret, struct str s, size_t min_bytes, size_t max_bytes)
@@ -83,45 +83,45 @@ static bool in_range(double v, double min, double max)
     return v >= min && v <= max;
 }
 
-static bool read_specversion(struct decoder *decoder, const struct json_value *value)
+static bool read_specversion(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     (void)decoder;
     return str_is(value->string, "1.0");
 }
 
-static bool read_id(struct decoder *decoder, const struct json_value *value)
+static bool read_id(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->event_id, value->string, 1, ALERT_ID_MAX);
 }
 
-static bool read_source(struct decoder *decoder, const struct json_value *value)
+static bool read_source(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->source, value->string, 1, ALERT_SOURCE_MAX);
 }
 
-static bool read_type(struct decoder *decoder, const struct json_value *value)
+static bool read_type(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     (void)decoder;
     return str_is(value->string, "mobeye.alert.v1");
 }
 
-static bool read_time(struct decoder *decoder, const struct json_value *value)
+static bool read_time(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return clock_parse_rfc3339(value->string, &decoder->alert->occurred_us);
 }
 
-static bool read_device(struct decoder *decoder, const struct json_value *value)
+static bool read_device(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return validate_device(value->string) && set_string(&decoder->alert->device, value->string, 1, ALERT_DEVICE_MAX);
 }
 
-static bool read_kind(struct decoder *decoder, const struct json_value *value)
+static bool read_kind(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     decoder->alert->kind = alert_kind_from(value->string);
     return set_string(&decoder->alert->kind_word, value->string, 1, ALERT_KIND_MAX);
 }
 
-static bool read_phase(struct decoder *decoder, const struct json_value *value)
+static bool read_phase(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     int phase = alert_phase_from(value->string);
     if (phase >= 0)
@@ -129,7 +129,7 @@ static bool read_phase(struct decoder *decoder, const struct json_value *value)
     return phase >= 0;
 }
 
-static bool read_input(struct decoder *decoder, const struct json_value *value)
+static bool read_input(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, ALERT_INPUT_MAX) || value->number != floor(value->number))
         return false;
@@ -137,7 +137,7 @@ static bool read_input(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool read_battery(struct decoder *decoder, const struct json_value *value)
+static bool read_battery(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, 100))
         return false;
@@ -145,7 +145,7 @@ static bool read_battery(struct decoder *decoder, const struct json_value *value
     return true;
 }
 
-static bool read_signal(struct decoder *decoder, const struct json_value *value)
+static bool read_signal(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, ALERT_SIGNAL_MIN_DBM, 0))
         return false;
@@ -153,19 +153,19 @@ static bool read_signal(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool read_drill(struct decoder *decoder, const struct json_value *value)
+static bool read_drill(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     decoder->alert->drill = value->boolean;
     return true;
 }
 
-static bool read_point(struct decoder *decoder, const struct json_value *value)
+static bool read_point(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     decoder->is_point = str_is(value->string, "Point");
     return decoder->is_point;
 }
 
-static bool read_accuracy(struct decoder *decoder, const struct json_value *value)
+static bool read_accuracy(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, ALERT_ACCURACY_MAX_M))
         return false;
@@ -173,17 +173,17 @@ static bool read_accuracy(struct decoder *decoder, const struct json_value *valu
     return true;
 }
 
-static bool read_fix_time(struct decoder *decoder, const struct json_value *value)
+static bool read_fix_time(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return clock_parse_rfc3339(value->string, &decoder->alert->fix_us);
 }
 
-static bool read_label(struct decoder *decoder, const struct json_value *value)
+static bool read_label(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->camera.label, value->string, 0, ALERT_TEXT_MAX);
 }
 
-static bool read_score(struct decoder *decoder, const struct json_value *value)
+static bool read_score(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, 1))
         return false;
@@ -191,12 +191,12 @@ static bool read_score(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool read_track(struct decoder *decoder, const struct json_value *value)
+static bool read_track(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->camera.track, value->string, 0, ALERT_TEXT_MAX);
 }
 
-static bool read_camera_zone(struct decoder *decoder, const struct json_value *value)
+static bool read_camera_zone(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->camera.zone, value->string, 0, ALERT_TEXT_MAX);
 }
@@ -255,7 +255,7 @@ static const struct {
 
 static void on_name(void *ctx, struct str name)
 {
-    struct decoder *decoder = ctx;
+    struct cloudevents_decoder *decoder = ctx;
     enum context context = decoder->contexts[decoder->depth - 1];
     size_t i = 0, n = members_of[context].n;
     while (i < n && !str_eq(members_of[context].all[i].name, name))
@@ -264,7 +264,7 @@ static void on_name(void *ctx, struct str name)
 }
 
 /* Stores the value of decoder->member, or flags it. Returns whether it is valid. */
-static bool read_member(struct decoder *decoder, const struct json_value *value)
+static bool read_member(struct cloudevents_decoder *decoder, const struct json_value *value)
 {
     const struct member *member = decoder->member;
     bool valid = value->type == member->type && (!member->read || member->read(decoder, value));
@@ -286,7 +286,7 @@ static void add_number(struct number_list *list, const struct json_value *value)
 
 static void on_value(void *ctx, const struct json_value *value)
 {
-    struct decoder *decoder = ctx;
+    struct cloudevents_decoder *decoder = ctx;
     enum context within = decoder->contexts[decoder->depth - 1], opens = IN_OTHER;
     if (within == IN_COORDINATES || within == IN_BOX)
         add_number(&decoder->list, value);
@@ -300,7 +300,7 @@ static void on_value(void *ctx, const struct json_value *value)
         decoder->list = (struct number_list){0};
 }
 
-static void end_coordinates(struct decoder *decoder)
+static void end_coordinates(struct cloudevents_decoder *decoder)
 {
     const struct number_list *list = &decoder->list;
     if (list->broken || list->n < 2 || list->n > 3 || fabs(list->numbers[0]) > 180 || fabs(list->numbers[1]) > 90)
@@ -310,7 +310,7 @@ static void end_coordinates(struct decoder *decoder)
     decoder->alert->lat = list->numbers[1];
 }
 
-static void end_box(struct decoder *decoder)
+static void end_box(struct cloudevents_decoder *decoder)
 {
     const struct number_list *list = &decoder->list;
     bool valid = !list->broken && list->n == 4;
@@ -321,7 +321,7 @@ static void end_box(struct decoder *decoder)
 }
 
 /* Without a valid Point, accuracy and time of the fix are dropped too. */
-static void end_location(struct decoder *decoder)
+static void end_location(struct cloudevents_decoder *decoder)
 {
     struct alert *alert = decoder->alert;
     alert->has_location = decoder->is_point && decoder->has_coordinates;
@@ -335,7 +335,7 @@ static void end_location(struct decoder *decoder)
 
 static void on_close(void *ctx)
 {
-    struct decoder *decoder = ctx;
+    struct cloudevents_decoder *decoder = ctx;
     switch (decoder->contexts[--decoder->depth]) {
     case IN_COORDINATES:
         end_coordinates(decoder);
@@ -356,15 +356,15 @@ static void on_close(void *ctx)
 
 /* ---- the decoder ---- */
 
-struct decoder *decoder_new(void)
+struct cloudevents_decoder *cloudevents_decoder_new(void)
 {
-    struct decoder *decoder = mem_zalloc(sizeof(*decoder));
+    struct cloudevents_decoder *decoder = mem_zalloc(sizeof(*decoder));
     decoder->reader = json_reader_new(&(struct json_limits){
         .bytes = ALERT_PAYLOAD_MAX, .at_once = ALERT_PAYLOAD_MAX, .levels = LEVELS_MAX, .unique_names = true});
     return decoder;
 }
 
-void decoder_free(struct decoder **decoder)
+void cloudevents_decoder_free(struct cloudevents_decoder **decoder)
 {
     if (!*decoder)
         return;
@@ -373,7 +373,7 @@ void decoder_free(struct decoder **decoder)
     *decoder = NULL;
 }
 
-static void reset_decoder(struct decoder *decoder, struct str payload, struct alert *alert)
+static void reset_decoder(struct cloudevents_decoder *decoder, struct str payload, struct alert *alert)
 {
     *alert = (struct alert){
         ALERT_UNSET,
@@ -381,10 +381,12 @@ static void reset_decoder(struct decoder *decoder, struct str payload, struct al
         .occurred_us = ALERT_NO_TIME,
         .payload = payload,
     };
-    *decoder = (struct decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
+    *decoder =
+        (struct cloudevents_decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
 }
 
-bool decode_cloudevents(struct decoder *decoder, struct str payload, struct alert *ret, struct reject *ret_reject)
+bool decode_cloudevents(struct cloudevents_decoder *decoder, struct str payload, struct alert *ret,
+                        struct reject *ret_reject)
 {
     static const struct json_calls calls = {on_name, on_value, on_close};
     if (payload.len > ALERT_PAYLOAD_MAX)

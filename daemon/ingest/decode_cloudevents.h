@@ -13,13 +13,14 @@
 #include "model/alert.h"
 
 /* Memory for decoding, reused from message to message. Bounded: a few times ALERT_PAYLOAD_MAX. */
-struct decoder;
-struct decoder *decoder_new(void);
-void decoder_free(struct decoder **decoder);
+struct cloudevents_decoder;
+struct cloudevents_decoder *cloudevents_decoder_new(void);
+void cloudevents_decoder_free(struct cloudevents_decoder **decoder);
 
 /* true: ret is filled ("from the message", except occurred_us and skew_us, which validate_time() sets: occurred_us is
  * the sender's time or ALERT_NO_TIME). false: ret_reject is filled. Slices point into payload or into the decoder, and
  * are valid until its next message. */
-bool decode_cloudevents(struct decoder *decoder, struct str payload, struct alert *ret, struct reject *ret_reject);
+bool decode_cloudevents(struct cloudevents_decoder *decoder, struct str payload, struct alert *ret,
+                        struct reject *ret_reject);
 
 #endif

@@ -80,7 +80,7 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
 }
 
 void replies_forbid(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
-                    struct decoder *decoder, struct reject *reject)
+                    struct cloudevents_decoder *decoder, struct reject *reject)
 {
     struct alert alert;
     struct reject unread;

@@ -28,7 +28,7 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
 /* Rejects a message of a client that may not send, with the alert id if the decoder finds one: the sender matches
  * replies by it. */
 void replies_forbid(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
-                    struct decoder *decoder, struct reject *reject);
+                    struct cloudevents_decoder *decoder, struct reject *reject);
 
 /* Rejects a message with wrong frames, or one that is too large. */
 void replies_reject_frames(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message);

@@ -36,7 +36,7 @@
 struct stages {
     struct bench_message *messages;
     struct conf *conf;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
     struct journal *journal;
     struct registry *registry;
     struct area_set *areas;
@@ -157,7 +157,7 @@ static void open_stages(struct stages *s, const char *directory)
     double mean_bytes;
     s->messages = bench_alerts(&mix, &mean_bytes);
     s->conf = read_rules();
-    s->decoder = decoder_new();
+    s->decoder = cloudevents_decoder_new();
     s->registry = registry_new();
     bench_add_devices(s->registry, DEVICES);
     s->areas = build_areas();
@@ -181,7 +181,7 @@ static void close_stages(struct stages *s)
     area_set_free(&s->areas);
     registry_free(&s->registry);
     journal_free(&s->journal);
-    decoder_free(&s->decoder);
+    cloudevents_decoder_free(&s->decoder);
     conf_free(&s->conf);
 }
 

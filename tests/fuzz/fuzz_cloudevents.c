@@ -51,9 +51,9 @@ static void check_reject(const struct reject *reject)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct decoder *decoder;
+    static struct cloudevents_decoder *decoder;
     if (!decoder)
-        decoder = decoder_new();
+        decoder = cloudevents_decoder_new();
     struct alert alert;
     struct reject reject;
     if (!decode_cloudevents(decoder, (struct str){(const char *)data, size}, &alert, &reject)) {

@@ -14,7 +14,7 @@ static const struct event_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_
 
 struct fuzz_sink {
     struct event_mapper *mapper;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
 };
 
 static void check_alert(struct fuzz_sink *sink, struct frigate_alert_text *text)
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (!reader) {
         reader = frigate_reader_new();
-        sink = (struct fuzz_sink){mem_zalloc(sizeof(struct event_mapper)), decoder_new()};
+        sink = (struct fuzz_sink){mem_zalloc(sizeof(struct event_mapper)), cloudevents_decoder_new()};
     }
     struct str text = {(const char *)data + 1, size - 1};
     tracks_init(&tracks, true);

@@ -14,18 +14,18 @@
 #define TABLE MOBEYE_SOURCE "/tests/messages/cloudevents.txt"
 #define NOW   INT64_C(1795467851250000) /* 2026-11-23T21:04:11.250Z */
 
-static struct decoder *decoder;
+static struct cloudevents_decoder *decoder;
 static struct alert alert;
 static struct reject reject;
 
 static void setup(void)
 {
-    decoder = decoder_new();
+    decoder = cloudevents_decoder_new();
 }
 
 static void teardown(void)
 {
-    decoder_free(&decoder);
+    cloudevents_decoder_free(&decoder);
 }
 
 TestSuite(decode, .init = setup, .fini = teardown);

@@ -26,7 +26,7 @@ struct frigate_case {
 struct case_run {
     struct event_mapper *mapper;
     struct frigate_reader *reader;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
     struct buf got;
     bool full;
     struct frigate_config *config;
@@ -137,7 +137,8 @@ static void run_case(struct frigate_case *c)
     cr_assert_not_null(conf, "%s: %.*s", c->title, (int)diagnostics.len, diagnostics.data);
     struct tracks tracks;
     struct event_mapper *mapper = mem_zalloc(sizeof(*mapper));
-    struct case_run run = {mapper, frigate_reader_new(), decoder_new(), {0}, c->full, mem_zalloc(sizeof(*run.config))};
+    struct case_run run = {mapper,  frigate_reader_new(),           cloudevents_decoder_new(), {0},
+                           c->full, mem_zalloc(sizeof(*run.config))};
     tracks_init(&tracks, c->images);
     mapper->conf = conf;
     mapper->frigate = run.config;
@@ -152,7 +153,7 @@ static void run_case(struct frigate_case *c)
               run.got.len ? run.got.data : "");
     tracks_clear(&tracks);
     frigate_reader_free(&run.reader);
-    decoder_free(&run.decoder);
+    cloudevents_decoder_free(&run.decoder);
     conf_frigate_free(&conf);
     free(mapper);
     free(run.config);

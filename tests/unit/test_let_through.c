@@ -203,7 +203,7 @@ static void put_alert(struct buf *out, unsigned round)
     buf_printf(out, "}}");
 }
 
-static void decode_and_keep(struct decoder *decoder, struct str payload)
+static void decode_and_keep(struct cloudevents_decoder *decoder, struct str payload)
 {
     struct alert alert;
     struct reject reject;
@@ -215,7 +215,7 @@ static void decode_and_keep(struct decoder *decoder, struct str payload)
 
 Test(let_through, cloudevents)
 {
-    struct decoder *decoder = decoder_new();
+    struct cloudevents_decoder *decoder = cloudevents_decoder_new();
     struct messages table = messages_load(MESSAGES, RIG_TIME_US);
     random_state = 12;
     for (size_t i = 0; i < table.n; i++)
@@ -227,7 +227,7 @@ Test(let_through, cloudevents)
         buf_free(&text);
     }
     messages_free(&table);
-    decoder_free(&decoder);
+    cloudevents_decoder_free(&decoder);
     expect_stored(1000);
 }
 

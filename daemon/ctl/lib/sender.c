@@ -45,7 +45,7 @@ struct unnamed_rejects {
 struct sender {
     const struct sender_options *options;
     struct sender_counts counts;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
     struct sender_socket socket;
     bool turned_away; /* this endpoint has replied RETRY */
     struct item_list due, sent;
@@ -459,7 +459,7 @@ struct sender *sender_new(const struct sender_options *options, struct err *err)
     s->options = options;
     TAILQ_INIT(&s->due);
     TAILQ_INIT(&s->sent);
-    s->decoder = decoder_new();
+    s->decoder = cloudevents_decoder_new();
     s->now_us = s->quiet_since_us = clock_mono_us();
     if (sender_socket_init(&s->socket, options, err) != 0 || open_socket(s, err) != 0)
         sender_free(&s);
@@ -479,6 +479,6 @@ void sender_free(struct sender **sender)
         free(item);
     }
     sender_socket_end(&s->socket);
-    decoder_free(&s->decoder);
+    cloudevents_decoder_free(&s->decoder);
     free(s);
 }

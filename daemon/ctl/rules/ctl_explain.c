@@ -269,7 +269,7 @@ static int explain_alert(const struct explain_request *request, PGconn *conn, st
                          struct explanation *explanation)
 {
     struct buf text = {0};
-    struct decoder *decoder = decoder_new();
+    struct cloudevents_decoder *decoder = cloudevents_decoder_new();
     struct reject reject;
     int rc = ctl_read(VERB, request->alert, 2 * ALERT_PAYLOAD_MAX, &text);
     if (rc == CTL_OK && !decode_cloudevents(decoder, buf_str(&text), &explanation->alert, &reject))
@@ -280,7 +280,7 @@ static int explain_alert(const struct explain_request *request, PGconn *conn, st
         validate_time(&explanation->alert, clock_wall_us(), explanation->conf->retention.class_us);
         enrich_and_explain(conn, tool, explanation, NULL, request->call.json);
     }
-    decoder_free(&decoder);
+    cloudevents_decoder_free(&decoder);
     buf_free(&text);
     return rc;
 }

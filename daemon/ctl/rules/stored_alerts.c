@@ -12,7 +12,7 @@
 
 struct stored {
     PGconn *conn;
-    struct decoder *decoder;
+    struct cloudevents_decoder *decoder;
     uint64_t count;
 };
 
@@ -93,7 +93,7 @@ struct stored *stored_open(PGconn *conn, const char *incident, const char *since
     const char *condition = incident ? "incident_id = $1::bigint" : "received_at >= now() - $1::interval";
     const char *value = incident ? incident : since;
     stored->conn = conn;
-    stored->decoder = decoder_new();
+    stored->decoder = cloudevents_decoder_new();
     if (count_all(stored, condition, value, err) < 0 || declare_cursor(stored, condition, value, err) < 0)
         stored_close(&stored);
     return stored;
@@ -103,7 +103,7 @@ void stored_close(struct stored **stored)
 {
     if (!*stored)
         return;
-    decoder_free(&(*stored)->decoder);
+    cloudevents_decoder_free(&(*stored)->decoder);
     free(*stored);
     *stored = NULL;
 }

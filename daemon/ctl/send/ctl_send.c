@@ -47,7 +47,7 @@ struct send {
     const char *image_files[IMAGES_MAX];
     struct buf images[IMAGES_MAX];
     size_t n_images;
-    struct decoder *decoder; /* of what was accepted */
+    struct cloudevents_decoder *decoder; /* of what was accepted */
     struct sender_counts counts;
 };
 
@@ -287,7 +287,7 @@ static void print_would_accept(struct send *send, uint64_t number, const struct 
     buf_free(&what);
 }
 
-static void check_line(struct send *send, struct decoder *decoder, const struct line_text *line)
+static void check_line(struct send *send, struct cloudevents_decoder *decoder, const struct line_text *line)
 {
     struct alert alert;
     struct image image;
@@ -314,7 +314,7 @@ static void check_line(struct send *send, struct decoder *decoder, const struct 
 
 static int dry_run(struct send *send, struct err *err)
 {
-    struct decoder *decoder = decoder_new();
+    struct cloudevents_decoder *decoder = cloudevents_decoder_new();
     struct line_text line;
     int status = 0;
     while (status == 0) {
@@ -326,7 +326,7 @@ static int dry_run(struct send *send, struct err *err)
             status = err_set(err, "cannot read: %s", strerror(errno));
         }
     }
-    decoder_free(&decoder);
+    cloudevents_decoder_free(&decoder);
     return status;
 }
 
@@ -347,9 +347,9 @@ static int send_or_check(struct send *send, struct err *err)
         .ctx = send,
     };
     const struct sender_file file = {&send->documents, send->images, send->n_images, count_lines(send->lines.fd)};
-    send->decoder = decoder_new();
+    send->decoder = cloudevents_decoder_new();
     int status = sender_file_send(&options, &file, &send->counts, err);
-    decoder_free(&send->decoder);
+    cloudevents_decoder_free(&send->decoder);
     return status;
 }
 
