@@ -139,10 +139,18 @@ void enrich_alert(struct enrich *e, struct alert *alert)
     apply_rule(e, alert);
 }
 
-void enrich_settle_fixes(struct registry *registry, const struct batch *batch, const uint8_t *store)
+static void settle_fixes(struct registry *registry, const struct batch *batch, const uint8_t *store, bool is_new)
 {
     struct fix fix;
     for (size_t i = 0; i < batch->n; i++)
-        if (!batch->rows[i].unreadable && fix_of(&batch->rows[i].alert, &fix) && fix.undated)
-            registry_settle_fix(registry, batch->rows[i].alert.device, &fix, store[i]);
+        if ((store[i] != 0) == is_new && !batch->rows[i].unreadable && fix_of(&batch->rows[i].alert, &fix) &&
+            fix.undated)
+            registry_settle_fix(registry, batch->rows[i].alert.device, &fix, is_new);
+}
+
+/* The new ones first: a repeated alert may have the time of receipt of a new one, whose fix then counts. */
+void enrich_settle_fixes(struct registry *registry, const struct batch *batch, const uint8_t *store)
+{
+    settle_fixes(registry, batch, store, true);
+    settle_fixes(registry, batch, store, false);
 }

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/array.h"
 #include "enrich/device.h"
+#include "enrich/enrich.h"
 #include "model/registry.h"
 
 #define DAY_US (INT64_C(24) * 3600 * 1000000)
@@ -178,6 +180,28 @@ Test(registry, the_fix_of_a_repeated_alert_gives_way_to_the_one_before)
     fix("a", 95, 5.6); /* buffered: older, but certain */
     settle("a", 100, 5.1, false);
     cr_expect_eq(fix_lon("a"), 5.6);
+}
+
+/* What one turn of the loop receives has one time of receipt. */
+Test(registry, a_repeated_alert_does_not_take_the_fix_of_a_new_one_of_the_same_moment_along)
+{
+    undated("a", 10, 5.1);
+    settle("a", 10, 5.1, true);
+    for (size_t repeated = 0; repeated < 2; repeated++) {
+        struct batch_row rows[2];
+        uint8_t store[2] = {1, 1};
+        int64_t at_us = 20 + 10 * (int64_t)repeated;
+        double new_lon = 5.2 + (double)repeated;
+        store[repeated] = 0;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+            rows[i] = (struct batch_row){.alert = {ALERT_UNSET, .device = STR("a"), .flags = FLAG_CLOCK,
+                                                   .lon = store[i] ? new_lon : 5.1, .place.source = LOCATION_MESSAGE}};
+            rows[i].alert.occurred_us = at_us;
+            undated("a", at_us, rows[i].alert.lon);
+        }
+        enrich_settle_fixes(registry, &(struct batch){.rows = rows, .n = ARRAY_LEN(rows)}, store);
+        cr_expect_eq(fix_lon("a"), new_lon, "row %zu is repeated", repeated);
+    }
 }
 
 Test(registry, a_stranger_of_whom_only_a_repeated_alert_came_is_unknown_again)
