@@ -93,8 +93,7 @@ static const struct placement *secret_placement_of_fix(const struct alert *alert
 {
     if (!device || !alert->has_location || alert->fix_us == ALERT_NO_TIME)
         return NULL;
-    const struct placement *placement = placement_of(device, alert->fix_us);
-    return placement && placement->secret ? placement : NULL;
+    return device_secret_placement(device, alert->fix_us);
 }
 
 const struct placement *location_set(struct alert *alert, const struct conf *conf, const struct device *device)

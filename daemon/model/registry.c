@@ -250,8 +250,7 @@ static bool taken_at_secret_placement(const struct device *device, const struct 
     for (size_t i = 0; fix->undated && i < device->n_placements; i++)
         if (device->placements[i].secret)
             return true;
-    const struct placement *placement = device_placement(device, fix->at_us);
-    return placement && placement->secret;
+    return device_secret_placement(device, fix->at_us) != NULL;
 }
 
 void registry_put(struct registry *registry, const struct registry_entry *entry)
@@ -412,6 +411,15 @@ const struct placement *device_placement(const struct device *device, int64_t at
     }
     const struct placement *last = low > 0 ? &device->placements[low - 1] : NULL;
     return last && at_us < last->until_us ? last : NULL;
+}
+
+const struct placement *device_secret_placement(const struct device *device, int64_t at_us)
+{
+    int64_t last_us = at_us % CLOCK_SECOND == 0 ? at_us + CLOCK_SECOND - 1 : at_us;
+    const struct placement *first = device_placement(device, at_us), *last = device_placement(device, last_us);
+    if (last && last->secret)
+        return last;
+    return first && first->secret ? first : NULL;
 }
 
 void registry_free(struct registry **registry)

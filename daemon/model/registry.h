@@ -140,4 +140,8 @@ size_t registry_bytes(const struct registry *registry);
 /* The device's placement at that time; NULL: none. */
 const struct placement *device_placement(const struct device *device, int64_t at_us);
 
+/* A secret placement at which the device may have been at that time: a time in whole seconds may be any moment of that
+ * second. NULL: none. */
+const struct placement *device_secret_placement(const struct device *device, int64_t at_us);
+
 #endif

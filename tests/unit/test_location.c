@@ -251,6 +251,31 @@ Test(place, a_fix_that_was_taken_at_a_secret_placement_is_secret_after_it_too)
     cr_expect(!alert.secret);
 }
 
+Test(place, a_fix_of_a_whole_second_may_be_of_a_secret_placement_that_ended_or_began_in_it)
+{
+    const int64_t second = NOW - NOW % CLOCK_SECOND, moved = second + CLOCK_SECOND / 2;
+    struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = moved, .lon = 5.1, .secret = true},
+                                {.id = 2, .from_us = moved, .until_us = INT64_MAX, .lon = 5.2}};
+    struct device device = standing();
+    device.placements = moves;
+    device.n_placements = 2;
+    struct alert alert = at(5.1, 52.1);
+    alert.occurred_us = moved + CLOCK_MINUTE;
+    alert.fix_us = second;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
+    alert.fix_us = second + 1;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
+    alert.fix_us = moved;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    alert.occurred_us = moved - CLOCK_MINUTE;
+    alert.fix_us = second;
+    moves[0].secret = false;
+    moves[1].secret = true;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    alert.fix_us = second + 1;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
+}
+
 Test(place, an_old_fix_of_a_secret_placement_hides_the_alert_but_neither_moves_it_nor_makes_its_placement_secret)
 {
     struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = NOW, .lon = 5.1, .secret = true},

@@ -136,6 +136,19 @@ Test(registry, a_fix_is_forgotten_when_its_placement_becomes_secret)
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
 }
 
+Test(registry, a_fix_of_a_whole_second_is_forgotten_when_a_secret_placement_began_in_it)
+{
+    int64_t second = DAY_US;
+    put("a", "");
+    fix("a", second, 5.1);
+    put_placed("a", second + 1, INT64_MAX, true);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    put("b", "");
+    fix("b", second + 1, 5.1);
+    put_placed("b", second + 2, INT64_MAX, true);
+    cr_expect_eq(fix_lon("b"), 5.1);
+}
+
 Test(registry, an_undated_fix_may_be_of_any_placement_so_none_is_remembered_once_one_is_secret)
 {
     put("a", "");
