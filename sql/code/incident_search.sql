@@ -189,7 +189,8 @@ begin
                    'wijk_code', a.wijk_code, 'buurt_code', a.buurt_code, 'incident_id', a.incident_id,
                    'source', case when x.exact then a.source end, 'event_id', case when x.exact then a.event_id end,
                    'device_id', case when x.exact then a.device_id end, 'payload', case when x.exact and (payload_bytes is null or (a.occurred_at, a.journal_seq) >= (oldest_at, oldest_seq))
-                                   then a.payload end,
+                                   then case when a.secret and a.location_source <> 'message' and not v.is_owner and not v.is_auditor
+                                             then a.payload #- '{data,location}' else a.payload end end,
                    'accuracy_m', case when x.exact then a.accuracy_m end,
                    'geom', public.st_asgeojson(case when x.exact then a.geom end, 7)::jsonb,
                    'image_bytes', case when x.exact and a.image_id is not null then (

@@ -38,7 +38,10 @@ select case when exact then source end as source, case when exact then event_id 
             else public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)
        end::public.geometry(point, 4326) as geom,
        case when exact then accuracy_m end as accuracy_m, location_source, flags, wijk_code, buurt_code, rule,
-       incident_id, case when exact then payload end as payload,
+       incident_id,
+       case when exact then
+            case when secret and location_source <> 'message' and not (select (mobeye.current_viewer()).is_owner)
+                 then payload #- '{data,location}' else payload end end as payload,
        case when exact and image_id is not null
             then (select s.bytes from mobeye.snapshot s
                    where s.image_id = a.image_id and s.occurred_at = a.occurred_at) end as image_bytes
@@ -73,7 +76,9 @@ comment on column patrol.alerts.wijk_code is 'District of geom; null if unknown.
 comment on column patrol.alerts.buurt_code is 'Neighbourhood of geom; null if unknown.';
 comment on column patrol.alerts.rule is 'Name of the rule that matched it; null if none did.';
 comment on column patrol.alerts.incident_id is 'The incident that it joined; null if none, or if that was erased.';
-comment on column patrol.alerts.payload is 'The message as it was received. Null if coarse.';
+comment on column patrol.alerts.payload is
+    'The message as it was received. Null if coarse. A secret alert shows its location only if that is its place: an older one may '
+    'be another secret home.';
 comment on column patrol.alerts.image_bytes is
     'Size of its image; null if it came without one, if the image was erased, or if coarse.';
 
@@ -128,7 +133,9 @@ set search_path = pg_catalog, pg_temp
 as $$
     select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
            a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
-           a.buurt_code, a.rule, a.incident_id, a.payload,
+           a.buurt_code, a.rule, a.incident_id,
+           case when a.secret and a.location_source <> 'message' and not (select (mobeye.current_viewer()).is_owner)
+                then a.payload #- '{data,location}' else a.payload end,
            (select s.bytes from mobeye.snapshot s
              where a.image_id is not null and s.image_id = a.image_id and s.occurred_at = a.occurred_at)
       from mobeye.alert_seen a

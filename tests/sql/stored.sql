@@ -77,6 +77,19 @@ select is(muted('t_fee'), 'open-1 proef', 'the mute is plain');
 select store('open-1', 'o1'), store('open-1', 'o2', at => now() - interval '2500 ms', incident => make()) \g /dev/null
 select as_login('t_rik', 'update mobeye.device set device_id = ''open-2'' where device_id = ''open-1'' returning 1') \g /dev/null
 select store('open-2', 'o3', at => now() - interval '1500 ms') \g /dev/null
+-- A message may contain a fix from the secret home of another team, where its device was before.
+insert into mobeye.device (device_id) values ('later-1');
+insert into mobeye.placement (device_id, during, geom, team) values ('later-1', '[2020-01-01,)', 'SRID=4326;POINT(5.39 52.15)', 'zuid');
+select make(jsonb_build_object('device_id', 'later-1', 'team', 'zuid')) as later \gset
+select store('later-1', 'old fix', at => first_seen, incident => :later) from mobeye.incident where incident_id = :later \g /dev/null
+update mobeye.alert set secret = true, payload = '{"data": {"text": "achter", "location": {"coordinates": [5.3702, 52.1602]}}}' where event_id = 'old fix';
+select is(as_login('t_piet', 'select payload from patrol.alerts where event_id = ''old fix'''), '{"data": {"text": "achter"}}', 'a view leaves it out');
+select is(as_login('t_piet', 'select payload from patrol.alerts_of(''later-1'', ''-infinity'', ''infinity'')'), '{"data": {"text": "achter"}}', 'so does the list of a device');
+select is(as_login('t_piet', format('select alerts -> 0 -> ''payload'' from patrol.open_incident(%s, ''x'')', :later)), '{"data": {"text": "achter"}}', 'and the incident');
+select matches(payload::text, 'location', 'the owner sees it') from patrol.alerts where event_id = 'old fix';
+update mobeye.alert set location_source = 1 where event_id = 'old fix';
+select matches(as_login('t_piet', 'select payload from patrol.alerts where event_id = ''old fix'''), 'location', 'a fix that is the place of the alert stays');
+
 -- It was elsewhere until now, and on the following day was located by the fix from there.
 insert into mobeye.device (device_id) values ('weg-1');
 insert into mobeye.placement (device_id, during, geom, team) values ('weg-1', tstzrange('2020-01-01', now() - interval '3 hours'), 'SRID=4326;POINT(5.3601 52.1501)', 'noord');
