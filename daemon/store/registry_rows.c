@@ -118,6 +118,7 @@ static void take_fix(struct registry_reader *r, const PGresult *result, int row)
         .lon = column_float8(result, row, REGISTRY_LON),
         .lat = column_float8(result, row, REGISTRY_LAT),
         .accuracy_m = column_real(result, row, REGISTRY_ACCURACY),
+        .undated = true,
     };
 }
 
@@ -129,6 +130,15 @@ static void take_forget(struct registry_reader *r, const PGresult *result, int r
                         column_time(result, row, REGISTRY_UNTIL, INT64_MAX));
 }
 
+/* Whether the fix was undated is not stored: it may have been. */
+static void put_fix(struct registry_reader *r)
+{
+    if (r->fix.at_us == INT64_MIN)
+        return;
+    registry_put_fix(r->registry, r->entry.id, &r->fix);
+    registry_settle_fix(r->registry, r->entry.id, &r->fix, true);
+}
+
 /* All rows of a device have arrived. */
 static void put_device(struct registry_reader *r)
 {
@@ -137,8 +147,7 @@ static void put_device(struct registry_reader *r)
     r->entry.placements = r->placements;
     r->entry.addresses = r->addresses;
     registry_put(r->registry, &r->entry);
-    if (r->fix.at_us != INT64_MIN)
-        registry_put_fix(r->registry, r->entry.id, &r->fix);
+    put_fix(r);
 }
 
 static void begin_device(struct registry_reader *r, struct str id)

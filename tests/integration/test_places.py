@@ -143,6 +143,27 @@ def test_a_fix_from_a_secret_home_is_secret_after_it_too(database, daemons, regi
     assert rows == [(True, "noord", "noord"), (False, None, "zuid")]
 
 
+def test_an_undated_fix_that_may_be_of_a_secret_home_places_nothing_later_nor_after_a_restart(database, daemons, registry, context):
+    registry.device("NL-1")
+    database.execute("insert into mobeye.team values ('noord')")
+    database.execute("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', now() - interval '5 minutes',"
+                     " team => 'noord', secret => true)", *HERE)
+    daemon = daemons(database.ingest, more=BOUNDS).start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    buffered = alert("buffered", device="NL-1", location={"type": "Point", "coordinates": list(HERE)})
+    del buffered["time"]
+    dealer.ask(buffered)
+    daemon.wait_drained()
+    dealer.ask(alert("then", device="NL-1"))
+    wait_until(lambda: database.rows("select st_x(fix), st_y(fix) from mobeye.device_status") == [HERE], "the status has the fix")
+    daemon.restart()
+    registry.wait_read(daemon)
+    Dealer(context, daemon.address()).ask(alert("restarted", device="NL-1"))
+    database.wait_stored(3)
+    assert place_of(database, "then") == place_of(database, "restarted") == ("none", None, None)
+
+
 def test_a_revealed_incident_is_secret_again_with_the_next_alert_and_says_so(database, daemons, registry, context):
     registry.device("NL-1")
     database.execute("insert into mobeye.team values ('noord')")
