@@ -91,9 +91,9 @@ static const struct placement *placement_of(const struct device *device, int64_t
  * they stand next. NULL: none. */
 static const struct placement *secret_placement_of_fix(const struct alert *alert, const struct device *device)
 {
-    if (!device || !alert->has_location || alert->fix_us == ALERT_NO_TIME)
+    if (!device || !alert->has_location)
         return NULL;
-    return device_secret_placement(device, alert->fix_us);
+    return device_secret_placement(device, alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us);
 }
 
 const struct placement *location_set(struct alert *alert, const struct conf *conf, const struct device *device)

@@ -267,6 +267,12 @@ Test(place, a_fix_of_a_whole_second_may_be_of_a_secret_placement_that_ended_or_b
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
     alert.fix_us = moved;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    alert.occurred_us = second;
+    alert.fix_us = ALERT_NO_TIME;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0], "it is as old as the alert");
+    alert.has_location = false;
+    cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
+    alert.has_location = true;
     alert.occurred_us = moved - CLOCK_MINUTE;
     alert.fix_us = second;
     moves[0].secret = false;
