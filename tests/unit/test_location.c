@@ -2,7 +2,9 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+#include "base/array.h"
 #include "base/clock.h"
+#include "enrich/enrich.h"
 #include "enrich/location.h"
 
 #define NOW INT64_C(1795467851250000)
@@ -319,4 +321,26 @@ Test(place, a_last_fix_holds_for_a_day_and_becomes_less_accurate_at_walking_pace
     expect_place(bare(NOW + 24 * CLOCK_HOUR + 1), &device, LOCATION_NONE, 0, NAN);
     device = seen(NOW, NAN);
     expect_place(bare(NOW), &device, LOCATION_LAST_KNOWN, 5.1, 50);
+}
+
+/* What one turn of the loop receives has one time of receipt. */
+Test(place, a_repeated_alert_does_not_take_the_fix_of_a_new_one_of_the_same_moment_along)
+{
+    struct registry *registry = registry_new();
+    for (size_t repeated = 0; repeated < 2; repeated++) {
+        struct batch_row rows[2];
+        uint8_t store[2] = {1, 1};
+        int64_t at_us = 20 + 10 * (int64_t)repeated;
+        double new_lon = 5.2 + (double)repeated;
+        store[repeated] = 0;
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+            rows[i] = (struct batch_row){.alert = {ALERT_UNSET, .device = STR("a"), .flags = FLAG_CLOCK,
+                                                   .lon = store[i] ? new_lon : 5.1, .place.source = LOCATION_MESSAGE}};
+            rows[i].alert.occurred_us = at_us;
+            registry_put_fix(registry, STR("a"), &(struct fix){at_us, rows[i].alert.lon, 52, 10, true});
+        }
+        enrich_settle_fixes(registry, &(struct batch){.rows = rows, .n = ARRAY_LEN(rows)}, store);
+        cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, new_lon, "row %zu is repeated", repeated);
+    }
+    registry_free(&registry);
 }

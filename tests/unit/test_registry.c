@@ -3,9 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "base/array.h"
 #include "enrich/device.h"
-#include "enrich/enrich.h"
 #include "model/registry.h"
 
 #define DAY_US (INT64_C(24) * 3600 * 1000000)
@@ -134,19 +132,10 @@ Test(registry, a_fix_is_forgotten_when_its_placement_becomes_secret)
     cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 5.2);
     put_placed("a", 100, 200, true);
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
-}
-
-Test(registry, a_fix_of_a_whole_second_is_forgotten_when_a_secret_placement_began_in_it)
-{
-    int64_t second = DAY_US;
-    put("a", "");
-    fix("a", second, 5.1);
-    put_placed("a", second + 1, INT64_MAX, true);
-    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
-    put("b", "");
-    fix("b", second + 1, 5.1);
-    put_placed("b", second + 2, INT64_MAX, true);
-    cr_expect_eq(fix_lon("b"), 5.1);
+    fix("a", DAY_US, 5.2);
+    put_placed("a", DAY_US + 1, INT64_MAX, true);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN,
+                 "a time in whole seconds is any moment of them");
 }
 
 Test(registry, an_undated_fix_may_be_of_any_placement_so_none_is_remembered_once_one_is_secret)
@@ -193,28 +182,6 @@ Test(registry, the_fix_of_a_repeated_alert_gives_way_to_the_one_before)
     fix("a", 95, 5.6); /* buffered: older, but certain */
     settle("a", 100, 5.1, false);
     cr_expect_eq(fix_lon("a"), 5.6);
-}
-
-/* What one turn of the loop receives has one time of receipt. */
-Test(registry, a_repeated_alert_does_not_take_the_fix_of_a_new_one_of_the_same_moment_along)
-{
-    undated("a", 10, 5.1);
-    settle("a", 10, 5.1, true);
-    for (size_t repeated = 0; repeated < 2; repeated++) {
-        struct batch_row rows[2];
-        uint8_t store[2] = {1, 1};
-        int64_t at_us = 20 + 10 * (int64_t)repeated;
-        double new_lon = 5.2 + (double)repeated;
-        store[repeated] = 0;
-        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-            rows[i] = (struct batch_row){.alert = {ALERT_UNSET, .device = STR("a"), .flags = FLAG_CLOCK,
-                                                   .lon = store[i] ? new_lon : 5.1, .place.source = LOCATION_MESSAGE}};
-            rows[i].alert.occurred_us = at_us;
-            undated("a", at_us, rows[i].alert.lon);
-        }
-        enrich_settle_fixes(registry, &(struct batch){.rows = rows, .n = ARRAY_LEN(rows)}, store);
-        cr_expect_eq(fix_lon("a"), new_lon, "row %zu is repeated", repeated);
-    }
 }
 
 Test(registry, a_stranger_of_whom_only_a_repeated_alert_came_is_unknown_again)
