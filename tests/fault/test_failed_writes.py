@@ -70,6 +70,7 @@ def test_a_short_write_is_completed(journaling, send):
         send(lambda: journaling.lines(f"^shim: pwritev {n}: short"))
         journaling.kill()
     journaling.start()
+    send(lambda: journaling.ledger.accepted)
     journaling.wait_drained()
     assert len(journaling.ledger.accepted) > 0
 
