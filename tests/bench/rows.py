@@ -118,6 +118,11 @@ def visible(measured):
             for name, goal in (("p50", ""), ("p99", "<= 50 ms"))]  # fmt: skip
 
 
+def event(measured):
+    return [(f"sent to event on a page of the board at 1,000/s, {name}", milliseconds(measured[f"event_{name}_us"]), "", "", goal)
+            for name, goal in (("p50", ""), ("p99", "<= 150 ms"))]  # fmt: skip
+
+
 def grown(measured):
     def line(what, points, goal):
         first, last = points[0], points[-1]
@@ -147,5 +152,6 @@ ROWS = {
     "memory": Row(("backlog",), memory),
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),
+    "event": Row(("event",), event),
     "growth": Row(("growth",), grown, by_default=False),
 }
