@@ -9,7 +9,10 @@
 #define MESSAGE_MAX 640
 #define ID_MAX      64
 
-/* Where the town is, in degrees: tests/bench/mix.py puts the areas and the placements there too. */
+/*
+ * Where the town is, in degrees: tests/bench/mix.py puts the areas and the placements there too. Each further 20,000
+ * devices are in a town of their own, eight in a row from west to east.
+ */
 #define WEST   5.33
 #define WIDTH  0.12
 #define SOUTH  52.12
@@ -109,8 +112,9 @@ static struct bench_message alert(const struct bench_mix *mix, long number, cons
     write_id(id, mix, number);
     write_kind(kind, sizeof(kind), device, state);
     if (uniform(state) < 0.25) {
-        double lon = coordinate(device, 7919, WEST, WIDTH) + uniform(state) * 1e-4;
-        double lat = coordinate(device, 104729, SOUTH, HEIGHT) + uniform(state) * 1e-4;
+        double west = WEST + (double)(device / 20000 % 8) * WIDTH, south = SOUTH + (double)(device / 160000) * HEIGHT;
+        double lon = coordinate(device, 7919, west, WIDTH) + uniform(state) * 1e-4;
+        double lat = coordinate(device, 104729, south, HEIGHT) + uniform(state) * 1e-4;
         snprintf(location, sizeof(location),
                  ",\"location\":{\"type\":\"Point\",\"coordinates\":[%.5f,%.5f],\"accuracy_m\":12}", lon, lat);
     }

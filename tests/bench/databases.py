@@ -38,6 +38,22 @@ def import_devices(database, directory, count):
     mobeyectl("devices", "import", "--db", conninfo(database, "postgres"), directory / "devices.csv")
 
 
+# Alarms at places all over the region of mix.py; no alert of the benchmark has their keys.
+OPEN_INCIDENTS = """
+insert into mobeye.incident (incident_id, incident_key, category, priority, kind, device_id, gap, created_at, first_seen, last_seen,
+    last_received_at, alert_count, active, geom, extent, accuracy_m, location_source, areas, status, accepting)
+select nextval('mobeye.incident_id'), gen_random_uuid(), 'alarm', 1 + n % 4, 'motion', 'NL-0307-' || lpad((n % 20000)::text, 5, '0'),
+       '4.5 hours', now() - n % 1000 * interval '1 minute', now() - n % 1000 * interval '1 minute', now(), now(), 3, 1,
+       st_setsrid(st_makepoint(lon, lat), 4326), box(point(lon, lat), point(lon, lat)), 12, 'message', array['wijk:WK000001'], 'new', true
+  from (select n, 4.4 + 2.0 * (n * 7919 % 100003) / 100003, 51.4 + 1.5 * (n * 31337 % 100003) / 100003
+          from generate_series(1, {count}::bigint) as n) as p (n, lon, lat);
+"""
+
+
+def open_incidents(database, count):
+    psql(database, OPEN_INCIDENTS.format(count=count), "vacuum analyze mobeye.incident")
+
+
 def mobeyectl(*arguments):
     done = subprocess.run([BUILD / "mobeyectl", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:

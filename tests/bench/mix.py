@@ -31,8 +31,9 @@ WEST, WIDTH, SOUTH, HEIGHT = 5.33, 0.12, 52.12, 0.09
 
 
 def place(device):
-    """Where a device is placed, near the fixes that it reports."""
-    return WEST + device * 7919 % 20000 * (WIDTH / 20000), SOUTH + device * 104729 % 20000 * (HEIGHT / 20000)
+    """Where a device is placed, near the fixes that it reports. Each 20,000 have a town of their own, as in bench_alerts.c."""
+    west, south = WEST + device // 20000 % 8 * WIDTH, SOUTH + device // 160000 * HEIGHT
+    return west + device * 7919 % 20000 * (WIDTH / 20000), south + device * 104729 % 20000 * (HEIGHT / 20000)
 
 
 def write_devices(path, count):

@@ -123,14 +123,24 @@ def event(measured):
             for name, goal in (("p50", ""), ("p99", "<= 150 ms"))]  # fmt: skip
 
 
-def grown(measured):
-    def line(what, points, goal):
-        first, last = points[0], points[-1]
-        return (f"rate {what} {growth.short(first[0])} to {growth.short(last[0])}", a_second(last[1]), f"{a_second(first[1])} at first",
-                ratio(last[1], first[1]), goal)  # fmt: skip
+def stored(measured):
+    (_, first, _), (size, last, incidents) = measured["points"][0], measured["points"][-1]
+    return [(f"rate with {growth.short(size)} alerts with random ids stored", a_second(last), f"{a_second(first)} at first",
+             ratio(last, first), ">= 0.9"), ("  incidents beside them, at the end", growth.short(incidents), "", "", "")]  # fmt: skip
 
-    return [line("with random ids stored,", measured["stored"], ">= 0.9"),
-            line("with devices that send,", measured["devices"], "flat or log")]  # fmt: skip
+
+def curve(what):
+    def lines(measured):
+        least, first, _, first_mib = measured["points"][0]
+        rates = [(f"rate with {growth.short(size)} {what}, {growth.short(incidents)} incidents created", a_second(rate),
+                  f"{a_second(first)} with {growth.short(least)}", ratio(rate, first), "")
+                 for size, rate, incidents, _ in measured["points"][1:]]  # fmt: skip
+        most, _, _, mib = measured["points"][-1]
+        return [*rates[:-1], (*rates[-1][:-1], "flat or log"),
+                (f"  memory of the daemon with {growth.short(most)}", f"{mib:.0f} MiB",
+                 f"{first_mib:.0f} MiB with {growth.short(least)}", ratio(mib, first_mib), "")]  # fmt: skip
+
+    return lines
 
 
 ROWS = {
@@ -153,5 +163,9 @@ ROWS = {
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),
     "event": Row(("event",), event),
-    "growth": Row(("growth",), grown, by_default=False),
+    "growth": Row(("growth",), stored, by_default=False),
+    "growth-devices": Row(("growth-devices",), curve("devices"), by_default=False),
+    "growth-areas": Row(("growth-areas",), curve("areas"), by_default=False),
+    "growth-rules": Row(("growth-rules",), curve("rules"), by_default=False),
+    "growth-open": Row(("growth-open",), curve("open"), by_default=False),
 }
