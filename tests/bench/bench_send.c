@@ -6,8 +6,9 @@
  *   bench_send --print --count N …
  *
  * The alerts are generated before the clock starts (bench_alerts.h).
- *   --rate   sends one at a time on a schedule and reports the latency from send to ACK instead of the throughput;
- *            --times writes for each alert its journal sequence number and the monotonic times of send and ACK
+ *   --rate   sends one at a time on a schedule, at 0.5 every two seconds, and reports the latency from send to ACK
+ *            instead of the throughput; --times writes for each alert its journal sequence number and the monotonic
+ *            times of send and ACK
  *   --push   by one PUSH socket, to a peer that sends no replies: done when all are handed to libzmq
  *   --uuids  random alert ids, as many senders choose them, instead of numbers; not with --rate, which counts by them
  *   --print  writes the alerts to stdout, one a line, and sends nothing
@@ -29,7 +30,8 @@
 struct options {
     struct bench_mix mix;
     const char *to, *times;
-    long senders, window, rate;
+    long senders, window;
+    double rate; /* alerts a second, of --rate; 0: as fast as possible */
     bool push, print;
 };
 
@@ -168,7 +170,7 @@ static void print_latency(const struct options *o, const struct journey *journey
         took[i] = (journeys[i].acked - journeys[i].sent) * 1e6;
     qsort(took, (size_t)count, sizeof(*took), compare);
     printf(
-        "{\"count\": %ld, \"rate\": %ld, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"mean_bytes\": %.1f}\n",
+        "{\"count\": %ld, \"rate\": %g, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"mean_bytes\": %.1f}\n",
         count, o->rate, took[count / 2], took[count * 99 / 100], took[count - 1], mean_bytes);
     free(took);
 }
@@ -197,7 +199,7 @@ static int send_on_schedule(const struct options *o, const struct bench_message 
         die("memory");
     double start = now_s();
     while (acked < count) {
-        double due = start + (double)sent / (double)o->rate;
+        double due = start + (double)sent / o->rate;
         if (sent < count && now_s() >= due) {
             journeys[sent].sent = now_s();
             if (zmq_send(socket, messages[sent].text, messages[sent].len, 0) < 0)
@@ -271,7 +273,7 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->mix.zipf = strtod(optarg, NULL);
             break;
         case 'R':
-            o->rate = number;
+            o->rate = strtod(optarg, NULL);
             break;
         case 'T':
             o->times = optarg;

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 
-from databases import BUILD, TICKS_A_SECOND, conninfo
+from databases import BUILD, conninfo, process_cpu_s
 
 POLL = threading.Event()  # never set: the pause between two looks
 PATIENCE_S = 60
@@ -92,8 +92,7 @@ class Daemon:
         return end
 
     def cpu_s(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        return process_cpu_s(self.process.pid)
 
     def rss_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

@@ -83,11 +83,32 @@ def _stat(pid):
         return None
 
 
+def process_cpu_s(pid):
+    """0: it has ended."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:13])) / TICKS_A_SECOND if fields else 0
+
+
+def server_processes():
+    """The postmaster, then the others."""
+    postmaster = int(pathlib.Path(os.environ["MOBEYE_PG_DATA"], "postmaster.pid").read_text().split("\n", 1)[0])
+    return [postmaster, *map(int, pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split())]
+
+
 def server_cpu_s():
     """CPU time of the whole server: of ended sessions, and of live processes."""
-    postmaster = int(pathlib.Path(os.environ["MOBEYE_PG_DATA"], "postmaster.pid").read_text().split("\n", 1)[0])
-    ticks = sum(map(int, _stat(postmaster)[11:15]))
-    for child in pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
-        fields = _stat(child)
-        ticks += sum(map(int, fields[11:13])) if fields else 0
-    return ticks / TICKS_A_SECOND
+    postmaster, *others = server_processes()
+    return sum(map(int, _stat(postmaster)[11:15])) / TICKS_A_SECOND + sum(map(process_cpu_s, others))
+
+
+def pss_mib(pid):
+    """Its memory; what it shares with other processes is divided among them. 0: it has ended."""
+    try:
+        rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return int(rollup.split("\nPss:")[1].split()[0]) / 1024
+
+
+def server_mib():
+    return sum(map(pss_mib, server_processes()))

@@ -44,10 +44,10 @@ def stored(bench, _):
 
 def point(bench, size, database, rules=mix.SEVEN_RULES, **mixed):
     """(size, alerts a second, incidents that they created, MiB of the daemon)."""
+    before = incidents(database)
     with daemon(bench.directory, database, rules) as running:
         send(running.endpoint, WARM_UP, "warm-up", **mixed)
         running.wait_stored(WARM_UP)
-        before = incidents(database)
         sent = send(running.endpoint, bench.count, "growth", **mixed)
         end = running.wait_stored(WARM_UP + bench.count)
         return size, bench.count / (end - sent["start"]), incidents(database) - before, running.rss_mib()

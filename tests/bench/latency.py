@@ -16,7 +16,7 @@ import databases
 import mix
 from daemons import PATIENCE_S, POLL, daemon, send
 from measurement import Measurement
-from viewers import HEADERS, board
+from viewers import HEADERS, PERSON, board
 
 RATE = 1000
 LOOK_S = 0.002
@@ -38,21 +38,22 @@ def fdatasync_us(directory):
 class PositionWatch:
     """When the journal's position moved in the database: it is stored in the transaction that makes alerts visible."""
 
-    def __init__(self, database):
-        self.seen, self.over = [(0, 0.0)], threading.Event()
+    def __init__(self, database, look_s=LOOK_S):
+        self.seen, self.over, self.look_s = [(0, 0.0)], threading.Event(), look_s
         self.connection = psycopg.connect(databases.conninfo(database, "postgres"), autocommit=True)
+        self.pid = self.connection.info.backend_pid
         self.thread = threading.Thread(target=self._look)
         self.thread.start()
 
     def _look(self):
-        while not self.over.wait(LOOK_S):
+        while not self.over.wait(self.look_s):
             position = self.connection.execute("select coalesce(max(position), 0) from mobeye.journal_position").fetchone()[0]
             if position > self.seen[-1][0]:
                 self.seen.append((position, time.monotonic()))
 
     def wait(self, position):
         while self.seen[-1][0] < position:
-            self.over.wait(LOOK_S)
+            self.over.wait(self.look_s)
 
     def stop(self):
         self.over.set()
@@ -138,7 +139,7 @@ select a.journal_seq, c.change_id
 def event(bench, _):
     """Alerts that only are stored have no event."""
     database, count = databases.create("bench"), bench.seconds * RATE
-    databases.psql(database, "insert into mobeye.person values ('bench', 'Bench', null, true)")
+    databases.psql(database, PERSON)
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(daemon(bench.directory, database, mix.SEVEN_RULES))
         page = stack.enter_context(contextlib.closing(Page(stack.enter_context(board(bench.directory, database)))))

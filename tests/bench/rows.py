@@ -6,12 +6,14 @@ import backlog
 import growth
 import latency
 import pictures
+import region
 import reports
 import throughput
 import viewers
 
 MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS, **growth.MEASUREMENTS,
-                **pictures.MEASUREMENTS, **viewers.MEASUREMENTS, **reports.MEASUREMENTS}  # fmt: skip
+                **pictures.MEASUREMENTS, **viewers.MEASUREMENTS, **reports.MEASUREMENTS,
+                **region.MEASUREMENTS}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,22 @@ def two_daemons(two, one):
 def four_databases(four, one):
     return [("four databases on one server, a daemon each, together", a_second(four["rate"]),
              f"{a_second(one['rate'])} one daemon", ratio(four["rate"], one["rate"]), "")]  # fmt: skip
+
+
+def a_region(measured, incidents):
+    """Computed, as systemd/SIZING.md does: what an alert costs at full speed, and 40 MiB and four connections a daemon."""
+    lines = []
+    for name, phase in measured["phases"].items():
+        computed = phase["rate"] * (incidents["cpu_us"] + incidents["server_cpu_us"]) / 1e6
+        lines += [(f"four databases, {name}, {phase['rate']:g}/s: visible, p99", f"{phase['p99_ms']:.0f} ms",
+                   f"{phase['p50_ms']:.0f} ms the median", "", ""),
+                  ("  daemons and server, of one core", f"{phase['cores'] * 100:.1f} %", f"{computed * 100:.2g} % computed",
+                   "", "")]  # fmt: skip
+    return [*lines, ("  memory of the daemons", f"{measured['daemons_mib']:.0f} MiB", f"{4 * 40} MiB computed",
+                     ratio(measured["daemons_mib"], 4 * 40), ""),
+            ("  memory of the server", f"{measured['server_mib']:.0f} MiB", "", "", ""),
+            ("  connections of the daemons", f"{measured['connections']}", f"{4 * 4} computed",
+             ratio(measured["connections"], 4 * 4), "")]  # fmt: skip
 
 
 def board(measured):
@@ -163,6 +181,7 @@ ROWS = {
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),
     "event": Row(("event",), event),
+    "region": Row(("region", "incidents"), a_region, by_default=False),
     "growth": Row(("growth",), stored, by_default=False),
     "growth-devices": Row(("growth-devices",), curve("devices"), by_default=False),
     "growth-areas": Row(("growth-areas",), curve("areas"), by_default=False),

@@ -26,15 +26,7 @@ CONFIG = """listen: "127.0.0.1:{port}"
 database: {{conninfo: "{conninfo}"}}
 identity: {{header: X-Remote-User, secret: {{header: X-Proxy-Secret, file: {directory}/secret}}}}
 """
-DATA = f"""
-insert into mobeye.person values ('bench', 'Bench', null, true);
-insert into mobeye.incident (incident_id, incident_key, category, priority, kind, device_id, created_at, first_seen, last_seen,
-    last_received_at, alert_count, active, geom, accuracy_m, location_source, areas, status, accepting)
-select nextval('mobeye.incident_id'), gen_random_uuid(), 'alarm', 1 + n % 4, 'motion', 'NL-0307-' || lpad(n::text, 5, '0'),
-       now() - n * interval '1 minute', now() - n * interval '1 minute', now(), now(), 3, 1, st_setsrid(st_makepoint(5.4, 52.1), 4326),
-       12, 'message', array['wijk:WK000001'], 'new', true
-  from generate_series(1, {INCIDENTS}) as n;
-"""
+PERSON = "insert into mobeye.person values ('bench', 'Bench', null, true)"
 
 
 def free_port():
@@ -189,7 +181,8 @@ def count_statements(parent, database, count):
 
 def viewers(bench, _):
     database = databases.create("bench")
-    databases.psql(database, DATA, "vacuum analyze mobeye.incident")
+    databases.psql(database, PERSON)
+    databases.open_incidents(database, INCIDENTS)
     sql = time_sql(database)
     with board(bench.directory, database) as port, following(port, bench.viewers) as pages:
         queue, changed = time_queue(port), change_often(pages, database)
