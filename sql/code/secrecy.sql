@@ -12,8 +12,8 @@ comment on function mobeye.is_revealed(bigint) is
     'Whether the owner has revealed an incident (mobeye.reveal()) that has not become secret again.';
 
 -- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix that
--- was taken there (a last known place is used for a day, the fix in a message for ten minutes). Safe to repeat: rows that are
--- secret already are left alone.
+-- was taken there (a last known place is used for a day, the fix in a message for ten minutes; one that is
+-- farther off is of where the device went). Safe to repeat: rows that are secret already are left alone.
 create or replace function mobeye.hide_placements(placements bigint[], also_revealed boolean default true) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -41,7 +41,8 @@ begin
                             or a.location_source = 3 -- last_known
                                and a.occurred_at < upper(p.during) + interval '25 hours'
                             or a.location_source = 1 /* message */ and a.placement_id is null
-                               and a.occurred_at < upper(p.during) + interval '10 minutes')
+                               and a.occurred_at < upper(p.during) + interval '10 minutes'
+                               and public.st_distancesphere(a.geom, p.geom) <= 250 + coalesce(a.accuracy_m, 0))
                        and mobeye.is_of(p.device_id, name, a.placement_id, a.occurred_at))
                and (also_revealed or not mobeye.is_revealed(a.incident_id))
             returning a.incident_id)
@@ -55,7 +56,8 @@ begin
                and (i.first_seen < coalesce(upper(p.during), 'infinity')
                     or i.location_source = 'last_known' and i.first_seen < upper(p.during) + interval '25 hours'
                     or i.location_source = 'message' and i.device_placement_id is null
-                       and i.first_seen < upper(p.during) + interval '10 minutes')
+                       and i.first_seen < upper(p.during) + interval '10 minutes'
+                       and public.st_distancesphere(i.geom, p.geom) <= 250 + coalesce(i.accuracy_m, 0))
                and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id))
                and mobeye.is_of(p.device_id, name, mobeye.stood_at(i), i.first_seen));
         insert into mobeye.incident_history (incident_id, at, actor, action)

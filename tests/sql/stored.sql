@@ -94,7 +94,11 @@ select matches(as_login('t_piet', 'select payload from patrol.alerts where event
 insert into mobeye.device (device_id) values ('weg-1');
 insert into mobeye.placement (device_id, during, geom, team) values ('weg-1', tstzrange('2020-01-01', now() - interval '3 hours'), 'SRID=4326;POINT(5.3601 52.1501)', 'noord');
 select store('weg-1', 'w1', 'SRID=4326;POINT(5.3601 52.1501)', 'last_known', now() - interval '2 hours'), store('weg-1', 'w2', 'SRID=4326;POINT(5.39 52.15)', 'message', now() - interval '90 minutes'),
-       store('weg-1', 'w0', 'SRID=4326;POINT(5.3601 52.1501)', 'message', now() - interval '175 minutes') \g /dev/null
+       store('weg-1', 'w0', 'SRID=4326;POINT(5.3601 52.1501)', 'message', now() - interval '175 minutes'),
+       store('weg-1', 'w3', 'SRID=4326;POINT(5.3651 52.1501)', 'message', now() - interval '176 minutes') \g /dev/null
+select make(jsonb_build_object('device_id', 'weg-1', 'first_seen', now() - interval '174 minutes', 'location_source', 'message', 'geom', 'SRID=4326;POINT(5.3651 52.1501)')) as farther \gset
+select make(jsonb_build_object('device_id', 'weg-1', 'first_seen', now() - interval '173 minutes', 'location_source', 'message', 'geom', 'SRID=4326;POINT(5.3601 52.1501)')) as nearer \gset
+update mobeye.incident set placement_id = null, device_placement_id = null where incident_id in (:farther, :nearer);
 insert into mobeye.device_status values ('open-2', true, now(), now(), now(), 'e', '/x', 'arm', null, null, 'SRID=4326;POINT(5.3601 52.1501)', 5, now());
 select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['o1', 'o2', 'o3']) as event;
 select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''open-2'' returning 1') \g /dev/null
@@ -102,7 +106,8 @@ select is(exact('t_fee', event), 'false', event || ' has become secret') from un
 select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['w0', 'w1', 'w2']) as event;
 select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''weg-1'' returning 1') \g /dev/null
 select is(exact('t_fee', event), 'false', 'what was placed by a fix from there has become secret too: ' || event) from unnest(array['w0', 'w1']) as event;
-select is(exact('t_fee', 'w2'), 'true', 'and nothing that the device said of another place');
+select is(exact('t_fee', event), 'true', 'and nothing that the device said of another place: ' || event) from unnest(array['w2', 'w3']) as event;
+select is(array_agg(incident_id order by incident_id), array[:nearer]::bigint[], 'nor an incident there') from mobeye.incident where incident_id in (:farther, :nearer) and secret;
 select is(exact('t_jan', event), 'true', 'not to its team') from unnest(array['o1', 'o2', 'o3']) as event;
 select is(muted(login), wanted, login || ' and the mute') from (values ('t_fee', null), ('t_piet', null), ('t_jan', 'open-1 proef')) as w(login, wanted);
 select is((select bool_and(i.secret and secret_team = 'noord' and cell is not null) from mobeye.incident i join mobeye.alert using (incident_id) where event_id = 'o2'), true, 'and its incident');
