@@ -148,7 +148,6 @@ Test(registry, an_undated_fix_may_be_of_any_placement_so_none_is_remembered_once
     put_placed("a", 100, 200, true);
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
     undated("a", 301, 5.3);
-    settle("a", 301, 5.3, true);
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
     fix("a", 302, 5.4);
     cr_expect_eq(fix_lon("a"), 5.4, "one with a time of its own is");
@@ -161,8 +160,7 @@ Test(registry, the_fix_of_a_repeated_alert_gives_way_to_the_one_before)
     settle("a", 10, 5.1, true);
     undated("a", 20, 5.2); /* both in one batch, and the first two come again in the next */
     undated("a", 30, 5.3);
-    settle("a", 20, 5.2, true);
-    settle("a", 30, 5.3, true);
+    settle("a", 20, 5.2, true), settle("a", 30, 5.3, true);
     undated("a", 40, 5.1);
     undated("a", 50, 5.2);
     cr_expect_eq(fix_lon("a"), 5.2);
@@ -189,7 +187,6 @@ Test(registry, a_stranger_of_whom_only_a_repeated_alert_came_is_unknown_again)
     undated("stranger", 10, 5.1);
     settle("stranger", 10, 5.1, false);
     cr_expect_null(registry_find(registry, STR("stranger")));
-    settle("stranger", 10, 5.1, false);
 }
 
 Test(registry, an_erased_fix_does_not_come_back_when_its_alert_is_stored)
