@@ -1,4 +1,4 @@
-"""All users of the system at once: senders with ledgers, cameras, officers at the board, a page that follows the
+"""All users of the system at once: senders with ledgers, those that get no reply, cameras, officers at the board, a page that follows the
 changes."""
 import array
 import collections
@@ -8,7 +8,9 @@ import re
 import threading
 import time
 
-from harness.alerts import alert
+import zmq
+
+from harness.alerts import encode
 from harness.board import Page
 from harness.frigate import JPEG, event as camera_event
 from harness.peers import Load, Ledger
@@ -56,6 +58,41 @@ class MixedLoad(Load):
             yield message
             due = max(due + 1 / self.rate, time.monotonic() - 1)
             self.ending.wait(max(due - time.monotonic(), 0))
+
+
+class PushLoad(MixedLoad):
+    """Sends to a `pull`, which does not reply: what it sends may be lost in a crash, but is never doubled."""
+
+    kind = zmq.PUSH
+
+    def send(self, socket, payload):
+        socket.send(payload)
+
+    def run(self):
+        context = zmq.Context()
+        try:
+            socket = context.socket(self.kind)
+            socket.setsockopt(zmq.LINGER, TIMEOUT_S * 1000)
+            socket.setsockopt(zmq.SNDTIMEO, TIMEOUT_S * 1000)
+            socket.connect(self.address)
+            for message in self.messages():
+                if self.ending.is_set():
+                    break
+                self.ledger.sent.add((message["source"], message["id"]))
+                self.send(socket, encode(message))
+            socket.close()
+        except Exception as failure:  # told by stop(), in the test's own thread
+            self.failure = failure
+        context.destroy()
+
+
+class PubLoad(PushLoad):
+    """Publishes to a `sub`: also what is sent while there is no connection is lost."""
+
+    kind = zmq.PUB
+
+    def send(self, socket, payload):
+        socket.send_multipart([b"alerts", payload])
 
 
 class Worker(threading.Thread):

@@ -7,18 +7,15 @@ import tempfile
 import typing
 
 import psycopg
-import zmq
 from psycopg.conninfo import make_conninfo
 
 from chaos_checks import check_changes, check_history, check_incidents, check_people
 from chaos_faults import apply_retention, move_device, redraw_area, reload_bad_file, reload_good_file
-from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, STRANGERS, Follower, MixedLoad, Officer, Panel
-from harness.alerts import encode
+from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, STRANGERS, Follower, MixedLoad, Officer, Panel, PushLoad
 from harness.board import PEOPLE, Board
 from harness.curve import Site
 from harness.daemon import Daemon
 from harness.images import image_of
-from harness.peers import TIMEOUT_S
 from harness.portal import endpoint
 from harness.wait import wait_until
 
@@ -64,27 +61,6 @@ class BigLedger:
                    count(*) filter (where l.accepted and s.n is not null and l.image_bytes is distinct from s.image_bytes),
                    count(*) filter (where not l.accepted), count(*) filter (where not l.accepted and s.n is null)
               from soak.ledger l full join stored s using (source, id)""")[0])
-
-
-class PushLoad(MixedLoad):
-    """Sends to a `pull`, which does not reply: what it sends may be lost in a crash, but is never doubled."""
-
-    def run(self):
-        context = zmq.Context()
-        try:
-            socket = context.socket(zmq.PUSH)
-            socket.setsockopt(zmq.LINGER, TIMEOUT_S * 1000)
-            socket.setsockopt(zmq.SNDTIMEO, TIMEOUT_S * 1000)
-            socket.connect(self.address)
-            for message in self.messages():
-                if self.ending.is_set():
-                    break
-                self.ledger.sent.add((message["source"], message["id"]))
-                socket.send(encode(message))
-            socket.close()
-        except Exception as failure:  # told by stop(), in the soak's own thread
-            self.failure = failure
-        context.destroy()
 
 
 class SoakStage:

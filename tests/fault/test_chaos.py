@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from chaos_checks import (check_alerts, check_cameras, check_changes, check_erased, check_follower, check_history,
                           check_incidents, check_people, stored_of_cameras)
 from chaos_faults import HOME, REWIND, erase, faults
-from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, Follower, MixedLoad, Officer, Panel, Traffic, image_of_event
+from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, Follower, MixedLoad, Officer, Panel, PubLoad, PushLoad, Traffic, image_of_event
 from database_proxy import Proxy
 from faults import CYCLES, LIBFAKETIME, SEED, Clock, each_cycle
 from harness.alerts import alerts
@@ -70,7 +70,8 @@ class Stage:
                 daemon.env = clock.env
         for daemon in self.daemons:
             keyed = [self.site.endpoint("keyed")] if daemon is self.site.daemon else []
-            daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint(), *keyed], more=daemon.conf.more + RULES % ("2s", "1s"))
+            mute = [daemon.conf.endpoint("push", socket="pull"), daemon.conf.endpoint("news", socket="sub")]
+            daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint(), *mute, *keyed], more=daemon.conf.more + RULES % ("2s", "1s"))
         self.site.clients.write(chaos=(self.key, ["*"]))
         for daemon in self.daemons:
             daemon.start()
@@ -124,6 +125,9 @@ class Stage:
             MixedLoad(doors[0], "one", source="/test/one", window=20),
             MixedLoad(doors[1], "image", source="/test/images", window=20, image_of=image_of),
             *(MixedLoad(door, "both", source="/test/both", window=5) for door in doors)]
+        # Nothing answers them, so what they send may be lost. Both daemons get the same.
+        self.mute = [kind(daemon.address(name), name, source=f"/test/{name}", rate=25)
+                     for name, kind in (("push", PushLoad), ("news", PubLoad)) for daemon in self.daemons]
         self.keyed = MixedLoad(self.daemons[0].address("keyed"), "keyed", source="/test/keyed", window=5, rate=50, curve=self.key)
         # Not on the list of clients: nothing of it may come in, whatever happens.
         self.intruder = Dealer(self.context, self.daemons[0].address("keyed"), curve=self.site.client())
@@ -144,7 +148,7 @@ class Stage:
         for officer in self.officers:
             officer.stop()
         say("the officers stopped")
-        self.ledgers = [sender.stop() for sender in (*self.loads, self.keyed, *self.panels)]
+        self.ledgers = [sender.stop() for sender in (*self.loads, *self.mute, self.keyed, *self.panels)]
         self.home.stop()
         say("the senders stopped")
         self.traffic.stop()
@@ -154,6 +158,7 @@ class Stage:
         self.bridge.stop()
         say("what cameras saw is stored")
         for daemon in self.daemons:
+            daemon.restart()  # what was pushed or published is journaled now, or lost
             daemon.wait_drained()
         say("the journals are stored")
         unnumbered = "select count(*) from mobeye.change where change_id is null"
@@ -254,6 +259,9 @@ def test_whatever_happens_at_once_nothing_is_lost_or_doubled(stage, database):
     play(stage, 3 * CYCLES)
     stage.end()
     check_alerts(database, stage.ledgers)
+    pushed, published = (database.value("select count(*) from patrol.alerts where source = %s", source)
+                         for source in ("/test/push", "/test/news"))
+    assert pushed > 0 and published > 0
     check_cameras(database, stage.traffic)
     assert database.check_images(image_of_alert) > 0
     check_incidents(database)
@@ -263,7 +271,8 @@ def test_whatever_happens_at_once_nothing_is_lost_or_doubled(stage, database):
     say("the page has seen every change")
     check_history(database)
     check_people(database, stage.officers)
-    say(f"{database.stored()} alerts, {database.value('select count(*) from mobeye.incident')} incidents, "
+    say(f"{database.stored()} alerts, {pushed} of them pushed and {published} published, "
+        f"{database.value('select count(*) from mobeye.incident')} incidents, "
         f"{sum(sum(officer.done.values()) for officer in stage.officers)} acts of officers, "
         f"{sum(proxy.cuts for proxy in stage.proxies.values())} cuts, seed {SEED}")
     erased = erase(database.conninfo)
