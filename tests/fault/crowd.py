@@ -1,5 +1,5 @@
-"""All users of the system at once: senders with ledgers, those that get no reply, cameras, officers at the board, a page that follows the
-changes."""
+"""All users of the system at once: senders with ledgers, also those that get no reply, cameras, officers at the board, a page
+that follows the changes."""
 import array
 import collections
 import contextlib
