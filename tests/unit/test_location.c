@@ -128,6 +128,14 @@ static struct device standing(void)
                            .fix = {.at_us = INT64_MIN, .accuracy_m = NAN}};
 }
 
+static struct device moved(struct placement placements[2])
+{
+    struct device device = standing();
+    device.placements = placements;
+    device.n_placements = 2;
+    return device;
+}
+
 static struct device seen(int64_t at_us, float accuracy_m)
 {
     return (struct device){.fix = {.at_us = at_us, .lon = 5.1, .lat = 52.9, .accuracy_m = accuracy_m}};
@@ -192,9 +200,7 @@ Test(place, a_time_in_whole_seconds_is_any_moment_of_that_second)
          .from_us = second + CLOCK_MINUTE + 500 * CLOCK_MS,
          .until_us = second + CLOCK_HOUR + CLOCK_MS,
          .lon = 5.2}};
-    struct device device = standing();
-    device.placements = moves;
-    device.n_placements = 2;
+    struct device device = moved(moves);
     expect_place(bare(second), &device, LOCATION_PLACEMENT, 5.1, 10);
     expect_place(bare(second - CLOCK_SECOND), &device, LOCATION_NONE, 0, NAN);
     expect_place(bare(second + CLOCK_MS), &device, LOCATION_NONE, 0, NAN);
@@ -236,9 +242,7 @@ Test(place, a_fix_that_was_taken_at_a_secret_placement_is_secret_after_it_too)
     struct placement moves[] = {
         {.id = 1, .from_us = 0, .until_us = NOW, .lon = 5.1, .team = STR("veilig"), .secret = true},
         {.id = 2, .from_us = NOW, .until_us = INT64_MAX, .lon = 5.2}};
-    struct device device = standing();
-    device.placements = moves;
-    device.n_placements = 2;
+    struct device device = moved(moves);
     struct alert alert = at(5.1, 52.1);
     alert.occurred_us = NOW + CLOCK_MINUTE;
     alert.fix_us = NOW - 1;
@@ -255,19 +259,17 @@ Test(place, a_fix_that_was_taken_at_a_secret_placement_is_secret_after_it_too)
 
 Test(place, a_fix_of_a_whole_second_may_be_of_a_secret_placement_that_ended_or_began_in_it)
 {
-    const int64_t second = NOW - NOW % CLOCK_SECOND, moved = second + CLOCK_SECOND / 2;
-    struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = moved, .lon = 5.1, .secret = true},
-                                {.id = 2, .from_us = moved, .until_us = INT64_MAX, .lon = 5.2}};
-    struct device device = standing();
-    device.placements = moves;
-    device.n_placements = 2;
+    const int64_t second = NOW - NOW % CLOCK_SECOND, middle = second + CLOCK_SECOND / 2;
+    struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = middle, .lon = 5.1, .secret = true},
+                                {.id = 2, .from_us = middle, .until_us = INT64_MAX, .lon = 5.2}};
+    struct device device = moved(moves);
     struct alert alert = at(5.1, 52.1);
-    alert.occurred_us = moved + CLOCK_MINUTE;
+    alert.occurred_us = middle + CLOCK_MINUTE;
     alert.fix_us = second;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
     alert.fix_us = second + 1;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[0]);
-    alert.fix_us = moved;
+    alert.fix_us = middle;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
     alert.occurred_us = second;
     alert.fix_us = ALERT_NO_TIME;
@@ -275,7 +277,7 @@ Test(place, a_fix_of_a_whole_second_may_be_of_a_secret_placement_that_ended_or_b
     alert.has_location = false;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &moves[1]);
     alert.has_location = true;
-    alert.occurred_us = moved - CLOCK_MINUTE;
+    alert.occurred_us = middle - CLOCK_MINUTE;
     alert.fix_us = second;
     moves[0].secret = false;
     moves[1].secret = true;
@@ -288,9 +290,7 @@ Test(place, an_old_fix_of_a_secret_placement_hides_the_alert_but_neither_moves_i
 {
     struct placement moves[] = {{.id = 1, .from_us = 0, .until_us = NOW, .lon = 5.1, .secret = true},
                                 {.id = 2, .from_us = NOW, .until_us = NOW + CLOCK_DAY, .lon = 5.2}};
-    struct device device = standing();
-    device.placements = moves;
-    device.n_placements = 2;
+    struct device device = moved(moves);
     struct alert alert = at(5.1, 52.1);
     alert.occurred_us = NOW + CLOCK_HOUR;
     alert.fix_us = NOW - 1;
