@@ -401,7 +401,7 @@ declare
 begin
     if not exists (select from mobeye.mute m where m.mute_id = added and m.device_id = i.device_id
                                                and m.placement_id is not distinct from mobeye.stood_at(i)) then
-        raise exception 'incident %: its device has another name now, or does not stand where the incident is',
+        raise exception 'incident %: its device does not stand where the incident is, or has another name now',
                         mobeye.reference(id)
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = 'Close the incident; patrol.mute() mutes the device as it is called, and where it stands, now.';
